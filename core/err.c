@@ -1,0 +1,55 @@
+#include "core/err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static _Thread_local char text[1024];
+
+int err_set(enum err_code code, const char *format, ...)
+{
+    char line[sizeof text]; /* the arguments may point into text itself */
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    memcpy(text, line, sizeof text);
+    return code;
+}
+
+int err_prefix(int code, const char *format, ...)
+{
+    char line[2 * sizeof text];
+    va_list args;
+    va_start(args, format);
+    int used = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (used >= 0 && (size_t)used < sizeof text)
+        snprintf(line + used, sizeof line - (size_t)used, ": %s", text);
+    line[sizeof text - 1] = '\0';
+    memcpy(text, line, sizeof text);
+    return code;
+}
+
+const char *err_text(void)
+{
+    return text;
+}
+
+const char *err_name(int code)
+{
+    static const char *const names[] = {"ok",      "usage", "format",      "io",      "memory", "numeric",
+                                        "missing", "busy",  "interrupted", "internal"};
+    return code >= 0 && code <= ERR_INTERNAL ? names[code] : "unknown";
+}
+
+void err_save(struct err_saved *saved, int code)
+{
+    saved->code = code;
+    memcpy(saved->text, text, sizeof text);
+}
+
+int err_restore(const struct err_saved *saved)
+{
+    memcpy(text, saved->text, sizeof text);
+    return saved->code;
+}

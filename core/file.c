@@ -1,0 +1,172 @@
+#include "core/file.h"
+
+#include "core/err.h"
+#include "core/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int open_regular(const char *path, int *fd, size_t *size)
+{
+    struct stat info;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return err_set(errno == ENOENT ? ERR_MISSING : ERR_IO, "%s: %s", path, strerror(errno));
+    if (fstat(*fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        close(*fd);
+        return err_set(ERR_IO, "%s: not a regular file", path);
+    }
+    *size = (size_t)info.st_size;
+    return 0;
+}
+
+int file_map_open(struct file_map *map, const char *path)
+{
+    int fd;
+    size_t size;
+    int rc = open_regular(path, &fd, &size);
+    if (rc)
+        return rc;
+    void *data = NULL;
+    if (size > 0) {
+        data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED)
+            rc = err_set(ERR_IO, "%s: cannot map %zu bytes: %s", path, size, strerror(errno));
+    }
+    close(fd);
+    if (rc == 0)
+        *map = (struct file_map){data, size};
+    return rc;
+}
+
+void file_unmap(struct file_map *map)
+{
+    if (map->data)
+        munmap((void *)(uintptr_t)map->data, map->size);
+    *map = (struct file_map){0};
+}
+
+int file_read(const char *path, char **out, size_t *size)
+{
+    int fd, rc;
+    size_t length, done = 0;
+    char *text = NULL;
+    if ((rc = open_regular(path, &fd, &length)) != 0)
+        return rc;
+    TRY(mem_alloc(&text, length + 1, 1));
+    while (done < length) {
+        ssize_t got = read(fd, text + done, length - done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            rc = err_set(ERR_IO, "%s: read stopped at byte %zu of %zu", path, done, length);
+            goto out;
+        }
+        done += (size_t)got;
+    }
+    text[length] = '\0';
+    *out = text;
+    text = NULL;
+    if (size)
+        *size = length;
+out:
+    close(fd);
+    mem_free(text);
+    return rc;
+}
+
+int file_write_begin(struct file_writer *writer, const char *path)
+{
+    int rc;
+    struct file_writer fresh = {0};
+    TRY(mem_strdup(&fresh.path, path));
+    TRY(mem_printf(&fresh.temporary, "%s.tmp.%ld", path, (long)getpid()));
+    fresh.stream = fopen(fresh.temporary, "wbe");
+    if (!fresh.stream)
+        rc = err_set(ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+out:
+    if (rc) {
+        mem_free(fresh.path);
+        mem_free(fresh.temporary);
+    } else {
+        *writer = fresh;
+    }
+    return rc;
+}
+
+static int write_failed(const struct file_writer *writer)
+{
+    return err_set(ERR_IO, "%s: cannot write: %s; nothing was changed", writer->path, strerror(errno));
+}
+
+int file_write(struct file_writer *writer, const void *bytes, size_t count)
+{
+    if (count && fwrite(bytes, 1, count, writer->stream) != count)
+        return write_failed(writer);
+    return 0;
+}
+
+int file_write_commit(struct file_writer *writer)
+{
+    int rc = 0;
+    if (fflush(writer->stream) != 0 || fsync(fileno(writer->stream)) != 0)
+        rc = write_failed(writer);
+    if (fclose(writer->stream) != 0 && rc == 0)
+        rc = write_failed(writer);
+    writer->stream = NULL;
+    if (rc == 0 && rename(writer->temporary, writer->path) != 0)
+        rc = write_failed(writer);
+    if (rc == 0) {
+        mem_free(writer->temporary);
+        writer->temporary = NULL;
+    }
+    file_write_abort(writer);
+    return rc;
+}
+
+void file_write_abort(struct file_writer *writer)
+{
+    if (writer->stream)
+        fclose(writer->stream);
+    if (writer->temporary)
+        unlink(writer->temporary);
+    mem_free(writer->temporary);
+    mem_free(writer->path);
+    *writer = (struct file_writer){0};
+}
+
+int file_make_directories(const char *path)
+{
+    char *copy;
+    int rc = mem_strdup(&copy, path);
+    if (rc)
+        return rc;
+    for (char *at = copy + 1; rc == 0; at++) {
+        char kept = *at;
+        if (kept != '/' && kept != '\0')
+            continue;
+        *at = '\0';
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+            rc = err_set(ERR_IO, "%s: cannot make the folder: %s", copy, strerror(errno));
+        *at = kept;
+        if (kept == '\0')
+            break;
+    }
+    mem_free(copy);
+    return rc;
+}
+
+int file_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+int file_join(char **out, const char *folder, const char *name)
+{
+    size_t length = strlen(folder);
+    return mem_printf(out, "%s%s%s", folder, length && folder[length - 1] == '/' ? "" : "/", name);
+}

@@ -1,0 +1,61 @@
+/* Option tables: one table drives parsing, bounds, defaults, help text, the generated documentation and the stored
+ * record. A table is an array of struct option that ends with a row whose name is NULL. */
+#ifndef CORE_OPTIONS_H
+#define CORE_OPTIONS_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct strbuf;
+
+enum option_type {
+    OPTION_INT,    /* int field */
+    OPTION_REAL,   /* double field */
+    OPTION_BOOL,   /* bool field; true/false, yes/no, 1/0 */
+    OPTION_CHOICE, /* int field: the index within `choices` */
+    OPTION_TEXT    /* char[OPTION_TEXT_SIZE] field */
+};
+
+enum { OPTION_TEXT_SIZE = 512 };
+
+struct option {
+    const char *name;       /* as in YAML, on the command line (--name, with - for _) and in the database */
+    enum option_type type;
+    size_t offset;          /* of the field in the options struct */
+    const char *fallback;   /* the default, as text, through the same parser */
+    double low, high;       /* bounds of INT and REAL, both inclusive */
+    const char *choices;    /* "a|b|c" for OPTION_CHOICE */
+    const char *help;       /* one sentence without a full stop */
+    const char *alias_of;   /* NULL, or: this row only spells another option: see options_set */
+    int complement;         /* with alias_of: the stored value is 1 - the given one (salient_frac = 1 - low_frac) */
+    const char *special;    /* NULL, or the meaning of one value outside the bounds: "-1=the whole row" */
+};
+
+/* Fills *target with the table's defaults. Fails only where the table itself is wrong. */
+int options_defaults(const struct option *table, void *target);
+
+/* Sets one option from text. `where` names the place for messages ("quickstart.yaml:12", "--bits"). Unknown names are
+ * answered with the nearest valid one; bad values with what is allowed. ERR_USAGE. */
+int options_set(const struct option *table, void *target, const char *name, const char *value, const char *where);
+
+/* The row of that name, or NULL. */
+const struct option *options_find(const struct option *table, const char *name);
+
+/* *out = a new JSON object with every option (aliases left out), keys as in the table. Reals that are whole numbers are
+ * still written as reals. Owned by the caller (json_decref). */
+int options_to_json(const struct option *table, const void *source, json_t **out);
+
+/* Sets each member of the object; `where` as above. */
+int options_from_json(const struct option *table, void *target, const json_t *object, const char *where);
+
+/* Only what differs from the default, as "bits=2 group_size=128"; "" when nothing does. */
+int options_summary(const struct option *table, const void *source, struct strbuf *out);
+
+/* Appends an aligned help listing, or a Markdown table with the columns option, default, allowed, meaning. */
+int options_help(const struct option *table, struct strbuf *out);
+int options_markdown(const struct option *table, struct strbuf *out);
+
+/* The candidate nearest to word (edit distance, at most half its length away), or NULL. `names` ends with NULL. */
+const char *nearest_name(const char *word, const char *const *names);
+
+#endif

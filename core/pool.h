@@ -1,0 +1,19 @@
+/* One pool of worker threads for the whole process. Work is cut into a number of tasks that does not depend on
+ * the number of threads, and a task never shares a sum with another, so one thread and N give the same bytes. */
+#ifndef CORE_POOL_H
+#define CORE_POOL_H
+
+/* Starts the pool with `threads` threads, the caller included (0: one for each core available). Call once, before any
+ * pool_run; calling again changes the number. Also sets OpenBLAS-independent state only: BLAS threads are linalg's. */
+int pool_start(int threads);
+void pool_stop(void);
+int pool_threads(void);
+
+/* Runs task(context, i, worker) for i = 0..count-1 on the pool and waits for all. worker is 0..pool_threads()-1 and
+ * names the thread, for scratch memory that is one per thread. A task returns 0 or an error code (with err_set on its
+ * own thread); the error of the lowest failing i is returned, with its text, after every started task has ended; tasks
+ * that have not started by then are skipped. Must not be called from within a task. */
+typedef int pool_task(void *context, int index, int worker);
+int pool_run(pool_task *task, void *context, int count);
+
+#endif

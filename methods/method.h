@@ -1,0 +1,61 @@
+/* A quantization method is a constant descriptor, listed in methods.def. It sees one linear layer at a time; the harness
+ * owns the layer-by-layer loop, the calibration, the timing and the storage. */
+#ifndef METHODS_METHOD_H
+#define METHODS_METHOD_H
+
+#include "core/arena.h"
+#include "core/options.h"
+#include "linalg/hessian.h"
+#include "methods/packed.h"
+
+#include <stdint.h>
+
+enum method_caps {
+    QM_NEEDS_HESSIAN = 1 << 0, /* quantize_layer reads problem->hessian */
+    QM_PACKS = 1 << 1,         /* pack, unpack are there */
+    QM_MATVEC = 1 << 2         /* matvec multiplies the packed form */
+};
+
+/* One layer to quantize: everything is borrowed. */
+struct layer_problem {
+    const char *name;      /* for messages: "model.layers.0.self_attn.q_proj" */
+    const float *weight;   /* W, rows x columns (out x in) */
+    int rows, columns;
+    struct hessian *hessian; /* of the layer's input, columns x columns, with cached factorisations; NULL when not needed */
+    uint64_t seed;
+    struct arena *arena;   /* scratch; reset by the caller after the call */
+};
+
+/* What came out. quantized is the caller's; the rest is filled by the method and released by layer_result_release. */
+struct layer_result {
+    float *quantized;      /* W_q, rows x columns */
+    struct packed details; /* named arrays: codes, scale, zero, perm, mask_low, partition, ...: what pack needs, what
+                              `bitbench layer` writes, what tests compare */
+    double damping;        /* what was added to the diagonal in the end, as a share of its mean; 0 when unused */
+    int damping_raised;    /* how often it had to be raised */
+    double paper_bits;     /* bits per weight by the paper's own formula */
+    double paper_bits_marks; /* what the paper counts apart (masks, marks); 0 when nothing */
+};
+void layer_result_release(struct layer_result *result);
+
+struct quant_method {
+    const char *name, *title, *paper;
+    int version; /* part of every point's id: raise it when results change */
+    unsigned caps;
+    const struct option *options;
+    size_t options_size;
+    /* Checks that options agree with each other; may be NULL. */
+    int (*check)(const void *options);
+    int (*quantize_layer)(const void *options, const struct layer_problem *problem, struct layer_result *result);
+    /* packed = the arrays that really store the layer; unpack gives quantized back bit for bit. */
+    int (*pack)(const void *options, const struct layer_problem *problem, const struct layer_result *result,
+                struct packed *packed);
+    int (*unpack)(const void *options, const struct packed *packed, int rows, int columns, float *weight);
+    /* y (rows) = W_q x (columns) from the packed form, without unpacking it first. */
+    int (*matvec)(const void *options, const struct packed *packed, int rows, int columns, const float *x, float *y);
+};
+
+extern const struct quant_method *const methods[]; /* ends with NULL */
+const struct quant_method *method_find(const char *name); /* NULL with err_set naming the nearest */
+
+#endif

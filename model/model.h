@@ -1,0 +1,113 @@
+/* Transformer models as the pipelines see them: a configuration, named linear layers, and a forward pass that is taken
+ * block by block so that memory holds one block. A model family is one file with one `struct architecture`, listed in
+ * architectures.def. All matrices are row-major float32; a linear layer is y = x W^T + b with W (out x in). */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "core/hash.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct safetensors;
+
+struct model_config {
+    char architecture[32]; /* config.json's model_type */
+    int layers, width, hidden, heads, kv_heads, head_size, vocabulary, max_positions;
+    double norm_epsilon, rope_theta;
+    bool tied_head;
+    int bos_id, eos_id; /* -1: none */
+};
+
+/* One linear layer. `apply`, when not NULL, replaces the plain product: y (rows x out) = f(x (rows x in)). It is how a
+ * packed weight, an 8-bit activation or a trained quantizer takes part in the forward pass without the model knowing. */
+struct linear {
+    const char *name; /* "self_attn.q_proj": within the block, as in the checkpoint without ".weight" */
+    float *weight;    /* out x in, or NULL when apply holds its own form */
+    const float *bias; /* out, or NULL */
+    int out, in;
+    int input; /* index of the distinct input that feeds it: q, k and v share 0, o has 1, gate and up 2, down 3 */
+    int (*apply)(void *state, const float *x, int rows, float *y);
+    void *apply_state;
+};
+
+enum { MODEL_MAX_LINEARS = 8, MODEL_MAX_INPUTS = 4 };
+
+/* One transformer block in float32. Filled by architecture.load_block; block_release frees it. */
+struct block {
+    struct linear linears[MODEL_MAX_LINEARS];
+    int linear_count, input_count;
+    const float *vectors[8]; /* norms and other vectors, in the architecture's own order */
+    float *storage;          /* everything above points into this one allocation */
+};
+void block_release(struct block *block);
+
+/* Sequences of tokens laid end to end: sequence s is rows offsets[s] .. offsets[s + 1] - 1, positions from 0. Attention
+ * never crosses a boundary. */
+struct batch {
+    const int32_t *tokens; /* offsets[count] of them */
+    const int *offsets;    /* count + 1 */
+    int count;
+};
+
+/* Sees each distinct linear input of a block once: x is rows x width, valid during the call. */
+typedef int block_tap(void *context, int input, const float *x, int rows, int width);
+
+struct model;
+
+struct architecture {
+    const char *name; /* config.json's model_type */
+    int version;      /* part of every point's id: raise it when results change */
+    int (*read_config)(const json_t *json, struct model_config *config, const char *where);
+    /* Checks that every tensor is there with the shape the config implies, and that there is no surplus. */
+    int (*check_tensors)(const struct model_config *config, const struct safetensors *tensors);
+    int (*load_block)(const struct model *model, int layer, struct block *block);
+    /* x (rows x width) = embedding of the batch's tokens. */
+    int (*embed)(const struct model *model, const struct batch *batch, float *x);
+    /* x (rows x width), in place, through one block. tap may be NULL. */
+    int (*block_forward)(const struct model *model, const struct block *block, const struct batch *batch, float *x,
+                         block_tap *tap, void *tap_context);
+    /* y (rows x width) = the final norm of x, ready for the head; y may be x. */
+    int (*final_norm)(const struct model *model, const float *x, int rows, float *y);
+};
+
+struct model {
+    struct model_config config;
+    const struct architecture *architecture;
+    struct safetensors *tensors; /* mapped read-only */
+    char *folder;
+    float *embedding;  /* vocabulary x width, float32 */
+    float *head;       /* vocabulary x width; equal to embedding when tied */
+    float *final_norm; /* width (and, for families with a bias, width more) */
+    float *extra;      /* what else the family keeps outside its blocks (learned positions); or NULL */
+    char hash[HASH_HEX_SIZE]; /* of config.json and the weight files */
+};
+
+/* Opens a folder in Hugging Face's layout (config.json, model.safetensors or its index and shards) and loads what lies
+ * outside the blocks. Errors name the file and the tensor. model_close of a zeroed struct is legal. */
+int model_open(struct model *model, const char *folder);
+void model_close(struct model *model);
+
+/* What the head says of one row. */
+struct token_score {
+    float log_probability; /* of the target, natural logarithm, over the whole vocabulary */
+    int32_t top;           /* the most probable token, lowest id on ties */
+};
+
+/* scores[r] for hidden states x (rows x width, before the final norm) and targets[r] (-1: skipped, score zeroed). The
+ * logits exist only for a tile of rows at a time. */
+int model_score(const struct model *model, const float *x, const int32_t *targets, int rows, struct token_score *scores);
+
+/* logits (rows x vocabulary), for tests and small inputs. */
+int model_logits(const struct model *model, const float *x, int rows, float *logits);
+
+/* The whole model on one batch, loading block after block: x (rows x width) receives the last hidden states. */
+int model_forward(const struct model *model, const struct batch *batch, float *x);
+
+/* All blocks at once, for a model that fits; blocks is config.layers long. */
+int model_load_blocks(const struct model *model, struct block *blocks);
+
+extern const struct architecture *const architectures[]; /* ends with NULL */
+
+#endif
