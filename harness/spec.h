@@ -1,0 +1,78 @@
+/* Experiment specs: YAML in, a grid of points out. Every point has every option resolved; two equal points in a spec are
+ * an error. Unknown keys and bad values name file, line and the nearest valid name. */
+#ifndef HARNESS_SPEC_H
+#define HARNESS_SPEC_H
+
+#include "core/hash.h"
+#include "core/options.h"
+#include "datasets/dataset.h"
+#include "methods/method.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+enum { SPEC_NAME = 64 };
+
+/* Options that belong to the harness and work for every method. */
+struct harness_options {
+    int min_layer, max_layer;  /* blocks min_layer .. max_layer - 1 are quantized; -1: from the first, to the last */
+    char quant_only[OPTION_TEXT_SIZE]; /* only linear layers whose name contains this; "" all */
+    bool invert;               /* the other layers instead */
+    bool scales_fp16;          /* scales stored in float16 (and used so) */
+    int seed;
+};
+extern const struct option harness_option_table[];
+
+struct calibration_spec {
+    char corpus[OPTION_TEXT_SIZE]; /* a corpus name, "file:PATH", or several joined by '+' (samples split evenly) */
+    int samples, length, seed;
+    int split; /* enum split; the default is train */
+};
+extern const struct option calibration_option_table[];
+
+/* One text to measure perplexity on: windows without overlap over the first `tokens` tokens (0: all) of a split. */
+struct perplexity_spec {
+    char corpus[OPTION_TEXT_SIZE];
+    int tokens, window, split;
+};
+extern const struct option perplexity_option_table[];
+
+struct choice_spec {
+    char task[SPEC_NAME];
+    int items;   /* 0: all */
+    int scoring; /* enum scoring, or -1: the task's own */
+    int seed;
+};
+extern const struct option choice_option_table[];
+
+struct point {
+    const struct quant_method *method; /* NULL: full precision (`method: full`) */
+    void *method_options;              /* method->options_size bytes, or NULL */
+    struct harness_options harness;
+    struct calibration_spec calibration;
+    char *label;  /* what differs from the defaults: "gptq bits=2 group_size=128" */
+    char *where;  /* "quickstart.yaml:12" */
+};
+
+struct experiment {
+    char name[SPEC_NAME];
+    char *title, *path, *model; /* model: a folder, or "embedded" */
+    char *text;                 /* the spec as read, for the record */
+    struct perplexity_spec *perplexities;
+    int perplexity_count;
+    struct choice_spec *choices;
+    int choice_count;
+    struct point *points;
+    int point_count;
+};
+
+/* Reads a spec. overrides are "key=value" texts of --set ("model=PATH", "calibration.samples=64",
+ * "evaluation.perplexity.tokens=16000" for all entries, "methods.bits=2"); they win over the file. */
+int spec_load(struct experiment *experiment, const char *path, const char *const *overrides, int override_count);
+void experiment_release(struct experiment *experiment);
+
+/* *out = the point's settings as a JSON object: method, every option, harness, calibration (only where the method needs
+ * it). With the model's, data's and code's hashes added by run.c it is hashed into the point's id. */
+int point_settings(const struct point *point, json_t **out);
+
+#endif
