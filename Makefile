@@ -1,25 +1,103 @@
-# bitbench: see `make help`.
-BUILD  ?= build
-CC     ?= cc
-# Decisions of the methods depend on rounding: no fast-math, no contraction across statements beyond the standard's.
-CFLAGS ?= -O3 -g
-WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wno-unused-parameter
-BASE   := -std=c11 -D_GNU_SOURCE -I. -pthread -MMD -MP -fno-math-errno -ffp-contract=off $(WARN)
-LIBS   := -lopenblas -llapacke -lsqlite3 -lyaml -ljansson -lpcre2-8 -lnettle -lz -lm -ldl
+# bitbench: see `make help`. Objects, programs and reports go to $(BUILD); nothing else is written.
+BUILD   ?= build
+CC      ?= cc
+# Decisions of the methods depend on rounding: no fast-math, no contraction of a * b + c into one operation.
+CFLAGS  ?= -O3 -g
+PREFIX  ?= /usr/local
+DATADIR ?= $(PREFIX)/share/bitbench
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+           -Wno-unused-parameter
+BASE    := -std=c11 -D_GNU_SOURCE -I. -pthread -MMD -MP -fno-math-errno -ffp-contract=off $(WARN)
+LIBS    := -lopenblas -llapacke -lsqlite3 -lyaml -ljansson -lpcre2-8 -lnettle -lz -lm -ldl
+JOBS    := $(shell nproc 2>/dev/null || echo 2)
+
+# What the tests may take, in seconds for each program; the sanitizers take several times as long.
+TEST_SECONDS ?= 120
 
 FOLDERS := core linalg model methods datasets harness
 SOURCES := $(sort $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out harness/main.c,$(SOURCES)))
-TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
-BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/test_*.c)))
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(sort $(wildcard tests/bench/*.c)))
 
-all: $(BUILD)/bitbench
+all: $(BUILD)/bitbench ## build the program, build/bitbench (the default)
 
-$(BUILD)/libbitbench.a: $(OBJECTS)
-	rm -f $@ && ar rcs $@ $^
+help: ## list the targets
+	@echo "make TARGET, where TARGET is one of:"
+	@awk -F '## ' '/^[a-z-]+:.*## / { sub(/:.*/, "", $$1); printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@echo "Variables: BUILD=$(BUILD) CC=$(CC) CFLAGS='$(CFLAGS)' PREFIX=$(PREFIX) DESTDIR="
+
+# ---- what people call
+
+run: setup ## install what is missing, build, run experiments/quickstart.yaml: table, database, plots
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	$(BUILD)/bitbench run experiments/quickstart.yaml
+
+setup: ## install the Debian packages that are missing (tools/setup.sh --list shows them)
+	@tools/setup.sh
+
+test: setup ## install what is missing, build, run all tests
+	@$(MAKE) --no-print-directory -j$(JOBS) all tests
+	@tools/run-tests.sh $(TEST_SECONDS) $(TESTS)
+
+test-long: setup ## the tests with BITBENCH_LONG=1: whole corpora, long training, kill and resume many times
+	@$(MAKE) --no-print-directory -j$(JOBS) all tests
+	@BITBENCH_LONG=1 tools/run-tests.sh 1800 $(TESTS)
+
+test-asan: setup ## the tests under the address and undefined-behaviour sanitizers, in build/asan
+	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	$(MAKE) --no-print-directory test BUILD=build/asan TEST_SECONDS=900 CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	    SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+
+bench: setup ## build and run the benchmarks; BENCH=NAME runs one
+	@$(MAKE) --no-print-directory -j$(JOBS) all benches
+	@for b in $(if $(BENCH),$(BUILD)/bench/$(BENCH),$(BENCHES)); do echo "== $$b"; $$b || exit 1; done
+
+plots: all ## draw every plot of plots/ from results/bitbench.db
+	$(BUILD)/bitbench plot --all
+
+lint: ## static checks, include direction, limits of length, banned calls, a second compiler's warnings
+	@tools/setup.sh lint
+	@tools/lint.sh
+
+format: ## lay the code out with clang-format
+	@tools/setup.sh lint
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all ## install program, manual, completion and data under $(DESTDIR)$(PREFIX)
+	tools/install.sh "$(BUILD)" "$(DESTDIR)$(PREFIX)" "$(DESTDIR)$(DATADIR)"
+
+uninstall: ## remove what install put there
+	tools/install.sh --remove "$(DESTDIR)$(PREFIX)" "$(DESTDIR)$(DATADIR)"
+
+clean: ## remove what was built (packages and results stay)
+	rm -rf $(BUILD)
+
+# ---- what they need
+
+tests: $(TESTS)
+benches: $(BENCHES)
+
+# Changes whenever compiler or flags do, so that everything is compiled again.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@tools/keep.sh $@ echo '$(CC) $(BASE) $(CFLAGS) $(SANITIZE)'
+# Commit, compiler and flags, for the database; changes seldom, and only core/version.c reads it.
+$(BUILD)/generated/version_data.h: $(BUILD)/flags FORCE
+	@mkdir -p $(@D)
+	@tools/keep.sh $@ tools/version.sh '$(CC)' '$(CFLAGS) $(SANITIZE)' '$(DATADIR)'
+$(BUILD)/core/version.o: $(BUILD)/generated/version_data.h
+$(BUILD)/core/version.o: BASE += -I$(BUILD)/generated
+
+# The archive holds exactly the present sources, also after one was removed.
+$(BUILD)/objects: FORCE
+	@mkdir -p $(@D)
+	@tools/keep.sh $@ echo $(OBJECTS)
+$(BUILD)/libbitbench.a: $(OBJECTS) $(BUILD)/objects
+	rm -f $@ && ar rcs $@ $(filter %.o,$^)
 $(BUILD)/bitbench: $(BUILD)/harness/main.o $(BUILD)/libbitbench.a
 	$(CC) $(CFLAGS) $(SANITIZE) -pthread -o $@ $^ $(LIBS)
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) $(SANITIZE) -c -o $@ $<
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libbitbench.a
@@ -28,5 +106,7 @@ $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libbitbench.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -pthread -o $@ $^ $(LIBS)
 
-.PHONY: all
--include $(OBJECTS:.o=.d) $(TESTS:=.d) $(BENCHES:=.d)
+.PHONY: all help run setup test test-long test-asan bench plots lint format install uninstall clean tests benches FORCE
+.SECONDARY:
+.DELETE_ON_ERROR:
+-include $(OBJECTS:.o=.d) $(BUILD)/harness/main.d $(TESTS:=.d) $(BENCHES:$(BUILD)/bench/%=$(BUILD)/tests/bench/%.d)
