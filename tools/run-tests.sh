@@ -13,10 +13,15 @@ for program in "$@"; do
     timeout --kill-after=10 "$limit" "$program" >"$log" 2>&1 </dev/null
     status=$?
     seconds=$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')
-    # cmocka prints one line a test; a test that crashes or runs out of time only has its first line.
-    begun=$(grep -c '^\[ RUN      \]' "$log")
-    ok=$(grep -c '^\[       OK \]' "$log")
-    skip=$(grep -c '^\[  SKIPPED \] [^0-9]' "$log")
+    # cmocka prints a line when a test begins and one when it ends, and names some again after a group's end; a test that crashes
+    # or runs out of time only has its first line.
+    read -r begun ok skip < <(awk '
+        /^\[==========\] Running / { inside = 1 }
+        /^\[==========\] .* run\.$/ { inside = 0 }
+        inside && /^\[ RUN      \]/ { begun++ }
+        inside && /^\[       OK \]/ { ok++ }
+        inside && /^\[  SKIPPED \]/ { skip++ }
+        END { print begun + 0, ok + 0, skip + 0 }' "$log")
     bad=$((begun - ok - skip))
     if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] || [ "$begun" -eq 0 ]; then
         bad=$((bad + 1)) # failed outside its tests, or holds none
