@@ -4,7 +4,6 @@ CC      ?= cc
 # Decisions of the methods depend on rounding: no fast-math, no contraction of a * b + c into one operation.
 CFLAGS  ?= -O3 -g
 PREFIX  ?= /usr/local
-DATADIR ?= $(PREFIX)/share/bitbench
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
            -Wno-unused-parameter
 BASE    := -std=c11 -D_GNU_SOURCE -I. -pthread -MMD -MP -fno-math-errno -ffp-contract=off $(WARN)
@@ -65,10 +64,10 @@ format: ## lay the code out with clang-format
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 install: all ## install program, manual, completion and data under $(DESTDIR)$(PREFIX)
-	tools/install.sh "$(BUILD)" "$(DESTDIR)$(PREFIX)" "$(DESTDIR)$(DATADIR)"
+	tools/install.sh "$(BUILD)" "$(DESTDIR)$(PREFIX)"
 
 uninstall: ## remove what install put there
-	tools/install.sh --remove "$(DESTDIR)$(PREFIX)" "$(DESTDIR)$(DATADIR)"
+	tools/install.sh --remove "$(DESTDIR)$(PREFIX)"
 
 clean: ## remove what was built (packages and results stay)
 	rm -rf $(BUILD)
@@ -85,7 +84,7 @@ $(BUILD)/flags: FORCE
 # Commit, compiler and flags, for the database; changes seldom, and only core/version.c reads it.
 $(BUILD)/generated/version_data.h: $(BUILD)/flags FORCE
 	@mkdir -p $(@D)
-	@tools/keep.sh $@ tools/version.sh '$(CC)' '$(CFLAGS) $(SANITIZE)' '$(DATADIR)'
+	@tools/keep.sh $@ tools/version.sh '$(CC)' '$(CFLAGS) $(SANITIZE)'
 $(BUILD)/core/version.o: $(BUILD)/generated/version_data.h
 $(BUILD)/core/version.o: BASE += -I$(BUILD)/generated
 

@@ -7,5 +7,4 @@ const struct version version = {
     .dirty = VERSION_DIRTY,
     .compiler = VERSION_COMPILER,
     .flags = VERSION_FLAGS,
-    .datadir = VERSION_DATADIR,
 };

@@ -9,7 +9,6 @@ struct version {
     int dirty;            /* 1: a source file differed from the commit */
     const char *compiler; /* "gcc (Debian 12.2.0-14) 12.2.0" */
     const char *flags;    /* the optimisation and sanitizer flags */
-    const char *datadir;  /* where `make install` puts experiments, plots and models */
 };
 extern const struct version version;
 

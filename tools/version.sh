@@ -1,5 +1,5 @@
 #!/bin/sh
-# version.sh CC FLAGS DATADIR: prints the C header with what the program knows of its own build.
+# version.sh CC FLAGS: prints the C header with what the program knows of its own build.
 set -eu
 quote() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"; }
 commit=unknown dirty=0
@@ -13,4 +13,3 @@ echo "#define VERSION_COMMIT $(quote "$commit")"
 echo "#define VERSION_DIRTY $dirty"
 echo "#define VERSION_COMPILER $(quote "$($1 --version 2>/dev/null | head -n 1)")"
 echo "#define VERSION_FLAGS $(quote "$2")"
-echo "#define VERSION_DATADIR $(quote "$3")"
