@@ -12,7 +12,7 @@ enum option_type {
     OPTION_INT,    /* int field */
     OPTION_REAL,   /* double field */
     OPTION_BOOL,   /* bool field; true/false, yes/no, 1/0 */
-    OPTION_CHOICE, /* int field: the index within `choices` */
+    OPTION_CHOICE, /* int field: the index within `choices`; in names and choices - and _ are the same */
     OPTION_TEXT    /* char[OPTION_TEXT_SIZE] field */
 };
 
@@ -23,12 +23,13 @@ struct option {
     enum option_type type;
     size_t offset;          /* of the field in the options struct */
     const char *fallback;   /* the default, as text, through the same parser */
-    double low, high;       /* bounds of INT and REAL, both inclusive */
+    double low, high;       /* bounds of INT and REAL, both inclusive; equal (as when left out): none */
     const char *choices;    /* "a|b|c" for OPTION_CHOICE */
     const char *help;       /* one sentence without a full stop */
     const char *alias_of;   /* NULL, or: this row only spells another option: see options_set */
     int complement;         /* with alias_of: the stored value is 1 - the given one (salient_frac = 1 - low_frac) */
-    const char *special;    /* NULL, or the meaning of one value outside the bounds: "-1=the whole row" */
+    const char *special;    /* NULL, or the meaning of one value outside the bounds: "-1=the whole row"; for a CHOICE
+                             * one more word and the number it is stored as: "-1=auto" */
 };
 
 /* Fills *target with the table's defaults. Fails only where the table itself is wrong. */
@@ -55,7 +56,19 @@ int options_summary(const struct option *table, const void *source, struct strbu
 int options_help(const struct option *table, struct strbuf *out);
 int options_markdown(const struct option *table, struct strbuf *out);
 
-/* The candidate nearest to word (edit distance, at most half its length away), or NULL. `names` ends with NULL. */
+/* The pieces of the above. Text of the field's value, as options_set takes it back. */
+int options_value(const struct option *row, const void *source, char out[OPTION_TEXT_SIZE]);
+/* *same = 1 when the field holds the row's default. */
+int options_is_default(const struct option *row, const void *source, int *same);
+/* What options_set would say, without setting. */
+int options_check(const struct option *table, const char *name, const char *value, const char *where);
+/* Appends "a whole number from 1 to 8"; and the help sentence with what is allowed and the default in brackets. */
+int options_allowed(const struct option *row, struct strbuf *out);
+int options_meaning(const struct option *table, const struct option *row, struct strbuf *out);
+int options_bounded(const struct option *row);
+
+/* The candidate nearest to word (edit distance, at most half its length away, or beginning with it), or NULL. `names` ends
+ * with NULL. */
 const char *nearest_name(const char *word, const char *const *names);
 
 #endif
