@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The source tree lies at most this many folders above the executable: TREE/build/asan/tests/test_x. */
+/* The source tree lies at most this many folders above the executable:
+ * TREE/build/asan/tests/test_x. */
 enum { LEVELS = 4, PATH_SIZE = 4096 };
 
 /* text = the folder of the executable; "" when the system does not tell. */
@@ -51,7 +52,8 @@ int paths_data(char **out, const char *name)
         if (!slash)
             break;
         *slash = '\0';
-        /* Only a folder that is the source tree: an unrelated plots/ or results/ above us is not ours. */
+        /* Only a folder that is the source tree: an unrelated plots/ or results/ above us is not
+         * ours. */
         char *mark = NULL;
         TRY(try_place(&mark, folder, "", "methods/methods.def"));
         if (mark)
@@ -62,11 +64,14 @@ int paths_data(char **out, const char *name)
         TRY(mem_strdup(&found, name));
     if (!found)
         rc = err_set(ERR_MISSING,
-                     "%s: not found in $BITBENCH_DATA (%s), beside the program, or in the current directory; set "
+                     "%s: not found in $BITBENCH_DATA (%s), beside the program, or in the current "
+                     "directory; set "
                      "BITBENCH_DATA to the folder that holds it",
                      name, given && *given ? given : "not set");
 out:
     if (rc == 0)
         *out = found;
+    else
+        mem_free(found);
     return rc;
 }
