@@ -1,0 +1,31 @@
+/* Inside of the trainer: what one block saves for its backward pass, and the pieces of the passes. */
+#ifndef MODEL_TRAIN_LAYERS_H
+#define MODEL_TRAIN_LAYERS_H
+
+#include "model/train.h"
+
+enum {
+    TRAIN_TILE = 64,         /* rows of elementwise work and of attention that one task takes */
+    TRAIN_LOGIT_ROWS = 512   /* rows whose logits exist at a time */
+};
+
+struct train_layer {
+    size_t norm1_at, norm2_at; /* elements from the start of the flat arrays */
+    size_t linear_at[TRAIN_LINEARS], extra_at[TRAIN_LINEARS], extra_count[TRAIN_LINEARS];
+    struct train_linear linears[TRAIN_LINEARS];
+    /* all rows x ...; q and k as they are after the rotation */
+    float *x, *normed1, *q, *k, *v, *attended, *middle, *normed2, *gate, *up, *active;
+    float *probabilities;         /* sequences x heads x context x context; above the diagonal undefined or 0 */
+    float *inverse1, *inverse2;   /* rows: 1 / rms */
+};
+
+/* layer->attended from q, k, v (rotates q and k in place). */
+int train_attention_forward(struct train_model *model, struct train_layer *layer);
+/* dq, dk, dv (of q, k, v before the rotation) from the gradient of layer->attended. */
+int train_attention_backward(struct train_model *model, const struct train_layer *layer, const float *dattended, float *dq,
+                             float *dk, float *dv);
+
+/* Fills model->tensors and the places of the weights; on its own so that other parts can enumerate a config's tensors. */
+int train_layout(struct train_model *model);
+
+#endif

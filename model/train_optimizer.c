@@ -1,0 +1,107 @@
+/* AdamW over the flat arrays, in fixed pieces on the pool, and the learning rate's schedule. */
+#include "core/err.h"
+#include "core/mem.h"
+#include "core/pool.h"
+#include "model/train.h"
+#include "model/train_kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PIECE = 16384 };
+
+int train_optimizer_init(struct train_optimizer *optimizer, const struct train_model *model)
+{
+    int rc = 0;
+    *optimizer = (struct train_optimizer){.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .decay = 0.1};
+    TRY(mem_calloc(&optimizer->first, model->parameters, sizeof(float)));
+    TRY(mem_calloc(&optimizer->second, model->parameters, sizeof(float)));
+out:
+    if (rc)
+        train_optimizer_release(optimizer);
+    return rc;
+}
+
+void train_optimizer_release(struct train_optimizer *optimizer)
+{
+    mem_free(optimizer->first);
+    mem_free(optimizer->second);
+    memset(optimizer, 0, sizeof *optimizer);
+}
+
+struct update {
+    const struct train_optimizer *optimizer;
+    struct train_model *model;
+    struct train_adam adam;
+    float rate, shrink;
+    double *squares;
+};
+
+static int square_task(void *context, int index, int worker)
+{
+    struct update *u = context;
+    size_t at = (size_t)index * PIECE, count = u->model->parameters - at < PIECE ? u->model->parameters - at : PIECE;
+    (void)worker;
+    u->squares[index] = train_square_sum(u->model->gradients + at, count);
+    return 0;
+}
+
+/* One tensor's share of a piece: only matrices shrink. */
+static int update_task(void *context, int index, int worker)
+{
+    struct update *u = context;
+    struct train_model *m = u->model;
+    size_t begin = (size_t)index * PIECE, end = begin + PIECE < m->parameters ? begin + PIECE : m->parameters;
+    (void)worker;
+    for (int t = 0; t < m->tensor_count; t++) {
+        const struct train_tensor *tensor = &m->tensors[t];
+        size_t first = tensor->offset, last = first + (size_t)(tensor->rows ? tensor->rows : 1) * (size_t)tensor->columns;
+        first = first > begin ? first : begin;
+        last = last < end ? last : end;
+        if (first >= last)
+            continue;
+        struct train_adam adam = u->adam;
+        adam.shrink = tensor->decays ? u->shrink : 1.0f;
+        train_adam_update(&adam, last - first, m->weights + first, m->gradients + first, u->optimizer->first + first,
+                          u->optimizer->second + first);
+    }
+    return 0;
+}
+
+int train_optimizer_step(struct train_optimizer *optimizer, struct train_model *model, double rate, double clip,
+                         double *norm)
+{
+    int pieces = (int)((model->parameters + PIECE - 1) / PIECE), rc = 0;
+    struct update u = {.optimizer = optimizer, .model = model, .shrink = (float)(1.0 - rate * optimizer->decay)};
+    double total = 0.0, step = (double)optimizer->step + 1.0;
+    TRY(mem_calloc(&u.squares, (size_t)pieces, sizeof(double)));
+    TRY(pool_run(square_task, &u, pieces));
+    for (int i = 0; i < pieces; i++)
+        total += u.squares[i];
+    total = sqrt(total);
+    if (!isfinite(total)) {
+        rc = err_set(ERR_NUMERIC, "training diverged: the gradient of update %.0f is not finite; lower learning_rate", step);
+        goto out;
+    }
+    u.adam = (struct train_adam){.rate = (float)rate, .beta1 = (float)optimizer->beta1, .beta2 = (float)optimizer->beta2,
+                                 .correct1 = (float)(1.0 / (1.0 - pow(optimizer->beta1, step))),
+                                 .correct2 = (float)(1.0 / (1.0 - pow(optimizer->beta2, step))),
+                                 .epsilon = (float)optimizer->epsilon,
+                                 .scale = clip > 0.0 && total > clip ? (float)(clip / total) : 1.0f};
+    TRY(pool_run(update_task, &u, pieces));
+    optimizer->step++;
+    *norm = total;
+out:
+    mem_free(u.squares);
+    return rc;
+}
+
+double train_schedule(double peak, double floor, int64_t warmup, int64_t total, int64_t tokens)
+{
+    if (tokens < warmup)
+        return peak * (double)tokens / (double)warmup;
+    if (tokens >= total)
+        return peak * floor;
+    double share = (double)(tokens - warmup) / (double)(total - warmup);
+    return peak * (floor + (1.0 - floor) * 0.5 * (1.0 + cos(3.14159265358979323846 * share)));
+}
