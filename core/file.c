@@ -13,7 +13,7 @@
 static int open_regular(const char *path, int *fd, size_t *size)
 {
     struct stat info;
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not hold us up */
     if (*fd < 0)
         return err_set(errno == ENOENT ? ERR_MISSING : ERR_IO, "%s: %s", path, strerror(errno));
     if (fstat(*fd, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -145,16 +145,17 @@ int file_make_directories(const char *path)
     int rc = mem_strdup(&copy, path);
     if (rc)
         return rc;
-    for (char *at = copy + 1; rc == 0; at++) {
-        char kept = *at;
-        if (kept != '/' && kept != '\0')
+    for (char *at = copy; rc == 0 && *at; at++) {
+        if (at[1] != '/' && at[1] != '\0')
             continue;
-        *at = '\0';
+        char kept = at[1];
+        struct stat entry;
+        at[1] = '\0';
         if (mkdir(copy, 0777) != 0 && errno != EEXIST)
             rc = err_set(ERR_IO, "%s: cannot make the folder: %s", copy, strerror(errno));
-        *at = kept;
-        if (kept == '\0')
-            break;
+        else if (stat(copy, &entry) != 0 || !S_ISDIR(entry.st_mode))
+            rc = err_set(ERR_IO, "%s: cannot make the folder: a file of that name is in the way", copy);
+        at[1] = kept;
     }
     mem_free(copy);
     return rc;
