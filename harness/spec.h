@@ -18,7 +18,7 @@ struct harness_options {
     int min_layer, max_layer;  /* blocks min_layer .. max_layer - 1 are quantized; -1: from the first, to the last */
     char quant_only[OPTION_TEXT_SIZE]; /* only linear layers whose name contains this; "" all */
     bool invert;               /* the other layers instead */
-    bool scales_fp16;          /* scales stored in float16 (and used so) */
+    bool layer_errors;         /* measure Hessian-weighted layer errors for methods that need no calibration as well */
     int seed;
 };
 extern const struct option harness_option_table[];

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-enum { STATISTICS_RESAMPLES = 2000 }; /* of every bootstrap here */
+enum { STATISTICS_RESAMPLES = 2000, STATISTICS_SEED = 1 }; /* of every bootstrap here */
 
 /* parts: windows, .value = summed negative log-likelihood (nats), .count = scored tokens (> 0).
  * *value = exp(sum value / sum count). *low, *high: percentile bootstrap over windows of the same

@@ -1,0 +1,67 @@
+/* What is measured on every point: perplexity on texts and accuracy on
+ * questions. All their tokens form one stream that rides through the blocks
+ * once; afterwards the scores of its rows become metrics. */
+#ifndef HARNESS_EVALUATION_H
+#define HARNESS_EVALUATION_H
+
+#include "harness/corpus_tokens.h"
+#include "harness/spec.h"
+#include "harness/store.h"
+#include "harness/stream.h"
+
+/* Windows without overlap over one text. */
+struct perplexity_set {
+    const struct perplexity_spec *spec; /* borrowed */
+    int first_sequence, windows;
+    long bytes; /* of text behind the scored tokens */
+    char hash[HASH_HEX_SIZE];
+};
+
+/* One choice's request: the sum over its continuation's rows, and for PMI the
+ * same continuation after the start alone. */
+struct choice_request {
+    int sequence, start_sequence;  /* start_sequence: -1 without PMI */
+    int bytes, characters, tokens; /* of the continuation: characters are code points */
+};
+
+struct choice_set {
+    const struct choice_spec *spec; /* borrowed */
+    struct task_source source;
+    const struct task *task; /* source.task */
+    enum scoring scoring;
+    struct questions questions;
+    struct choice_request *requests; /* one for each choice of each question, in order */
+    char hash[HASH_HEX_SIZE];
+};
+
+struct evaluation {
+    struct stream stream;
+    struct perplexity_set *perplexities;
+    int perplexity_count;
+    struct choice_set *choices;
+    int choice_count;
+};
+
+/* Loads texts and questions, tokenizes and lays out the stream. */
+int evaluation_prepare(struct evaluation *evaluation, const struct experiment *experiment,
+                       struct corpus_cache *cache);
+void evaluation_release(struct evaluation *evaluation);
+
+/* perplexity.c: adds the set's windows to the stream; turns scores (one a row
+ * of the stream) into a metric. The metric's parts are allocated (mem_free).
+ * The papers' rule: exp of the mean over windows of the mean negative
+ * log-likelihood of a window's T - 1 predictions; every window has T tokens,
+ * the last incomplete one is left out. */
+int perplexity_prepare(struct perplexity_set *set, struct stream *stream,
+                       struct corpus_cache *cache);
+int perplexity_metric(const struct perplexity_set *set, const struct stream *stream,
+                      const struct token_score *scores, struct metric_record *metric);
+
+/* choice.c: the same for questions. */
+int choice_prepare(struct choice_set *set, struct stream *stream,
+                   const struct tokenizer *tokenizer);
+int choice_metric(const struct choice_set *set, const struct stream *stream,
+                  const struct token_score *scores, struct metric_record *metric);
+void choice_release(struct choice_set *set);
+
+#endif

@@ -1,0 +1,12 @@
+/* Where and with what a point was computed: its provenance. */
+#ifndef HARNESS_HOST_H
+#define HARNESS_HOST_H
+
+#include <jansson.h>
+
+/* *out = {cpu, kernels, kernels_chosen_by, threads, memory_bytes, system,
+ * release; libraries {...}; bitbench {version, commit, dirty, compiler,
+ * flags}}; the caller's (json_decref). */
+int host_describe(json_t **out);
+
+#endif

@@ -1,0 +1,24 @@
+#include "harness/model_folder.h"
+
+#include "core/err.h"
+#include "core/mem.h"
+#include "harness/paths.h"
+
+#include <string.h>
+
+int model_folder(char **out, const char *name)
+{
+    return strcmp(name, "embedded") == 0 ? paths_data(out, "model/embedded")
+                                         : mem_strdup(out, name);
+}
+
+int model_check_tokenizer(const struct model *model, const struct tokenizer *tokenizer)
+{
+    int ids = tokenizer_vocabulary(tokenizer);
+    if (ids > model->config.vocabulary)
+        return err_set(ERR_FORMAT,
+                       "%s: the tokenizer has %d ids, but the model has only %d "
+                       "embeddings: they do not belong together",
+                       model->folder, ids, model->config.vocabulary);
+    return 0;
+}

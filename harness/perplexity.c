@@ -1,0 +1,101 @@
+#include "core/err.h"
+#include "core/mem.h"
+#include "harness/evaluation.h"
+#include "harness/statistics.h"
+
+#include <math.h>
+
+static const char *const split_names[] = {"train", "validation", "test"};
+
+/* Bytes of text behind the tokens that are predicted: all but each window's
+ * first. */
+static int scored_bytes(const struct tokenizer *tokenizer, const int32_t *ids, int windows,
+                        int length, long *bytes)
+{
+    *bytes = 0;
+    for (int w = 0; w < windows; w++) {
+        char *text;
+        size_t size;
+        int rc = tokenizer_decode(tokenizer, ids + (size_t)w * (size_t)length + 1,
+                                  (size_t)length - 1, &text, &size);
+        if (rc)
+            return rc;
+        mem_free(text);
+        *bytes += (long)size;
+    }
+    return 0;
+}
+
+int perplexity_prepare(struct perplexity_set *set, struct stream *stream,
+                       struct corpus_cache *cache)
+{
+    int rc;
+    const struct perplexity_spec *spec = set->spec;
+    const struct corpus_tokens *text;
+    struct hash hash;
+    TRY(corpus_cache_get(cache, spec->corpus, spec->split, &text));
+    size_t count =
+        spec->tokens > 0 && (size_t)spec->tokens < text->count ? (size_t)spec->tokens : text->count;
+    size_t windows = count / (size_t)spec->window;
+    if (windows == 0)
+        return err_set(ERR_USAGE,
+                       "corpus %s: its %s split has %zu tokens here, less than one "
+                       "window of %d: give a shorter window",
+                       spec->corpus, split_names[spec->split], count, spec->window);
+    if (windows > INT32_MAX / (size_t)spec->window)
+        return err_set(ERR_USAGE,
+                       "corpus %s: %zu tokens are too many for one run: set tokens:", spec->corpus,
+                       count);
+    set->first_sequence = stream->count;
+    set->windows = (int)windows;
+    for (int w = 0; w < set->windows; w++)
+        TRY(stream_add(stream, text->ids + (size_t)w * (size_t)spec->window, spec->window, 1));
+    TRY(scored_bytes(cache->tokenizer, text->ids, set->windows, spec->window, &set->bytes));
+    hash_init(&hash);
+    hash_add(&hash, text->ids, windows * (size_t)spec->window * sizeof *text->ids);
+    hash_finish(&hash, set->hash);
+out:
+    return rc;
+}
+
+int perplexity_metric(const struct perplexity_set *set, const struct stream *stream,
+                      const struct token_score *scores, struct metric_record *metric)
+{
+    struct metric_part *parts;
+    int rc = mem_calloc(&parts, (size_t)set->windows, sizeof *parts);
+    if (rc)
+        return rc;
+    double total = 0;
+    long count = 0;
+    for (int w = 0; w < set->windows; w++) {
+        int s = set->first_sequence + w;
+        parts[w].index = w;
+        for (int r = stream->offsets[s]; r < stream->offsets[s + 1]; r++) {
+            if (stream->targets[r] < 0)
+                continue;
+            parts[w].value -= (double)scores[r].log_probability;
+            parts[w].count++;
+        }
+        total += parts[w].value;
+        count += parts[w].count;
+    }
+    *metric = (struct metric_record){
+        .kind = "perplexity",
+        .dataset = set->spec->corpus,
+        .split = split_names[set->spec->split],
+        .rule = "windows",
+        .data_hash = set->hash,
+        .window = set->spec->window,
+        .count = count,
+        .bytes = set->bytes,
+        .bits_per_byte = set->bytes > 0 ? total / log(2.0) / (double)set->bytes : NAN,
+        .parts = parts,
+        .part_count = set->windows};
+    rc = statistics_perplexity(parts, set->windows, STATISTICS_SEED, &metric->value,
+                               &metric->standard_error, &metric->low, &metric->high);
+    if (rc) {
+        err_prefix(rc, "perplexity on %s", set->spec->corpus);
+        mem_free(parts);
+    }
+    return rc;
+}

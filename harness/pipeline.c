@@ -1,0 +1,288 @@
+#include "harness/pipeline.h"
+
+#include "core/clock.h"
+#include "core/err.h"
+#include "core/interrupt.h"
+#include "core/mem.h"
+#include "core/progress.h"
+#include "harness/bits.h"
+#include "harness/layer_loss.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const stage_names[STAGE_COUNT] = {"load", "calibrate", "quantize", "diagnose",
+                                                     "evaluate"};
+
+/* Everything that lives while a point is computed. */
+struct pipeline {
+    const struct pipeline_input *input;
+    struct pipeline_output out;
+    struct arena arena;
+    struct block block;
+    struct hessian hessians[MODEL_MAX_INPUTS];
+    bool have_hessians;
+    float *calibration_x, *evaluation_x;
+    double wall, cpu; /* when the present stage began */
+    double packed_bytes;
+};
+
+static void stage_begin(struct pipeline *p)
+{
+    p->wall = clock_wall();
+    p->cpu = clock_cpu();
+}
+
+static void stage_end(struct pipeline *p, enum stage stage, double tokens)
+{
+    struct timing_record *timing = &p->out.timings[stage];
+    timing->wall += clock_wall() - p->wall;
+    timing->cpu += clock_cpu() - p->cpu;
+    timing->tokens += tokens;
+}
+
+bool pipeline_selects(const struct point *point, int blocks, int block, const char *name)
+{
+    const struct harness_options *o = &point->harness;
+    if (!point->method)
+        return false;
+    bool inside = block >= (o->min_layer < 0 ? 0 : o->min_layer) &&
+                  block < (o->max_layer < 0 ? blocks : o->max_layer) &&
+                  strstr(name, o->quant_only) != NULL;
+    return inside != o->invert;
+}
+
+/* A method that reads no Hessian is calibrated for its layer errors alone. */
+static enum stage calibration_stage(const struct pipeline *p)
+{
+    const struct quant_method *method = p->input->point->method;
+    return method && method->caps & QM_NEEDS_HESSIAN ? STAGE_CALIBRATE : STAGE_DIAGNOSE;
+}
+
+static bool block_selected(const struct pipeline *p, int block)
+{
+    for (int i = 0; i < p->block.linear_count; i++)
+        if (pipeline_selects(p->input->point, p->input->model->config.layers, block,
+                             p->block.linears[i].name))
+            return true;
+    return false;
+}
+
+static void release_hessians(struct pipeline *p)
+{
+    for (int i = 0; i < MODEL_MAX_INPUTS; i++)
+        hessian_release(&p->hessians[i]);
+    p->have_hessians = false;
+}
+
+static int see_input(void *context, int input, const float *x, int rows, int width, int sequences)
+{
+    struct pipeline *p = context;
+    if (p->hessians[input].size == 0) {
+        int rc = hessian_init(&p->hessians[input], width);
+        if (rc)
+            return rc;
+    }
+    return hessian_add(&p->hessians[input], x, rows, sequences);
+}
+
+/* The Hessians of the block's inputs, given the already quantized blocks before
+ * it. */
+static int calibrate_block(struct pipeline *p)
+{
+    const struct stream_tap tap = {see_input, p};
+    stage_begin(p);
+    int rc = stream_block(p->input->model, &p->block, p->input->calibration, p->calibration_x, &tap,
+                          "calibrate");
+    for (int i = 0; rc == 0 && i < p->block.input_count; i++)
+        hessian_finish(&p->hessians[i]);
+    p->have_hessians = rc == 0;
+    stage_end(p, calibration_stage(p), p->input->calibration->rows);
+    return rc;
+}
+
+static void account(struct pipeline *p, const struct layer_result *result,
+                    struct layer_record *record, const struct packed *packed)
+{
+    double weights = (double)record->rows * (double)record->columns;
+    packed_category_bytes(packed, record->bytes);
+    record->paper_bits = result->paper_bits;
+    record->paper_bits_marks = result->paper_bits_marks;
+    record->damping = result->damping;
+    record->damping_raised = result->damping_raised;
+    p->out.weights += (long)weights;
+    p->out.paper_bits += result->paper_bits * weights;
+    p->out.paper_bits_marks += result->paper_bits_marks * weights;
+    p->packed_bytes += (double)packed_bytes(packed);
+    p->out.damping_raised += result->damping_raised > 0;
+}
+
+/* Quantizes one linear layer in place and appends its record. */
+static int quantize_linear(struct pipeline *p, int block, struct linear *linear)
+{
+    int rc;
+    char name[160];
+    const struct point *point = p->input->point;
+    struct layer_result result = {0};
+    struct packed packed = {0};
+    struct layer_loss loss;
+    struct arena_mark mark = arena_mark(&p->arena);
+    struct layer_record *record = &p->out.layers[p->out.layer_count];
+    size_t count = (size_t)linear->out * (size_t)linear->in;
+    snprintf(name, sizeof name, "block %d, %s", block, linear->name);
+    *record = (struct layer_record){.block = block,
+                                    .name = linear->name,
+                                    .method = point->method->name,
+                                    .rows = linear->out,
+                                    .columns = linear->in};
+    TRY(mem_alloc(&result.quantized, count, sizeof *result.quantized));
+    struct layer_problem problem = {.name = name,
+                                    .weight = linear->weight,
+                                    .rows = linear->out,
+                                    .columns = linear->in,
+                                    .hessian =
+                                        p->have_hessians ? &p->hessians[linear->input] : NULL,
+                                    .seed = (uint64_t)point->harness.seed,
+                                    .arena = &p->arena};
+    stage_begin(p);
+    TRY(point->method->quantize_layer(point->method_options, &problem, &result));
+    record->seconds = clock_wall() - p->wall;
+    stage_end(p, STAGE_QUANTIZE, 0);
+    stage_begin(p);
+    TRY(point->method->pack(point->method_options, &problem, &result, &packed));
+    account(p, &result, record, &packed);
+    TRY(layer_loss(linear->weight, result.quantized, linear->out, linear->in, problem.hessian,
+                   &p->arena, &loss));
+    record->hessian_loss = loss.hessian_loss;
+    record->relative_loss = loss.relative_loss;
+    record->weight_mse = loss.weight_mse;
+    stage_end(p, STAGE_DIAGNOSE, 0);
+    memcpy(linear->weight, result.quantized, count * sizeof *linear->weight);
+    p->out.layer_count++;
+out:
+    mem_free(result.quantized);
+    layer_result_release(&result);
+    packed_release(&packed);
+    arena_reset(&p->arena, mark);
+    return rc;
+}
+
+static int quantize_block(struct pipeline *p, int block)
+{
+    int rc = 0;
+    const struct pipeline_input *in = p->input;
+    if (in->calibration)
+        TRY(calibrate_block(p));
+    for (int i = 0; i < p->block.linear_count; i++) {
+        struct linear *linear = &p->block.linears[i];
+        if (!pipeline_selects(in->point, in->model->config.layers, block, linear->name))
+            continue;
+        progress_stage("quantize", i, p->block.linear_count, 0);
+        TRY(quantize_linear(p, block, linear));
+        TRY(interrupt_check());
+    }
+out:
+    release_hessians(p);
+    return rc;
+}
+
+static int run_block(struct pipeline *p, int block)
+{
+    int rc;
+    const struct pipeline_input *in = p->input;
+    const struct model *model = in->model;
+    progress_block(block, model->config.layers);
+    stage_begin(p);
+    TRY(model->architecture->load_block(model, block, &p->block));
+    stage_end(p, STAGE_LOAD, 0);
+    if (block_selected(p, block))
+        TRY(quantize_block(p, block));
+    if (in->calibration && block + 1 < model->config.layers) {
+        stage_begin(p);
+        TRY(stream_block(model, &p->block, in->calibration, p->calibration_x, NULL, "calibrate"));
+        stage_end(p, calibration_stage(p), 0);
+    }
+    if (in->evaluation) {
+        stage_begin(p);
+        TRY(stream_block(model, &p->block, in->evaluation, p->evaluation_x, NULL, "evaluate"));
+        stage_end(p, STAGE_EVALUATE, 0);
+    }
+out:
+    block_release(&p->block);
+    return rc;
+}
+
+static int start_stream(const struct model *model, const struct stream *stream, float **x)
+{
+    int rc = mem_alloc(x, (size_t)stream->rows * (size_t)model->config.width, sizeof **x);
+    return rc ? rc : stream_embed(model, stream, *x);
+}
+
+static int score(struct pipeline *p)
+{
+    int rc;
+    const struct stream *stream = p->input->evaluation;
+    stage_begin(p);
+    progress_stage("score", 0, 0, 0);
+    TRY(mem_calloc(&p->out.scores, (size_t)stream->rows, sizeof *p->out.scores));
+    TRY(model_score(p->input->model, p->evaluation_x, stream->targets, stream->rows,
+                    p->out.scores));
+    stage_end(p, STAGE_EVALUATE, stream->rows);
+out:
+    return rc;
+}
+
+/* Means over the quantized weights, and the size of the whole model with
+ * everything else left as it is stored. */
+static void finish_bits(struct pipeline *p)
+{
+    struct pipeline_output *out = &p->out;
+    size_t parameters, bytes;
+    model_size(p->input->model, &parameters, &bytes);
+    if (out->weights > 0) {
+        out->paper_bits /= (double)out->weights;
+        out->paper_bits_marks /= (double)out->weights;
+        out->stored_bits = p->packed_bytes * 8 / (double)out->weights;
+    }
+    double left_alone =
+        (double)(parameters - (size_t)out->weights) * ((double)bytes / (double)parameters);
+    out->file_bytes = p->packed_bytes + left_alone;
+    out->full_bits = out->file_bytes * 8 / (double)parameters;
+}
+
+int pipeline_run(const struct pipeline_input *input, struct pipeline_output *output)
+{
+    int rc;
+    struct pipeline p = {.input = input};
+    const struct model *model = input->model;
+    for (int s = 0; s < STAGE_COUNT; s++)
+        p.out.timings[s].stage = stage_names[s];
+    TRY(mem_calloc(&p.out.layers, (size_t)model->config.layers * MODEL_MAX_LINEARS,
+                   sizeof *p.out.layers));
+    if (input->calibration)
+        TRY(start_stream(model, input->calibration, &p.calibration_x));
+    if (input->evaluation)
+        TRY(start_stream(model, input->evaluation, &p.evaluation_x));
+    for (int block = 0; block < model->config.layers; block++)
+        TRY(run_block(&p, block));
+    if (input->evaluation)
+        TRY(score(&p));
+    finish_bits(&p);
+    *output = p.out;
+    p.out = (struct pipeline_output){0};
+out:
+    pipeline_output_release(&p.out);
+    release_hessians(&p);
+    arena_release(&p.arena);
+    mem_free(p.calibration_x);
+    mem_free(p.evaluation_x);
+    return rc;
+}
+
+void pipeline_output_release(struct pipeline_output *output)
+{
+    mem_free(output->layers);
+    mem_free(output->scores);
+    *output = (struct pipeline_output){0};
+}

@@ -1,0 +1,45 @@
+/* One point on one model: calibrate, quantize and evaluate, block after block,
+ * with one block in memory. */
+#ifndef HARNESS_PIPELINE_H
+#define HARNESS_PIPELINE_H
+
+#include "harness/spec.h"
+#include "harness/store.h"
+#include "harness/stream.h"
+
+enum stage {
+    STAGE_LOAD,
+    STAGE_CALIBRATE,
+    STAGE_QUANTIZE,
+    STAGE_DIAGNOSE,
+    STAGE_EVALUATE,
+    STAGE_COUNT
+};
+
+struct pipeline_input {
+    const struct model *model;
+    const struct point *point;
+    const struct stream *calibration; /* NULL: no Hessians; then methods that need one fail */
+    const struct stream *evaluation;  /* NULL: nothing is evaluated */
+};
+
+struct pipeline_output {
+    struct layer_record *layers; /* owned, names borrowed from the architecture */
+    int layer_count;
+    struct token_score *scores; /* owned: one a row of the evaluation stream */
+    struct timing_record timings[STAGE_COUNT];
+    long weights;                                     /* quantized weights */
+    double paper_bits, paper_bits_marks, stored_bits; /* per quantized weight; 0 without any */
+    double file_bytes, full_bits;
+    int damping_raised; /* layers whose damping had to be raised */
+};
+
+/* On failure output is untouched. Interrupted: ERR_INTERRUPTED. */
+int pipeline_run(const struct pipeline_input *input, struct pipeline_output *output);
+void pipeline_output_release(struct pipeline_output *output);
+
+/* True when the point quantizes this linear layer: (min_layer <= block <
+ * max_layer and quant_only in name) != invert. */
+bool pipeline_selects(const struct point *point, int blocks, int block, const char *name);
+
+#endif

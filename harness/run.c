@@ -1,0 +1,342 @@
+#include "harness/run.h"
+
+#include "core/clock.h"
+#include "core/err.h"
+#include "core/interrupt.h"
+#include "core/mem.h"
+#include "core/progress.h"
+#include "harness/host.h"
+#include "harness/model_folder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* {texts: [...], questions: [...]} with every setting and the hash of what is
+ * measured. */
+static int describe_evaluation(const struct evaluation *evaluation, json_t **out)
+{
+    json_t *texts = json_array(), *questions = json_array();
+    for (int i = 0; i < evaluation->perplexity_count; i++) {
+        const struct perplexity_set *set = &evaluation->perplexities[i];
+        json_array_append_new(texts,
+                              json_pack("{s:s, s:i, s:i, s:i, s:s}", "corpus", set->spec->corpus,
+                                        "split", set->spec->split, "window", set->spec->window,
+                                        "windows", set->windows, "hash", set->hash));
+    }
+    for (int i = 0; i < evaluation->choice_count; i++) {
+        const struct choice_set *set = &evaluation->choices[i];
+        json_array_append_new(questions, json_pack("{s:s, s:i, s:s, s:i, s:s}", "task",
+                                                   set->task->name, "version", set->task->version,
+                                                   "scoring", scoring_names[set->scoring], "items",
+                                                   (int)set->questions.count, "hash", set->hash));
+    }
+    *out = json_pack("{s:o, s:o}", "texts", texts, "questions", questions);
+    return *out ? 0 : err_set(ERR_MEMORY, "out of memory: the description of the evaluation");
+}
+
+int run_open(struct run *run, const struct run_options *options)
+{
+    int rc;
+    char *folder = NULL;
+    TRY(spec_load(&run->experiment, options->spec, options->overrides, options->override_count));
+    TRY(model_folder(&folder, run->experiment.model));
+    TRY(model_open(&run->model, folder));
+    TRY(tokenizer_open(&run->tokenizer, folder));
+    TRY(model_check_tokenizer(&run->model, run->tokenizer));
+    run->corpora.tokenizer = run->tokenizer;
+    TRY(evaluation_prepare(&run->evaluation, &run->experiment, &run->corpora));
+    TRY(describe_evaluation(&run->evaluation, &run->evaluation_settings));
+    TRY(host_describe(&run->host));
+out:
+    mem_free(folder);
+    return rc;
+}
+
+void run_close(struct run *run)
+{
+    for (int i = 0; i < run->calibration_count; i++)
+        stream_release(&run->calibrations[i].stream);
+    mem_free(run->calibrations);
+    evaluation_release(&run->evaluation);
+    corpus_cache_release(&run->corpora);
+    tokenizer_free(run->tokenizer);
+    model_close(&run->model);
+    experiment_release(&run->experiment);
+    json_decref(run->host);
+    json_decref(run->evaluation_settings);
+    *run = (struct run){0};
+}
+
+static bool same_calibration(const struct calibration_spec *a, const struct calibration_spec *b)
+{
+    return strcmp(a->corpus, b->corpus) == 0 && a->samples == b->samples &&
+           a->length == b->length && a->seed == b->seed && a->split == b->split;
+}
+
+int run_calibration_of(struct run *run, const struct point *point,
+                       const struct run_calibration **out)
+{
+    int rc;
+    *out = NULL;
+    if (!point->method ||
+        (!(point->method->caps & QM_NEEDS_HESSIAN) && !point->harness.layer_errors))
+        return 0;
+    for (int i = 0; i < run->calibration_count; i++)
+        if (same_calibration(&run->calibrations[i].spec, &point->calibration)) {
+            *out = &run->calibrations[i];
+            return 0;
+        }
+    struct run_calibration fresh = {.spec = point->calibration};
+    TRY(calibration_draw(&fresh.spec, &run->corpora, &fresh.stream, &fresh.changed));
+    stream_hash(&fresh.stream, fresh.hash);
+    TRY(mem_resize(&run->calibrations, (size_t)run->calibration_count,
+                   (size_t)run->calibration_count + 1, sizeof *run->calibrations));
+    run->calibrations[run->calibration_count] = fresh;
+    fresh = (struct run_calibration){0};
+    *out = &run->calibrations[run->calibration_count++];
+out:
+    stream_release(&fresh.stream);
+    return rc;
+}
+
+int run_point_id(struct run *run, const struct point *point, json_t **settings,
+                 char id[HASH_HEX_SIZE])
+{
+    int rc;
+    json_t *object = NULL;
+    char *text = NULL;
+    const struct run_calibration *calibration;
+    TRY(point_settings(point, &object));
+    TRY(run_calibration_of(run, point, &calibration));
+    if (calibration)
+        json_object_set_new(object, "calibration",
+                            json_pack("{s:s, s:i, s:i, s:i, s:i, s:s}", "corpus",
+                                      calibration->spec.corpus, "samples",
+                                      calibration->spec.samples, "length", calibration->spec.length,
+                                      "seed", calibration->spec.seed, "split",
+                                      calibration->spec.split, "hash", calibration->hash));
+    json_object_set_new(object, "versions",
+                        json_pack("{s:i, s:i}", "method",
+                                  point->method ? point->method->version : 0, "architecture",
+                                  run->model.architecture->version));
+    json_object_set_new(object, "model_hash", json_string(run->model.hash));
+    json_object_set_new(object, "tokenizer_hash", json_string(tokenizer_hash(run->tokenizer)));
+    json_object_set(object, "evaluation", run->evaluation_settings);
+    text = json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(17));
+    if (!text) {
+        rc = err_set(ERR_MEMORY, "out of memory: the settings of a point");
+        goto out;
+    }
+    hash_bytes(text, strlen(text), id);
+    *settings = object;
+    object = NULL;
+out:
+    free(text);
+    json_decref(object);
+    return rc;
+}
+
+/* Metrics of all texts and questions; parts are owned by the records. */
+static int measure(struct run *run, const struct pipeline_output *output,
+                   struct metric_record *metrics, int *count)
+{
+    int rc = 0;
+    const struct evaluation *evaluation = &run->evaluation;
+    for (int i = 0; i < evaluation->perplexity_count; i++) {
+        TRY(perplexity_metric(&evaluation->perplexities[i], &evaluation->stream, output->scores,
+                              &metrics[*count]));
+        ++*count;
+    }
+    for (int i = 0; i < evaluation->choice_count; i++) {
+        TRY(choice_metric(&evaluation->choices[i], &evaluation->stream, output->scores,
+                          &metrics[*count]));
+        ++*count;
+    }
+out:
+    return rc;
+}
+
+/* What a reader of the row must know, in one line; "" when nothing. */
+static int collect_warnings(struct run *run, const struct run_calibration *calibration,
+                            const struct pipeline_output *output, struct strbuf *text)
+{
+    int rc, changed = calibration && calibration->changed;
+    for (int i = 0; i < run->corpora.count; i++)
+        changed |= run->corpora.entries[i]->changed;
+    TRY(strbuf_puts(text, ""));
+    if (changed)
+        TRY(strbuf_puts(text, "corpus text differs from the published one"));
+    if (output->damping_raised)
+        TRY(strbuf_printf(text, "%sdamping raised in %d layers", text->length ? "; " : "",
+                          output->damping_raised));
+out:
+    return rc;
+}
+
+/* The whole of one point: fills the record and writes it. */
+struct point_job {
+    struct run *run;
+    const struct point *point;
+    struct store *store;
+    int order;
+    json_t *settings;
+    char id[HASH_HEX_SIZE];
+    struct pipeline_output output;
+    struct metric_record *metrics;
+    int metric_count;
+    struct strbuf warnings;
+    double wall, cpu;
+    char started[21];
+};
+
+static int compute_point(struct point_job *job)
+{
+    int rc;
+    struct run *run = job->run;
+    const struct evaluation *evaluation = &run->evaluation;
+    const struct run_calibration *calibration;
+    TRY(run_calibration_of(run, job->point, &calibration));
+    struct pipeline_input input = {.model = &run->model,
+                                   .point = job->point,
+                                   .calibration = calibration ? &calibration->stream : NULL,
+                                   .evaluation =
+                                       evaluation->stream.rows ? &evaluation->stream : NULL};
+    TRY(pipeline_run(&input, &job->output));
+    TRY(mem_calloc(&job->metrics, (size_t)(evaluation->perplexity_count + evaluation->choice_count),
+                   sizeof *job->metrics));
+    TRY(measure(run, &job->output, job->metrics, &job->metric_count));
+    TRY(collect_warnings(run, calibration, &job->output, &job->warnings));
+out:
+    return rc;
+}
+
+static int write_point(struct point_job *job, const char *error)
+{
+    struct run *run = job->run;
+    struct timing_record timings[STAGE_COUNT + 1];
+    memcpy(timings, job->output.timings, sizeof job->output.timings);
+    timings[STAGE_COUNT] =
+        (struct timing_record){"total", clock_wall() - job->wall, clock_cpu() - job->cpu, 0};
+    const struct point_record record = {.id = job->id,
+                                        .experiment = run->experiment.name,
+                                        .label = job->point->label,
+                                        .method =
+                                            job->point->method ? job->point->method->name : "full",
+                                        .settings = job->settings,
+                                        .host = run->host,
+                                        .status = error ? "failed" : "done",
+                                        .error = error,
+                                        .model = run->experiment.model,
+                                        .model_hash = run->model.hash,
+                                        .started = job->started,
+                                        .weights = job->output.weights,
+                                        .paper_bits = job->output.paper_bits,
+                                        .paper_bits_marks = job->output.paper_bits_marks,
+                                        .stored_bits = job->output.stored_bits,
+                                        .file_bytes = job->output.file_bytes,
+                                        .full_bits = job->output.full_bits,
+                                        .peak_memory = (double)clock_peak_memory(),
+                                        .warnings = job->warnings.data ? job->warnings.data : "",
+                                        .layers = job->output.layers,
+                                        .layer_count = job->output.layer_count,
+                                        .metrics = job->metrics,
+                                        .metric_count = job->metric_count,
+                                        .timings = timings,
+                                        .timing_count = error ? 0 : STAGE_COUNT + 1};
+    return store_write_point(job->store, &record, job->order);
+}
+
+static void job_release(struct point_job *job)
+{
+    for (int i = 0; i < job->metric_count; i++)
+        mem_free(job->metrics[i].parts);
+    mem_free(job->metrics);
+    pipeline_output_release(&job->output);
+    strbuf_release(&job->warnings);
+    json_decref(job->settings);
+}
+
+/* "kjv 27.9, kjv_half 71.0 %": the point's line in the progress display. */
+static void show_result(const struct point_job *job)
+{
+    char line[256] = "";
+    size_t used = 0;
+    for (int i = 0; i < job->metric_count && used < sizeof line; i++) {
+        const struct metric_record *m = &job->metrics[i];
+        bool accuracy = strcmp(m->kind, "accuracy") == 0;
+        used += (size_t)snprintf(line + used, sizeof line - used, "%s%s %.*f%s", i ? ", " : "",
+                                 m->dataset, accuracy ? 1 : 2, accuracy ? m->value * 100 : m->value,
+                                 accuracy ? " %" : "");
+    }
+    progress_point_done(line);
+}
+
+static int finish_point(struct point_job *job, int code, struct run_summary *summary)
+{
+    if (code == 0) {
+        int rc = write_point(job, NULL);
+        if (rc == 0) {
+            show_result(job);
+            summary->computed++;
+        }
+        return rc;
+    }
+    char text[1024];
+    snprintf(text, sizeof text, "%s", err_text());
+    progress_line("%s failed: %s", job->point->label, text);
+    progress_point_done("failed");
+    summary->failed++;
+    return write_point(job, text);
+}
+
+/* Computes and stores one point, or finds it stored. Only a failure to store,
+ * or an interruption, is an error here. */
+static int run_point(struct run *run, struct store *store, int order, struct run_summary *summary)
+{
+    int rc, done;
+    struct point_job job = {
+        .run = run, .point = &run->experiment.points[order], .store = store, .order = order};
+    TRY(run_point_id(run, job.point, &job.settings, job.id));
+    TRY(store_point_done(store, job.id, run->experiment.name, order, &done));
+    if (done) {
+        summary->skipped++;
+        progress_skip(order, job.point->label, "already done");
+        goto out;
+    }
+    progress_point(order, job.point->label);
+    job.wall = clock_wall();
+    job.cpu = clock_cpu();
+    clock_utc(job.started);
+    rc = compute_point(&job);
+    if (rc == ERR_INTERRUPTED)
+        goto out;
+    TRY(finish_point(&job, rc, summary));
+out:
+    job_release(&job);
+    return rc;
+}
+
+int run_points(struct run *run, const struct run_options *options, struct run_summary *summary)
+{
+    int rc;
+    const struct experiment *experiment = &run->experiment;
+    struct store *store = NULL;
+    *summary = (struct run_summary){0};
+    TRY(store_open(&store, options->database, 1));
+    TRY(store_experiment(store, experiment->name, experiment->title, experiment->path,
+                         experiment->text));
+    TRY(store_experiment_reset(store, experiment->name));
+    progress_begin(experiment->name, experiment->point_count, NULL);
+    for (int i = 0; i < experiment->point_count; i++) {
+        int worked = summary->computed + summary->failed;
+        summary->left = experiment->point_count - i;
+        if (options->limit > 0 && worked >= options->limit)
+            break;
+        TRY(run_point(run, store, i, summary));
+        summary->left--;
+    }
+out:
+    progress_end();
+    store_close(store);
+    return rc;
+}

@@ -1,0 +1,61 @@
+/* An experiment from spec to database: every point that is not stored yet is
+ * computed and written in one transaction. */
+#ifndef HARNESS_RUN_H
+#define HARNESS_RUN_H
+
+#include "harness/calibration.h"
+#include "harness/evaluation.h"
+#include "harness/pipeline.h"
+
+/* What the points of a run share: made once. */
+struct run {
+    struct experiment experiment;
+    struct model model;
+    struct tokenizer *tokenizer;
+    struct corpus_cache corpora;
+    struct evaluation evaluation;
+    json_t *host, *evaluation_settings;
+    struct run_calibration *calibrations; /* drawn streams, one for each distinct setting */
+    int calibration_count;
+};
+
+struct run_options {
+    const char *spec, *database;
+    const char *const *overrides; /* "key=value" */
+    int override_count;
+    int limit; /* points computed at most; 0: all */
+    bool dry_run;
+};
+
+/* What happened, for the exit code and the closing line. */
+struct run_summary {
+    int computed, skipped, failed, left;
+};
+
+/* Opens the spec, the model, the tokenizer, the texts. */
+int run_open(struct run *run, const struct run_options *options);
+void run_close(struct run *run);
+
+/* Computes what is missing. A point that fails is stored with its text and the
+ * run goes on; ERR_INTERRUPTED after Ctrl-C, with everything finished so far in
+ * the database. */
+int run_points(struct run *run, const struct run_options *options, struct run_summary *summary);
+
+/* *settings = what the point's id is the hash of; the caller's (json_decref).
+ * id receives 64 digits. */
+int run_point_id(struct run *run, const struct point *point, json_t **settings,
+                 char id[HASH_HEX_SIZE]);
+
+/* The calibration stream that the point needs (NULL when none): borrowed from
+ * the run. */
+int run_calibration_of(struct run *run, const struct point *point,
+                       const struct run_calibration **out);
+
+struct run_calibration {
+    struct calibration_spec spec;
+    struct stream stream;
+    char hash[HASH_HEX_SIZE];
+    int changed;
+};
+
+#endif

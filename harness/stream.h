@@ -1,0 +1,40 @@
+/* A stream: many token sequences laid end to end, their targets, and their way
+ * through the blocks. Perplexity windows, multiple-choice requests and
+ * calibration segments are all streams. */
+#ifndef HARNESS_STREAM_H
+#define HARNESS_STREAM_H
+
+#include "model/model.h"
+
+struct stream {
+    int32_t *tokens;  /* rows of them, owned */
+    int32_t *targets; /* rows: the token that row predicts, or -1 */
+    int *offsets;     /* count + 1 */
+    int count, capacity;
+    int rows, row_capacity;
+};
+
+/* Appends tokens[0..length) as a sequence. Row i predicts tokens[i + 1] for i
+ * >= first_target - 1: the tokens from index first_target (at least 1) on are
+ * scored. A first_target of length scores nothing. */
+int stream_add(struct stream *stream, const int32_t *tokens, int length, int first_target);
+void stream_release(struct stream *stream);
+
+/* x (rows x width) = the embeddings of the whole stream. */
+int stream_embed(const struct model *model, const struct stream *stream, float *x);
+
+/* One block over the whole stream in chunks of whole sequences (at most about
+ * 4,096 rows). With tap, x stays as it is and the taps see the block's inputs,
+ * chunk by chunk, with the number of sequences in the chunk; without, x is
+ * updated. stage names the work for the progress display. */
+struct stream_tap {
+    int (*see)(void *context, int input, const float *x, int rows, int width, int sequences);
+    void *context;
+};
+int stream_block(const struct model *model, const struct block *block, const struct stream *stream,
+                 float *x, const struct stream_tap *tap, const char *stage);
+
+/* SHA-256 of the little-endian ids and the sequences' lengths. */
+void stream_hash(const struct stream *stream, char hex[HASH_HEX_SIZE]);
+
+#endif
