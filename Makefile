@@ -16,6 +16,7 @@ TEST_SECONDS ?= 120
 FOLDERS := core linalg model methods datasets harness
 SOURCES := $(sort $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out harness/main.c,$(SOURCES)))
+OBJECTS += $(BUILD)/generated/schema_sql.o
 TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/test_*.c)))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(sort $(wildcard tests/bench/*.c)))
 
@@ -96,6 +97,13 @@ $(BUILD)/libbitbench.a: $(OBJECTS) $(BUILD)/objects
 	rm -f $@ && ar rcs $@ $(filter %.o,$^)
 $(BUILD)/bitbench: $(BUILD)/harness/main.o $(BUILD)/libbitbench.a
 	$(CC) $(CFLAGS) $(SANITIZE) -pthread -o $@ $^ $(LIBS)
+# The database's schema travels inside the program, as an array of lines.
+$(BUILD)/generated/schema_sql.c: results/schema.sql
+	@mkdir -p $(@D)
+	@{ printf '#include "harness/store_internal.h"\nconst char *const schema_sql[] = {\n'; \
+	   sed -e 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n",/' $<; echo 'NULL};'; } >$@
+$(BUILD)/generated/%.o: $(BUILD)/generated/%.c $(BUILD)/flags
+	$(CC) $(BASE) $(CFLAGS) $(SANITIZE) -c -o $@ $<
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) $(SANITIZE) -c -o $@ $<

@@ -1,0 +1,72 @@
+/* Between the store's own files, and for the readers (table, plot) that run SQL of their own. */
+#ifndef HARNESS_STORE_INTERNAL_H
+#define HARNESS_STORE_INTERNAL_H
+
+#include "harness/store.h"
+
+#include <sqlite3.h>
+#include <stdarg.h>
+
+enum {
+    STORE_VERSION = 1, /* of results/schema.sql, as PRAGMA user_version */
+    STORE_APPLICATION =
+        0x62696274 /* "bibt", as PRAGMA application_id: tells our files from others' */
+};
+
+struct store {
+    sqlite3 *db;
+    char *path;
+    int writing;
+    int lock;        /* descriptor of the writer's lock, or -1 */
+    char *lock_path; /* "PATH.lock" */
+};
+
+/* Turns SQLite's last error into one line: "PATH: cannot DOING: why; what to do". */
+int store_fail(const struct store *store, const char *doing);
+
+/* *out = the prepared statement; the caller finalizes it (NULL is legal). */
+int store_prepare(const struct store *store, sqlite3_stmt **out, const char *sql);
+
+/* Binds the parameters 1, 2, ... after a reset. types has one letter for each: t const char * (NULL
+ * allowed), i int64_t, d double (NaN becomes NULL). */
+int store_bind(const struct store *store, sqlite3_stmt *statement, const char *types, ...);
+
+/* *row = 1 when there is a row to read, 0 at the end. */
+int store_step(const struct store *store, sqlite3_stmt *statement, int *row);
+
+/* One statement without rows, prepared, bound, run and finalized. */
+int store_run(const struct store *store, const char *sql, const char *types, ...);
+
+/* Several statements without parameters. */
+int store_execute(const struct store *store, const char *sql);
+
+/* *value = the single integer that sql gives. */
+int store_integer(const struct store *store, const char *sql, int64_t *value);
+
+/* One transaction: store_end commits when rc is 0, else rolls back and keeps the error. Returns rc
+ * or the commit's error. */
+int store_begin(const struct store *store);
+int store_end(const struct store *store, int rc);
+
+/* Lists the point in the experiment, which must be registered. */
+int store_link(const struct store *store, const char *id, const char *experiment, int order);
+
+/* The writer's lock: one run a database. ERR_BUSY names the process that holds it. */
+int store_lock(struct store *store);
+void store_unlock(struct store *store);
+
+/* A step from version v to v + 1 is steps[v - 1]. */
+struct store_migrations {
+    const char *const *steps;
+    int version; /* the newest: 1 + number of steps */
+};
+/* Creates the schema in an empty database, or brings an older one to the newest version, in one
+ * transaction. A newer one, or one of another program, is ERR_FORMAT. *older = 1 when it is older
+ * and the store is open for reading only. */
+int store_schema(const struct store *store, const struct store_migrations *migrations, int *older);
+extern const struct store_migrations store_migrations;
+
+/* results/schema.sql by lines; ends with NULL. Generated. */
+extern const char *const schema_sql[];
+
+#endif

@@ -1,0 +1,87 @@
+/* The schema's version: creation, migration, refusal. */
+#include "core/err.h"
+#include "core/mem.h"
+#include "harness/store_internal.h"
+
+/* One SQL text a step. A step stands for what changed between two versions of results/schema.sql
+ * and is never edited. */
+static const char *const steps[] = {NULL};
+
+const struct store_migrations store_migrations = {steps, STORE_VERSION};
+
+static int mark(const struct store *store, int version)
+{
+    char text[96];
+    sqlite3_snprintf(sizeof text, text, "PRAGMA application_id = %d; PRAGMA user_version = %d",
+                     STORE_APPLICATION, version);
+    return store_execute(store, text);
+}
+
+static int create(const struct store *store, int version)
+{
+    struct strbuf sql = {0};
+    int rc = 0;
+    for (int i = 0; schema_sql[i]; i++)
+        TRY(strbuf_puts(&sql, schema_sql[i]));
+    TRY(store_execute(store, sql.data));
+    TRY(mark(store, version));
+out:
+    strbuf_release(&sql);
+    return rc;
+}
+
+/* Under the write lock, so that nobody else creates or migrates at the same time: everything is
+ * read again. */
+static int bring_up(const struct store *store, const struct store_migrations *migrations)
+{
+    int64_t tables, version;
+    int rc;
+    TRY(store_begin(store));
+    rc = store_integer(store, "SELECT count(*) FROM sqlite_schema", &tables);
+    if (rc == 0)
+        rc = store_integer(store, "PRAGMA user_version", &version);
+    if (rc == 0 && tables == 0)
+        rc = create(store, migrations->version);
+    else if (rc == 0) {
+        for (; version < migrations->version && rc == 0; version++)
+            rc = store_execute(store, migrations->steps[version - 1]);
+        if (rc == 0)
+            rc = mark(store, migrations->version);
+        else
+            rc = err_prefix(rc, "migration to version %d", (int)version);
+    }
+    TRY(store_end(store, rc));
+out:
+    return rc;
+}
+
+int store_schema(const struct store *store, const struct store_migrations *migrations, int *older)
+{
+    int64_t tables, version, application;
+    int rc;
+    TRY(store_integer(store, "SELECT count(*) FROM sqlite_schema", &tables));
+    TRY(store_integer(store, "PRAGMA user_version", &version));
+    TRY(store_integer(store, "PRAGMA application_id", &application));
+    *older = 0;
+    if (tables == 0 && !store->writing)
+        rc = err_set(ERR_FORMAT, "%s: the database is empty; `bitbench run` writes one",
+                     store->path);
+    else if (tables == 0 && version == 0 && application == 0)
+        rc = bring_up(store, migrations);
+    else if (application != STORE_APPLICATION || version < 1)
+        rc = err_set(ERR_FORMAT,
+                     "%s: a SQLite database of another program; name another file with --database",
+                     store->path);
+    else if (version > migrations->version)
+        rc = err_set(ERR_FORMAT,
+                     "%s: its schema is version %d, newer than this program's %d; use a newer "
+                     "bitbench, or another "
+                     "file with --database",
+                     store->path, (int)version, migrations->version);
+    else if (version < migrations->version && store->writing)
+        rc = bring_up(store, migrations);
+    else
+        *older = version < migrations->version;
+out:
+    return rc;
+}
