@@ -17,6 +17,14 @@ FOLDERS := core linalg model methods datasets harness
 SOURCES := $(sort $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out harness/main.c,$(SOURCES)))
 OBJECTS += $(BUILD)/generated/schema_sql.o
+
+# Vector kernels: every file of linalg/simd/ is compiled once for each instruction set; linalg/simd.c picks one at start.
+SIMD_SOURCES      := $(sort $(wildcard linalg/simd/*.c))
+SIMD_SETS         := base $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),avx2 avx512)
+SIMD_FLAGS_avx2   := -DSIMD_AVX2 -mavx2 -mfma
+SIMD_FLAGS_avx512 := -DSIMD_AVX512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+OBJECTS += $(foreach set,$(SIMD_SETS),$(SIMD_SOURCES:%.c=$(BUILD)/%.$(set).o))
+
 TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/test_*.c)))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(sort $(wildcard tests/bench/*.c)))
 
@@ -107,6 +115,12 @@ $(BUILD)/generated/%.o: $(BUILD)/generated/%.c $(BUILD)/flags
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) $(SANITIZE) -c -o $@ $<
+define simd_rule
+$(BUILD)/linalg/simd/%.$(1).o: linalg/simd/%.c $(BUILD)/flags
+	@mkdir -p $$(@D)
+	$$(CC) $$(BASE) $$(CFLAGS) $$(SIMD_FLAGS_$(1)) $$(SANITIZE) -c -o $$@ $$<
+endef
+$(foreach set,$(SIMD_SETS),$(eval $(call simd_rule,$(set))))
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libbitbench.a
 	$(CC) $(CFLAGS) $(SANITIZE) -pthread -o $@ $^ -lcmocka $(LIBS)
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libbitbench.a
