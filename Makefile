@@ -64,9 +64,9 @@ bench: setup ## build and run the benchmarks; BENCH=NAME runs one
 plots: all ## draw every plot of plots/ from results/bitbench.db
 	$(BUILD)/bitbench plot --all
 
-lint: ## static checks, include direction, limits of length, banned calls, a second compiler's warnings
+lint: $(BUILD)/generated/version_data.h ## static checks, include direction, limits of length, banned calls, a second compiler's warnings
 	@tools/setup.sh lint
-	@tools/lint.sh
+	@tools/lint.sh '$(BUILD)' '$(BASE)'
 
 format: ## lay the code out with clang-format
 	@tools/setup.sh lint
