@@ -321,7 +321,10 @@ int run_points(struct run *run, const struct run_options *options, struct run_su
     int rc;
     const struct experiment *experiment = &run->experiment;
     struct store *store = NULL;
+    const struct run_calibration *unused;
     *summary = (struct run_summary){0};
+    for (int i = 0; i < experiment->point_count; i++) /* a text that is too short shows before work begins */
+        TRY(run_calibration_of(run, &experiment->points[i], &unused));
     TRY(store_open(&store, options->database, 1));
     TRY(store_experiment(store, experiment->name, experiment->title, experiment->path,
                          experiment->text));
