@@ -1,5 +1,6 @@
-/* The database: SQLite in WAL mode, STRICT tables, foreign keys, a schema version with migrations. A point is written in one
- * transaction: it is there whole or not at all. The schema is results/schema.sql, embedded at build time. */
+/* The database: SQLite in WAL mode, STRICT tables, foreign keys, a schema version with migrations.
+ * A point is written in one transaction: it is there whole or not at all. The schema is
+ * results/schema.sql, embedded at build time. */
 #ifndef HARNESS_STORE_H
 #define HARNESS_STORE_H
 
@@ -11,19 +12,20 @@
 
 struct store; /* opaque: one connection */
 
-/* Opens or creates path. A newer schema, a read-only file or folder, a file that is no database, a full disk, and another
- * run holding the writer's lock (for_writing: one run a database) are one clear line each (ERR_BUSY for the last). */
+/* Opens or creates path. A newer schema, a read-only file or folder, a file that is no database, a
+ * full disk, and another run holding the writer's lock (for_writing: one run a database) are one
+ * clear line each (ERR_BUSY for the last). */
 int store_open(struct store **out, const char *path, int for_writing);
 void store_close(struct store *store);
 
 struct layer_record {
     int block;
-    const char *name;          /* "self_attn.q_proj" */
-    const char *method;        /* what was really applied: "gptq", or "" when left in full precision */
+    const char *name;   /* "self_attn.q_proj" */
+    const char *method; /* what was really applied: "gptq", or "" when left in full precision */
     int rows, columns;
-    double hessian_loss;       /* tr((W - Wq) H (W - Wq)^T); NaN when no Hessian was there */
-    double relative_loss;      /* the same over tr(W H W^T) */
-    double weight_mse;         /* mean (W - Wq)^2 */
+    double hessian_loss;  /* tr((W - Wq) H (W - Wq)^T); NaN when no Hessian was there */
+    double relative_loss; /* the same over tr(W H W^T) */
+    double weight_mse;    /* mean (W - Wq)^2 */
     double paper_bits, paper_bits_marks; /* per weight */
     size_t bytes[BITS_CATEGORIES];       /* as stored */
     double damping;
@@ -33,23 +35,25 @@ struct layer_record {
 
 /* One measured value with the numbers behind it. */
 struct metric_record {
-    const char *kind;    /* "perplexity", "accuracy" */
-    const char *dataset; /* "kjv", "kjv_half" */
-    const char *split;   /* "test" */
-    const char *rule;    /* "windows": every token of windows without overlap; or a scoring rule: "pmi", "sum", ... */
+    const char *kind;      /* "perplexity", "accuracy" */
+    const char *dataset;   /* "kjv", "kjv_half" */
+    const char *split;     /* "test" */
+    const char *rule;      /* "windows": every token of windows without overlap; or a scoring rule:
+                              "pmi", "sum", ... */
     const char *data_hash; /* of the token ids or the questions */
     double value, standard_error, low, high; /* low and high: the 95 % interval */
-    double bits_per_byte;  /* perplexity only; else NaN */
-    int window;            /* tokens; 0 for accuracy */
-    long count;            /* scored tokens, or items */
-    long bytes;            /* of text that the scored tokens stand for; 0 for accuracy */
-    /* Windows (perplexity): parts[i].value = summed negative log-likelihood, .count = tokens. Items (accuracy):
-     * .value = 1 right or 0 wrong, .count = the choice made, .gold = the right one, .margin = best minus second best score. */
+    double bits_per_byte;                    /* perplexity only; else NaN */
+    int window;                              /* tokens; 0 for accuracy */
+    long count;                              /* scored tokens, or items */
+    long bytes; /* of text that the scored tokens stand for; 0 for accuracy */
+    /* Windows (perplexity): parts[i].value = summed negative log-likelihood, .count = tokens. Items
+     * (accuracy): .value = 1 right or 0 wrong, .count = the choice made, .gold = the right one,
+     * .margin = best minus second best score. */
     struct metric_part {
         int index;
         double value, margin;
         int count, gold;
-    } *parts; /* borrowed */
+    } * parts; /* borrowed */
     int part_count;
 };
 
@@ -60,22 +64,25 @@ struct timing_record {
 };
 
 struct point_record {
-    const char *id;         /* 64 hexadecimal digits */
-    const char *experiment; /* name */
+    const char *id;             /* 64 hexadecimal digits */
+    const char *experiment;     /* name */
     const char *label, *method; /* method: "full", "rtn", ... */
-    json_t *settings;       /* borrowed: method, options, harness, calibration, model, data: what the id is the hash of */
-    json_t *host;           /* borrowed: CPU, kernel set, threads, library versions, commit, compiler */
-    const char *status;     /* "done", "failed" */
-    const char *error;      /* NULL, or the line */
+    json_t *settings;   /* borrowed: method, options, harness, calibration, model, data: what the id
+                           is the hash of */
+    json_t *host;       /* borrowed: CPU, kernel set, threads, library versions, commit, compiler */
+    const char *status; /* "done", "failed" */
+    const char *error;  /* NULL, or the line */
     const char *model, *model_hash;
-    const char *started;    /* UTC */
-    long weights;           /* quantized weights */
+    const char *started;                 /* UTC */
+    long weights;                        /* quantized weights */
     double paper_bits, paper_bits_marks; /* means over all quantized weights */
-    double stored_bits;     /* bits per quantized weight from the packed arrays */
-    double file_bytes;      /* of the whole packed model: packed layers, the layers left alone, embeddings, norms */
-    double full_bits;       /* file_bytes * 8 over all parameters */
-    double peak_memory;     /* bytes */
-    const char *warnings;   /* "", or what a reader of the row must know: changed corpus text, damping raised, ... */
+    double stored_bits;                  /* bits per quantized weight from the packed arrays */
+    double file_bytes;    /* of the whole packed model: packed layers, the layers left alone,
+                             embeddings, norms */
+    double full_bits;     /* file_bytes * 8 over all parameters */
+    double peak_memory;   /* bytes */
+    const char *warnings; /* "", or what a reader of the row must know: changed corpus text, damping
+                             raised, ... */
     struct layer_record *layers;
     int layer_count;
     struct metric_record *metrics;
@@ -85,17 +92,21 @@ struct point_record {
 };
 
 /* Registers an experiment (name, title, spec path and text) if it is new, or updates its text. */
-int store_experiment(struct store *store, const char *name, const char *title, const char *path, const char *text);
+int store_experiment(struct store *store, const char *name, const char *title, const char *path,
+                     const char *text);
 
-/* *done = 1 when a point of this id is stored with status "done". It is then also linked to the experiment, so that a
- * point shared by two experiments is computed once and listed in both. order is its place in the spec. */
-int store_point_done(struct store *store, const char *id, const char *experiment, int order, int *done);
+/* *done = 1 when a point of this id is stored with status "done". It is then also linked to the
+ * experiment, so that a point shared by two experiments is computed once and listed in both. order
+ * is its place in the spec. */
+int store_point_done(struct store *store, const char *id, const char *experiment, int order,
+                     int *done);
 
-/* Writes the point and everything of it in one transaction, in place of an earlier failed one of the same id. */
+/* Writes the point and everything of it in one transaction, in place of an earlier failed one of
+ * the same id. */
 int store_write_point(struct store *store, const struct point_record *record, int order);
 
-/* Forgets the list of points of an experiment (not the points): called once at the start of a run, before the points are
- * linked again, so that a table shows what the spec says now. */
+/* Forgets the list of points of an experiment (not the points): called once at the start of a run,
+ * before the points are linked again, so that a table shows what the spec says now. */
 int store_experiment_reset(struct store *store, const char *name);
 
 #endif

@@ -8,9 +8,9 @@
 #include <stdarg.h>
 
 enum {
-    STORE_VERSION = 1, /* of results/schema.sql, as PRAGMA user_version */
-    STORE_APPLICATION =
-        0x62696274 /* "bibt", as PRAGMA application_id: tells our files from others' */
+    STORE_VERSION = 1,             /* of results/schema.sql, as PRAGMA user_version */
+    STORE_APPLICATION = 0x62696274 /* "bibt", as PRAGMA application_id: tells our files from others'
+                                    */
 };
 
 struct store {

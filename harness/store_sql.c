@@ -33,8 +33,7 @@ int store_fail(const struct store *store, const char *doing)
     case SQLITE_LOCKED:
         return err_set(ERR_BUSY, "%s: cannot %s: another program holds the database locked", path,
                        doing);
-    case SQLITE_NOMEM:
-        return err_set(ERR_MEMORY, "%s: cannot %s: out of memory", path, doing);
+    case SQLITE_NOMEM: return err_set(ERR_MEMORY, "%s: cannot %s: out of memory", path, doing);
     case SQLITE_INTERRUPT:
         return err_set(ERR_INTERRUPTED, "%s: interrupted: %s was not done", path, doing);
     case SQLITE_CANTOPEN:
@@ -43,8 +42,7 @@ int store_fail(const struct store *store, const char *doing)
     case SQLITE_AUTH:
         return err_set(ERR_IO, "%s: cannot %s: %s%s%s", path, doing, why, system ? ": " : "",
                        system ? strerror(system) : "");
-    default:
-        return err_set(ERR_INTERNAL, "%s: cannot %s: %s", path, doing, why);
+    default: return err_set(ERR_INTERNAL, "%s: cannot %s: %s", path, doing, why);
     }
 }
 
@@ -61,8 +59,8 @@ static int bind_all(sqlite3_stmt *statement, const char *types, va_list values)
 {
     int rc = SQLITE_OK;
     for (int i = 0; types[i] && rc == SQLITE_OK; i++) {
-        if (types[i] ==
-            't') /* bound text lives until the statement has run: the callers see to that */
+        if (types[i] == 't') /* bound text lives until the statement has run: the callers see to
+                                that */
             rc = sqlite3_bind_text(statement, i + 1, va_arg(values, const char *), -1,
                                    SQLITE_STATIC);
         else if (types[i] == 'i')

@@ -16,11 +16,11 @@ static const char *or_empty(const char *text)
 
 int store_link(const struct store *store, const char *id, const char *experiment, int order)
 {
-    int rc =
-        store_run(store,
-                  "INSERT OR REPLACE INTO experiment_points (experiment_id, point_id, position) "
-                  "SELECT id, ?2, ?3 FROM experiments WHERE name = ?1",
-                  "tti", experiment, id, (int64_t)order);
+    int rc = store_run(
+        store,
+        "INSERT OR REPLACE INTO experiment_points (experiment_id, point_id, position) "
+        "SELECT id, ?2, ?3 FROM experiments WHERE name = ?1",
+        "tti", experiment, id, (int64_t)order);
     if (rc == 0 && sqlite3_changes(store->db) != 1)
         rc = err_set(ERR_INTERNAL, "%s: the experiment '%s' was not registered before its points",
                      store->path, experiment);
@@ -30,8 +30,8 @@ int store_link(const struct store *store, const char *id, const char *experiment
 /* *out = sorted, compact JSON, freed by free(): equal objects give equal bytes. */
 static int canonical(const struct store *store, const json_t *object, const char *what, char **out)
 {
-    *out =
-        object ? json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    *out = object ? json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(17))
+                  : NULL;
     if (!*out)
         return err_set(ERR_INTERNAL, "%s: a point's %s cannot be written as JSON", store->path,
                        what);

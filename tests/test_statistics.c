@@ -58,8 +58,8 @@ static void test_quantile(void **state)
     close_to(statistics_quantile(sorted, 5, 0), 1, 0);
     close_to(statistics_quantile(sorted, 5, 1), 10, 0);
     close_to(statistics_quantile(sorted, 5, 0.5), 3, 0);
-    close_to(statistics_quantile(sorted, 5, 0.9), 7.6,
-             1e-12); /* quantile(c(1,2,3,4,10), 0.9) in R */
+    close_to(statistics_quantile(sorted, 5, 0.9), 7.6, 1e-12); /* quantile(c(1,2,3,4,10), 0.9) in R
+                                                                */
     close_to(statistics_quantile(sorted, 1, 0.3), 1, 0);
 }
 
