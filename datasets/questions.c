@@ -9,7 +9,7 @@ const char *const scoring_names[] = {"sum", "tokens", "bytes", "characters", "pm
 
 static void question_release(struct question *question)
 {
-    for (int c = 0; c < question->choices; c++) {
+    for (int c = question->choices - 1; c >= 0; c--) { /* the first context, which may be shared, goes last */
         if (question->contexts && (c == 0 || question->contexts[c] != question->contexts[0]))
             mem_free(question->contexts[c]);
         if (question->continuations)
