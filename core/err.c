@@ -5,6 +5,7 @@
 
 static _Thread_local char text[1024];
 
+#undef err_set /* see err.h */
 int err_set(enum err_code code, const char *format, ...)
 {
     char line[sizeof text]; /* the arguments may point into text itself */

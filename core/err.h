@@ -21,6 +21,10 @@ enum err_code {
  * `return err_set(ERR_FORMAT, "%s: ...", path)` is the whole error path. */
 int err_set(enum err_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+#ifdef __clang_analyzer__ /* it has to know that an error is never 0 */
+#define err_set(code, ...) ((err_set)(code, __VA_ARGS__), (int)(code))
+#endif
+
 /* Puts "context: " before the present text; returns code unchanged. */
 int err_prefix(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
