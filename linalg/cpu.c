@@ -14,7 +14,8 @@ static const char coretype[] = "OPENBLAS_CORETYPE";
 static struct cpu_info info;
 static bool features_known;
 
-/* How wide the kernels of a set are; sets of one width differ by less than a tenth in our products. */
+/* How wide the kernels of a set are; sets of one width differ by less than a tenth in our products.
+ */
 enum width { WIDTH_UNKNOWN = -1, WIDTH_SSE, WIDTH_AVX, WIDTH_AVX2, WIDTH_AVX512 };
 
 static enum width kernel_width(const char *name)
@@ -23,15 +24,15 @@ static enum width kernel_width(const char *name)
         const char *name;
         enum width width;
     } sets[] = {
-        {"Generic", WIDTH_SSE},      {"Prescott", WIDTH_SSE},    {"Core2", WIDTH_SSE},
-        {"Penryn", WIDTH_SSE},       {"Dunnington", WIDTH_SSE},  {"Nehalem", WIDTH_SSE},
-        {"Athlon", WIDTH_SSE},       {"Opteron", WIDTH_SSE},     {"Opteron_SSE3", WIDTH_SSE},
-        {"Barcelona", WIDTH_SSE},    {"Bobcat", WIDTH_SSE},      {"Atom", WIDTH_SSE},
-        {"Nano", WIDTH_SSE},         {"Katmai", WIDTH_SSE},      {"Coppermine", WIDTH_SSE},
-        {"Northwood", WIDTH_SSE},    {"Banias", WIDTH_SSE},      {"Sandybridge", WIDTH_AVX},
-        {"Bulldozer", WIDTH_AVX},    {"Piledriver", WIDTH_AVX},  {"Steamroller", WIDTH_AVX},
-        {"Excavator", WIDTH_AVX},    {"Haswell", WIDTH_AVX2},    {"Zen", WIDTH_AVX2},
-        {"SkylakeX", WIDTH_AVX512},  {"Cooperlake", WIDTH_AVX512}, {"SapphireRapids", WIDTH_AVX512},
+        {"Generic", WIDTH_SSE},     {"Prescott", WIDTH_SSE},      {"Core2", WIDTH_SSE},
+        {"Penryn", WIDTH_SSE},      {"Dunnington", WIDTH_SSE},    {"Nehalem", WIDTH_SSE},
+        {"Athlon", WIDTH_SSE},      {"Opteron", WIDTH_SSE},       {"Opteron_SSE3", WIDTH_SSE},
+        {"Barcelona", WIDTH_SSE},   {"Bobcat", WIDTH_SSE},        {"Atom", WIDTH_SSE},
+        {"Nano", WIDTH_SSE},        {"Katmai", WIDTH_SSE},        {"Coppermine", WIDTH_SSE},
+        {"Northwood", WIDTH_SSE},   {"Banias", WIDTH_SSE},        {"Sandybridge", WIDTH_AVX},
+        {"Bulldozer", WIDTH_AVX},   {"Piledriver", WIDTH_AVX},    {"Steamroller", WIDTH_AVX},
+        {"Excavator", WIDTH_AVX},   {"Haswell", WIDTH_AVX2},      {"Zen", WIDTH_AVX2},
+        {"SkylakeX", WIDTH_AVX512}, {"Cooperlake", WIDTH_AVX512}, {"SapphireRapids", WIDTH_AVX512},
     };
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
         if (strcasecmp(sets[i].name, name) == 0)
@@ -51,7 +52,8 @@ static const char *best_set(const struct cpu_features *features)
     return "Prescott";
 }
 
-const char *cpu_decide(const struct cpu_features *features, const char *corename, const char *config, const char *user)
+const char *cpu_decide(const struct cpu_features *features, const char *corename,
+                       const char *config, const char *user)
 {
     if (user && *user)
         return NULL;
@@ -67,7 +69,8 @@ static void find_features(struct cpu_features *out)
 {
     *out = (struct cpu_features){0};
 #if defined(__x86_64__)
-    __builtin_cpu_init(); /* what follows also asks whether the operating system saves the registers */
+    __builtin_cpu_init(); /* what follows also asks whether the operating system saves the registers
+                           */
     out->avx = __builtin_cpu_supports("avx") != 0;
     out->avx2 = __builtin_cpu_supports("avx2") != 0;
     out->fma = __builtin_cpu_supports("fma") != 0;
@@ -89,7 +92,8 @@ const struct cpu_info *cpu_info(void)
     return &info;
 }
 
-/* Takes up the state that the re-execution left in the environment, and clears it: programs that we start decide anew. */
+/* Takes up the state that the re-execution left in the environment, and clears it: programs that we
+ * start decide anew. */
 static void resume(const char *chosen_before)
 {
     snprintf(info.library_choice, sizeof info.library_choice, "%s", chosen_before);

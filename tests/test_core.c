@@ -158,7 +158,8 @@ static void arenas_return_to_their_marks(void **state)
         assert_true(second[i] == 0);
         second[i] = 7;
     }
-    assert_int_equal(arena_alloc(&arena, &large, 1 << 20, sizeof *large), 0); /* more than a chunk */
+    assert_int_equal(arena_alloc(&arena, &large, 1 << 20, sizeof *large), 0); /* more than a chunk
+                                                                               */
     large[(1 << 20) - 1] = 2;
     arena_reset(&arena, mark);
     assert_int_equal(arena_calloc(&arena, &third, 10, sizeof *third), 0);
@@ -197,7 +198,8 @@ static void hashes_match_the_standard(void **state)
     hash_init(&hash);
     for (int i = 0; i < 1000000; i += 100)
         hash_add(&hash,
-                 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                 "aaaaaaaaaaaaaaaaaaa",
                  100);
     hash_finish(&hash, hex);
     assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
@@ -208,11 +210,12 @@ static void hashes_match_the_standard(void **state)
 static void draws_match_the_published_generator(void **state)
 {
     struct rng rng = {{1, 2, 3, 4}};
-    static const uint64_t expected[] = {11520u, 0u, 1509978240u, 1215971899390074240u, 1216172134540287360u};
+    static const uint64_t expected[] = {11520u, 0u, 1509978240u, 1215971899390074240u,
+                                        1216172134540287360u};
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
         assert_true(rng_next(&rng) == expected[i]);
-    static const uint64_t seeded[] = {16294208416658607535u, 7960286522194355700u, 487617019471545679u,
-                                      17909611376780542444u};
+    static const uint64_t seeded[] = {16294208416658607535u, 7960286522194355700u,
+                                      487617019471545679u, 17909611376780542444u};
     rng_seed(&rng, 0);
     assert_memory_equal(rng.state, seeded, sizeof seeded);
 }

@@ -1,5 +1,5 @@
-/* The choice of OpenBLAS's kernel set: the decision as a table, the re-execution with real processes, and the promise that
- * one and several threads give the same bytes under every set. */
+/* The choice of OpenBLAS's kernel set: the decision as a table, the re-execution with real
+ * processes, and the promise that one and several threads give the same bytes under every set. */
 #include "core/hash.h"
 #include "core/mem.h"
 #include "core/pool.h"
@@ -29,8 +29,10 @@ static void the_decision(void **state)
     static const struct cpu_features avx = {.avx = true};
     static const struct cpu_features avx2 = {.avx = true, .avx2 = true, .fma = true};
     static const struct cpu_features no_fma = {.avx = true, .avx2 = true};
-    static const struct cpu_features avx512 = {.avx = true, .avx2 = true, .fma = true, .avx512 = true};
-    static const char dynamic[] = "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH NO_AFFINITY MAX_THREADS=64";
+    static const struct cpu_features avx512 = {
+        .avx = true, .avx2 = true, .fma = true, .avx512 = true};
+    static const char dynamic[] =
+        "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH NO_AFFINITY MAX_THREADS=64";
     static const char fixed[] = "OpenBLAS 0.3.21 NO_AFFINITY Haswell MAX_THREADS=64";
     static const struct {
         const struct cpu_features *features;
@@ -62,7 +64,8 @@ static void the_decision(void **state)
         {&avx512, "", dynamic, NULL, NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const char *decided = cpu_decide(rows[i].features, rows[i].chosen, rows[i].config, rows[i].user);
+        const char *decided = cpu_decide(rows[i].features, rows[i].chosen, rows[i].config,
+                                         rows[i].user);
         if (!rows[i].expected != !decided || (decided && strcmp(decided, rows[i].expected) != 0))
             fail_msg("row %zu: %s was decided in place of %s", i, decided ? decided : "to stay",
                      rows[i].expected ? rows[i].expected : "to stay");
@@ -84,12 +87,14 @@ static void run_command(struct strbuf *out, const char *command)
     assert_non_null(out->data);
 }
 
-/* Runs this program as one to which the library seems to have chosen `chosen`; environment is in the shell's notation. */
+/* Runs this program as one to which the library seems to have chosen `chosen`; environment is in
+ * the shell's notation. */
 static void pretend(struct strbuf *out, const char *environment, const char *chosen)
 {
     char *command;
-    assert_int_equal(mem_printf(&command, "env -u OPENBLAS_CORETYPE %s '%s' --pretend %s 'an argument'", environment, self,
-                                chosen),
+    assert_int_equal(mem_printf(&command,
+                                "env -u OPENBLAS_CORETYPE %s '%s' --pretend %s 'an argument'",
+                                environment, self, chosen),
                      0);
     run_command(out, command);
     mem_free(command);
@@ -110,9 +115,9 @@ static int pretend_main(char **argv)
     fflush(stdout); /* nothing may wait in a buffer across the re-execution */
     cpu_prepare_from(argv, argv[2]);
     const struct cpu_info *info = cpu_info();
-    printf("choice %s, library %s, kernels %s, argument '%s', left behind: %s %s\n", cpu_choice_name(info->choice),
-           info->library_choice, cpu_kernels(), argv[3], getenv("OPENBLAS_CORETYPE") ? "coretype" : "-",
-           getenv(guard) ? "guard" : "-");
+    printf("choice %s, library %s, kernels %s, argument '%s', left behind: %s %s\n",
+           cpu_choice_name(info->choice), info->library_choice, cpu_kernels(), argv[3],
+           getenv("OPENBLAS_CORETYPE") ? "coretype" : "-", getenv(guard) ? "guard" : "-");
     return 0;
 }
 
@@ -127,7 +132,10 @@ static void a_bad_choice_is_corrected_once(void **state)
     pretend(&out, "", "Prescott");
     assert_int_equal(occurrences(&out, "started"), 2);
     char *expected;
-    mem_printf(&expected, "choice program, library Prescott, kernels %s, argument 'an argument', left behind: - -\n", better);
+    mem_printf(
+        &expected,
+        "choice program, library Prescott, kernels %s, argument 'an argument', left behind: - -\n",
+        better);
     assert_non_null(strstr(out.data, expected));
     mem_free(expected);
     strbuf_release(&out);
@@ -186,8 +194,8 @@ static int digest_main(int threads)
     fill(&rng, w, OUT * IN);
     fill(&rng, d, ROWS * OUT);
     matmul_init();
-    rc = pool_start(threads) || matmul_nt(x, w, ROWS, OUT, IN, 0, y) || matmul_nn(d, w, ROWS, OUT, IN, 0, dx) ||
-         matmul_tn(d, x, ROWS, OUT, IN, 0, dw);
+    rc = pool_start(threads) || matmul_nt(x, w, ROWS, OUT, IN, 0, y) ||
+         matmul_nn(d, w, ROWS, OUT, IN, 0, dx) || matmul_tn(d, x, ROWS, OUT, IN, 0, dw);
     pool_stop();
     hash_add(&hash, y, ROWS * OUT * sizeof *y);
     hash_add(&hash, dx, ROWS * IN * sizeof *dx);

@@ -1,4 +1,5 @@
-/* Files: what is written is whole or absent, also on a full disk; what is read is a regular file. */
+/* Files: what is written is whole or absent, also on a full disk; what is read is a regular file.
+ */
 #include "core/err.h"
 #include "core/file.h"
 #include "core/hash.h"
@@ -102,7 +103,8 @@ static void a_full_disk_loses_nothing(void **state)
     limit.rlim_cur = 100000;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     static const char block[50000];
-    for (int blocks = 3; blocks <= 8; blocks += 5) { /* noticed when flushed, noticed while writing */
+    for (int blocks = 3; blocks <= 8; blocks += 5) { /* noticed when flushed, noticed while writing
+                                                      */
         struct file_writer writer;
         int rc = file_write_begin(&writer, path);
         for (int i = 0; i < blocks && rc == 0; i++)

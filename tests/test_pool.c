@@ -1,4 +1,5 @@
-/* The pool: every task runs once, the lowest failing one is reported, results do not depend on the number of threads. */
+/* The pool: every task runs once, the lowest failing one is reported, results do not depend on the
+ * number of threads. */
 #include "core/err.h"
 #include "core/pool.h"
 #include "core/rng.h"
@@ -95,7 +96,8 @@ static void the_lowest_failing_task_is_reported(void **state)
             err_set(ERR_IO, "stale");
             assert_int_equal(pool_run(failing_task, &f, TASKS), ERR_NUMERIC);
             assert_string_equal(err_text(), "task 10 was slow to fail");
-            /* Tasks that come after a failure are not started, a few apart that are under way already. */
+            /* Tasks that come after a failure are not started, a few apart that are under way
+             * already. */
             assert_true(atomic_load(&f.last) < TASKS / 2);
         }
         struct failing only = {.slow = 0, .quick = -1};
