@@ -84,8 +84,8 @@ int choice_prepare(struct choice_set *set, struct stream *stream, const struct t
 {
     int rc;
     size_t choices = 0, next = 0;
-    int32_t start =
-        tokenizer_bos(tokenizer) >= 0 ? tokenizer_bos(tokenizer) : tokenizer_eos(tokenizer);
+    int32_t start = tokenizer_bos(tokenizer) >= 0 ? tokenizer_bos(tokenizer)
+                                                  : tokenizer_eos(tokenizer);
     set->scoring = set->spec->scoring >= 0 ? (enum scoring)set->spec->scoring : set->task->scoring;
     if (start < 0)
         return err_set(ERR_FORMAT,
@@ -140,16 +140,11 @@ static double choice_score(enum scoring scoring, const struct choice_request *re
 {
     double sum = log_likelihood(stream, scores, request->sequence);
     switch (scoring) {
-    case SCORE_TOKENS:
-        return sum / (double)request->tokens;
-    case SCORE_BYTES:
-        return sum / (double)request->bytes;
-    case SCORE_CHARACTERS:
-        return sum / (double)request->characters;
-    case SCORE_PMI:
-        return sum - log_likelihood(stream, scores, request->start_sequence);
-    default:
-        return sum;
+    case SCORE_TOKENS: return sum / (double)request->tokens;
+    case SCORE_BYTES: return sum / (double)request->bytes;
+    case SCORE_CHARACTERS: return sum / (double)request->characters;
+    case SCORE_PMI: return sum - log_likelihood(stream, scores, request->start_sequence);
+    default: return sum;
     }
 }
 

@@ -7,7 +7,8 @@
 
 #include <stdio.h>
 
-/* Measured on the embedded model: attention, norms and scoring are not products of large matrices. */
+/* Measured on the embedded model: attention, norms and scoring are not products of large matrices.
+ */
 static const double pass_efficiency = 0.6;
 
 double estimate_seconds(double flop, double rate)
@@ -28,7 +29,8 @@ static void measure_shape(const struct block *block, const struct model *model, 
     for (int i = 0; i < block->linear_count; i++) {
         double out = block->linears[i].out, in = block->linears[i].in;
         shape->block_weights += out * in;
-        /* the lazy updates of GPTQ (rows columns^2), its factorisation (columns^3), the layer's error */
+        /* the lazy updates of GPTQ (rows columns^2), its factorisation (columns^3), the layer's
+         * error */
         shape->quantize_flop += out * in * in + in * in * in + 4 * out * in * in;
         if (block->linears[i].input != seen)
             shape->squared_inputs += in * in;
@@ -36,7 +38,8 @@ static void measure_shape(const struct block *block, const struct model *model, 
     }
 }
 
-/* A pass of the stream through one block: products of the linear layers and of attention over half a square. */
+/* A pass of the stream through one block: products of the linear layers and of attention over half
+ * a square. */
 static double block_pass(const struct shape *shape, const struct stream *stream)
 {
     double flop = 2 * shape->block_weights * stream->rows;
@@ -60,8 +63,9 @@ int estimate_point(struct run *run, const struct point *point, struct estimate *
     double scored = 0;
     for (int r = 0; r < stream->rows; r++)
         scored += stream->targets[r] >= 0;
-    struct estimate sum = {.flop = 2 * shape.head * scored + shape.layers * block_pass(&shape, stream),
-                           .memory = 4 * (shape.width * stream->rows + 2 * shape.block_weights + 2 * shape.head)};
+    struct estimate sum = {
+        .flop = 2 * shape.head * scored + shape.layers * block_pass(&shape, stream),
+        .memory = 4 * (shape.width * stream->rows + 2 * shape.block_weights + 2 * shape.head)};
     if (calibration) {
         const struct stream *segments = &calibration->stream;
         sum.flop += shape.layers * (2 * block_pass(&shape, segments) +
@@ -74,7 +78,8 @@ out:
     return rc;
 }
 
-static int print_point(struct run *run, struct store *store, int index, double rate, double *seconds)
+static int print_point(struct run *run, struct store *store, int index, double rate,
+                       double *seconds)
 {
     int rc, done = 0;
     struct estimate estimate;
@@ -103,8 +108,9 @@ int estimate_print(struct run *run, const char *database, double rate)
     char duration[32];
     if (file_exists(database))
         TRY(store_open(&store, database, 0));
-    printf("%s: %d points, %d tokens and %d questions a point, at %.0f GFLOP/s\n\n", run->experiment.name,
-           run->experiment.point_count, run->evaluation.stream.rows, run->evaluation.choice_count, rate * 1e-9);
+    printf("%s: %d points, %d tokens and %d questions a point, at %.0f GFLOP/s\n\n",
+           run->experiment.name, run->experiment.point_count, run->evaluation.stream.rows,
+           run->evaluation.choice_count, rate * 1e-9);
     for (int i = 0; i < run->experiment.point_count; i++)
         TRY(print_point(run, store, i, rate, &seconds));
     progress_duration(seconds, duration);

@@ -1,4 +1,5 @@
-/* What a run will take, before it begins: for --dry-run and for the weights of the time-left display. */
+/* What a run will take, before it begins: for --dry-run and for the weights of the time-left
+ * display. */
 #ifndef HARNESS_ESTIMATE_H
 #define HARNESS_ESTIMATE_H
 
@@ -12,8 +13,8 @@ struct estimate {
 /* Counts the products that the pipeline will do for this point. */
 int estimate_point(struct run *run, const struct point *point, struct estimate *estimate);
 
-/* Prints the grid: each point's label, whether it is already stored (the database may be absent), the time at the sgemm rate
- * (FLOP/s, as measured just now) and the memory. */
+/* Prints the grid: each point's label, whether it is already stored (the database may be absent),
+ * the time at the sgemm rate (FLOP/s, as measured just now) and the memory. */
 int estimate_print(struct run *run, const char *database, double rate);
 
 /* Seconds for this much work: a pass reaches about this share of the bare products' rate. */

@@ -16,16 +16,16 @@ int host_describe(json_t **out)
     struct utsname system = {0};
     cpu_model(cpu, sizeof cpu);
     uname(&system);
-    json_t *host =
-        json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:s, s:{s:s, s:s, s:s}, s:{s:s, s:s, "
-                  "s:b, s:s, s:s}}",
-                  "cpu", cpu, "kernels", cpu_kernels(), "kernels_chosen_by",
-                  cpu_choice_name(cpu_info()->choice), "threads", pool_threads(), "memory_bytes",
-                  (json_int_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), "system",
-                  system.sysname, "release", system.release, "libraries", "openblas",
-                  openblas_get_config(), "sqlite", sqlite3_libversion(), "jansson", JANSSON_VERSION,
-                  "bitbench", "version", BITBENCH_VERSION, "commit", version.commit, "dirty",
-                  version.dirty, "compiler", version.compiler, "flags", version.flags);
+    json_t *host = json_pack(
+        "{s:s, s:s, s:s, s:i, s:I, s:s, s:s, s:{s:s, s:s, s:s}, s:{s:s, s:s, "
+        "s:b, s:s, s:s}}",
+        "cpu", cpu, "kernels", cpu_kernels(), "kernels_chosen_by",
+        cpu_choice_name(cpu_info()->choice), "threads", pool_threads(), "memory_bytes",
+        (json_int_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), "system", system.sysname,
+        "release", system.release, "libraries", "openblas", openblas_get_config(), "sqlite",
+        sqlite3_libversion(), "jansson", JANSSON_VERSION, "bitbench", "version", BITBENCH_VERSION,
+        "commit", version.commit, "dirty", version.dirty, "compiler", version.compiler, "flags",
+        version.flags);
     if (!host)
         return err_set(ERR_MEMORY, "out of memory: the description of the host");
     *out = host;

@@ -34,8 +34,8 @@ int perplexity_prepare(struct perplexity_set *set, struct stream *stream,
     const struct corpus_tokens *text;
     struct hash hash;
     TRY(corpus_cache_get(cache, spec->corpus, spec->split, &text));
-    size_t count =
-        spec->tokens > 0 && (size_t)spec->tokens < text->count ? (size_t)spec->tokens : text->count;
+    size_t count = spec->tokens > 0 && (size_t)spec->tokens < text->count ? (size_t)spec->tokens
+                                                                          : text->count;
     size_t windows = count / (size_t)spec->window;
     if (windows == 0)
         return err_set(ERR_USAGE,

@@ -141,8 +141,8 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear)
                                     .weight = linear->weight,
                                     .rows = linear->out,
                                     .columns = linear->in,
-                                    .hessian =
-                                        p->have_hessians ? &p->hessians[linear->input] : NULL,
+                                    .hessian = p->have_hessians ? &p->hessians[linear->input]
+                                                                : NULL,
                                     .seed = (uint64_t)point->harness.seed,
                                     .arena = &p->arena};
     stage_begin(p);
@@ -245,8 +245,8 @@ static void finish_bits(struct pipeline *p)
         out->paper_bits_marks /= (double)out->weights;
         out->stored_bits = p->packed_bytes * 8 / (double)out->weights;
     }
-    double left_alone =
-        (double)(parameters - (size_t)out->weights) * ((double)bytes / (double)parameters);
+    double left_alone = (double)(parameters - (size_t)out->weights) *
+                        ((double)bytes / (double)parameters);
     out->file_bytes = p->packed_bytes + left_alone;
     out->full_bits = out->file_bytes * 8 / (double)parameters;
 }

@@ -34,11 +34,10 @@ static int describe_evaluation(const struct evaluation *evaluation, json_t **out
     return *out ? 0 : err_set(ERR_MEMORY, "out of memory: the description of the evaluation");
 }
 
-int run_open(struct run *run, const struct run_options *options)
+int run_open_model(struct run *run)
 {
     int rc;
     char *folder = NULL;
-    TRY(spec_load(&run->experiment, options->spec, options->overrides, options->override_count));
     TRY(model_folder(&folder, run->experiment.model));
     TRY(model_open(&run->model, folder));
     TRY(tokenizer_open(&run->tokenizer, folder));
@@ -50,6 +49,13 @@ int run_open(struct run *run, const struct run_options *options)
 out:
     mem_free(folder);
     return rc;
+}
+
+int run_open(struct run *run, const struct run_options *options)
+{
+    int rc = spec_load(&run->experiment, options->spec, options->overrides,
+                       options->override_count);
+    return rc ? rc : run_open_model(run);
 }
 
 void run_close(struct run *run)
@@ -199,8 +205,8 @@ static int compute_point(struct point_job *job)
     struct pipeline_input input = {.model = &run->model,
                                    .point = job->point,
                                    .calibration = calibration ? &calibration->stream : NULL,
-                                   .evaluation =
-                                       evaluation->stream.rows ? &evaluation->stream : NULL};
+                                   .evaluation = evaluation->stream.rows ? &evaluation->stream
+                                                                         : NULL};
     TRY(pipeline_run(&input, &job->output));
     TRY(mem_calloc(&job->metrics, (size_t)(evaluation->perplexity_count + evaluation->choice_count),
                    sizeof *job->metrics));
@@ -215,13 +221,13 @@ static int write_point(struct point_job *job, const char *error)
     struct run *run = job->run;
     struct timing_record timings[STAGE_COUNT + 1];
     memcpy(timings, job->output.timings, sizeof job->output.timings);
-    timings[STAGE_COUNT] =
-        (struct timing_record){"total", clock_wall() - job->wall, clock_cpu() - job->cpu, 0};
+    timings[STAGE_COUNT] = (struct timing_record){"total", clock_wall() - job->wall,
+                                                  clock_cpu() - job->cpu, 0};
     const struct point_record record = {.id = job->id,
                                         .experiment = run->experiment.name,
                                         .label = job->point->label,
-                                        .method =
-                                            job->point->method ? job->point->method->name : "full",
+                                        .method = job->point->method ? job->point->method->name
+                                                                     : "full",
                                         .settings = job->settings,
                                         .host = run->host,
                                         .status = error ? "failed" : "done",
@@ -323,7 +329,8 @@ int run_points(struct run *run, const struct run_options *options, struct run_su
     struct store *store = NULL;
     const struct run_calibration *unused;
     *summary = (struct run_summary){0};
-    for (int i = 0; i < experiment->point_count; i++) /* a text that is too short shows before work begins */
+    for (int i = 0; i < experiment->point_count; i++) /* a text that is too short shows before work
+                                                         begins */
         TRY(run_calibration_of(run, &experiment->points[i], &unused));
     TRY(store_open(&store, options->database, 1));
     TRY(store_experiment(store, experiment->name, experiment->title, experiment->path,

@@ -24,7 +24,6 @@ struct run_options {
     const char *const *overrides; /* "key=value" */
     int override_count;
     int limit; /* points computed at most; 0: all */
-    bool dry_run;
 };
 
 /* What happened, for the exit code and the closing line. */
@@ -34,6 +33,8 @@ struct run_summary {
 
 /* Opens the spec, the model, the tokenizer, the texts. */
 int run_open(struct run *run, const struct run_options *options);
+/* The same for an experiment that is already filled in. */
+int run_open_model(struct run *run);
 void run_close(struct run *run);
 
 /* Computes what is missing. A point that fails is stored with its text and the

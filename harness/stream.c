@@ -36,8 +36,8 @@ int stream_add(struct stream *stream, const int32_t *tokens, int length, int fir
     stream->capacity = ends;
     memcpy(stream->tokens + stream->rows, tokens, (size_t)length * sizeof *tokens);
     for (int i = 0; i < length; i++)
-        stream->targets[stream->rows + i] =
-            i + 1 < length && i + 1 >= first_target ? tokens[i + 1] : -1;
+        stream->targets[stream->rows + i] = i + 1 < length && i + 1 >= first_target ? tokens[i + 1]
+                                                                                    : -1;
     if (stream->count == 0)
         stream->offsets[0] = 0;
     stream->rows += length;

@@ -1,4 +1,5 @@
-/* What several tests need: a folder of their own, a made text, and a small untrained model with its tokenizer. */
+/* What several tests need: a folder of their own, a made text, and a small untrained model with its
+ * tokenizer. */
 #ifndef TESTS_FIXTURE_H
 #define TESTS_FIXTURE_H
 
@@ -23,7 +24,8 @@
         }                                                                                          \
     } while (0)
 
-static inline int fixture_remove(const char *path, const struct stat *info, int type, struct FTW *walk)
+static inline int fixture_remove(const char *path, const struct stat *info, int type,
+                                 struct FTW *walk)
 {
     (void)info, (void)type, (void)walk;
     return remove(path);
@@ -55,31 +57,49 @@ static inline void fixture_write(const char *folder, const char *name, const cha
     mem_free(path);
 }
 
-/* A made text of about `words` words: subject, verb, object, with some order for a model to find. */
+/* A made text of about `words` words: subject, verb, object, with some order for a model to find.
+ */
 static inline char *fixture_text(int words, uint64_t seed)
 {
-    static const char *const subjects[] = {"The king", "A shepherd", "The river", "Every servant", "My brother", "The old city"};
-    static const char *const verbs[] = {"saw", "carried", "remembered", "followed", "built", "feared"};
-    static const char *const objects[] = {"the mountain", "a golden cup", "many sheep", "the word", "two stones", "bread and wine"};
+    static const char *const subjects[] = {"The king",      "A shepherd", "The river",
+                                           "Every servant", "My brother", "The old city"};
+    static const char *const verbs[] = {"saw",      "carried", "remembered",
+                                        "followed", "built",   "feared"};
+    static const char *const objects[] = {"the mountain", "a golden cup", "many sheep",
+                                          "the word",     "two stones",   "bread and wine"};
     struct rng rng;
     struct strbuf text = {0};
     rng_seed(&rng, seed);
     for (int i = 0; i < words; i += 5) {
-        size_t s = rng_below(&rng, 6), v = (s + rng_below(&rng, 2)) % 6, o = (v + rng_below(&rng, 3)) % 6;
-        FIXTURE_OK(strbuf_printf(&text, "%s %s %s%s", subjects[s], verbs[v], objects[o], i % 40 == 35 ? ".\n\n" : ". "));
+        size_t s = rng_below(&rng, 6), v = (s + rng_below(&rng, 2)) % 6,
+               o = (v + rng_below(&rng, 3)) % 6;
+        FIXTURE_OK(strbuf_printf(&text, "%s %s %s%s", subjects[s], verbs[v], objects[o],
+                                 i % 40 == 35 ? ".\n\n" : ". "));
     }
     return text.data;
 }
 
-/* FOLDER/model (untrained, 3 blocks, width 64, grouped-query attention, tied head) and FOLDER/text.txt. */
+/* FOLDER/model (untrained, 3 blocks, width 64, grouped-query attention, tied head) and
+ * FOLDER/text.txt. */
 static inline void fixture_model(const char *folder)
 {
     char *text = fixture_text(20000, 1), *model;
     struct bpe_text source = {.text = text, .size = strlen(text), .weight = 1};
     struct bpe_training options = {.vocabulary = 320};
-    struct model_config config = {.architecture = "llama", .layers = 3, .width = 64, .hidden = 128, .heads = 4,
-                                  .kv_heads = 2, .head_size = 16, .vocabulary = 320, .max_positions = 256,
-                                  .norm_epsilon = 1e-5, .rope_theta = 10000, .tied_head = true, .bos_id = 0, .eos_id = 0};
+    struct model_config config = {.architecture = "llama",
+                                  .layers = 3,
+                                  .width = 64,
+                                  .hidden = 128,
+                                  .heads = 4,
+                                  .kv_heads = 2,
+                                  .head_size = 16,
+                                  .vocabulary = 320,
+                                  .max_positions = 256,
+                                  .norm_epsilon = 1e-5,
+                                  .rope_theta = 10000,
+                                  .tied_head = true,
+                                  .bos_id = 0,
+                                  .eos_id = 0};
     struct train_model training = {0};
     int tokens;
     fixture_write(folder, "text.txt", text);

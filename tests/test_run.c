@@ -1,4 +1,5 @@
-/* Whole runs on a small model: the same rows for one and two threads, after a kill, and on the second run. */
+/* Whole runs on a small model: the same rows for one and two threads, after a kill, and on the
+ * second run. */
 #include "harness/run.h"
 
 #include "core/interrupt.h"
@@ -34,8 +35,9 @@ static void write_spec(const char *name, const char *methods)
     strbuf_release(&text);
 }
 
-static const char *const four_points = "  - {method: full}\n  - {method: rtn, bits: [4, 2]}\n"
-                                       "  - {method: gptq, bits: 3, group_size: 32, block_size: 32}\n";
+static const char *const four_points =
+    "  - {method: full}\n  - {method: rtn, bits: [4, 2]}\n"
+    "  - {method: gptq, bits: 3, group_size: 32, block_size: 32}\n";
 
 static char *in_folder(const char *name)
 {
@@ -76,7 +78,8 @@ static char *query(const char *database, const char *sql)
             if (sqlite3_column_type(statement, i) == SQLITE_FLOAT)
                 FIXTURE_OK(strbuf_printf(&text, "%.17g|", sqlite3_column_double(statement, i)));
             else
-                FIXTURE_OK(strbuf_printf(&text, "%s|", (const char *)sqlite3_column_text(statement, i)));
+                FIXTURE_OK(
+                    strbuf_printf(&text, "%s|", (const char *)sqlite3_column_text(statement, i)));
         }
         FIXTURE_OK(strbuf_puts(&text, "\n"));
     }
@@ -90,14 +93,17 @@ static char *query(const char *database, const char *sql)
 static char *rows_of(const char *database)
 {
     static const char *const queries[] = {
-        "SELECT id, label, method, status, settings, weights, paper_bits, stored_bits, file_bytes FROM points ORDER BY id",
-        "SELECT point_id, block, name, hessian_loss, relative_loss, weight_mse, stored_bits, damping FROM layers "
+        "SELECT id, label, method, status, settings, weights, paper_bits, stored_bits, file_bytes "
+        "FROM points ORDER BY id",
+        "SELECT point_id, block, name, hessian_loss, relative_loss, weight_mse, stored_bits, "
+        "damping FROM layers "
         "ORDER BY point_id, block, name",
         "SELECT point_id, kind, dataset, rule, value, low, high, bits_per_byte, count FROM metrics "
         "ORDER BY point_id, kind, dataset",
         "SELECT point_id, w.number, nll, tokens FROM windows w JOIN metrics m ON m.id = metric_id "
         "ORDER BY point_id, dataset, w.number",
-        "SELECT point_id, i.number, correct, choice, gold, margin FROM items i JOIN metrics m ON m.id = metric_id "
+        "SELECT point_id, i.number, correct, choice, gold, margin FROM items i JOIN metrics m ON "
+        "m.id = metric_id "
         "ORDER BY point_id, dataset, i.number"};
     struct strbuf all = {0};
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
@@ -186,8 +192,11 @@ static void test_kill_loses_nothing(void **state)
         char *check = query("killed.db", "PRAGMA integrity_check");
         assert_string_equal(check, "ok|\n");
         mem_free(check);
-        char *tables = query("killed.db", "SELECT count(*) FROM sqlite_schema WHERE name = 'points'");
-        char *count = strcmp(tables, "1|\n") == 0 ? query("killed.db", "SELECT count(*) FROM points") : NULL;
+        char *tables = query("killed.db",
+                             "SELECT count(*) FROM sqlite_schema WHERE name = 'points'");
+        char *count = strcmp(tables, "1|\n") == 0
+                          ? query("killed.db", "SELECT count(*) FROM points")
+                          : NULL;
         if (count) {
             assert_true(atol(count) >= finished); /* a finished point stays */
             finished = atol(count);
@@ -256,7 +265,8 @@ static void test_bad_input(void **state)
     char *spec = in_folder("spec.yaml"), *database = in_folder("bad.db");
     struct run run = {0};
     const char *overrides[] = {"evaluation.perplexity.window=5000"};
-    struct run_options options = {.spec = spec, .database = database, .overrides = overrides, .override_count = 1};
+    struct run_options options = {
+        .spec = spec, .database = database, .overrides = overrides, .override_count = 1};
     assert_int_equal(run_open(&run, &options), ERR_USAGE);
     assert_non_null(strstr(err_text(), "less than one window of 5000"));
     run_close(&run);
@@ -286,12 +296,17 @@ int main(int argc, char **argv)
     folder = fixture_folder("run");
     fixture_model(folder);
     fixture_write(folder, "questions.jsonl",
-                  "{\"context\": \"The king saw\", \"choices\": [\" the mountain.\", \" a golden cup.\"], \"answer\": 0}\n"
-                  "{\"context\": \"My brother\", \"choices\": [\" followed many sheep.\", \" zzz\"], \"answer\": 0}\n");
+                  "{\"context\": \"The king saw\", \"choices\": [\" the mountain.\", \" a golden "
+                  "cup.\"], \"answer\": 0}\n"
+                  "{\"context\": \"My brother\", \"choices\": [\" followed many sheep.\", \" "
+                  "zzz\"], \"answer\": 0}\n");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_second_run_skips_and_limit_resumes), cmocka_unit_test(test_threads_give_the_same_rows),
-        cmocka_unit_test(test_kill_loses_nothing),                 cmocka_unit_test(test_interrupt_ends_cleanly),
-        cmocka_unit_test(test_failed_point_is_stored),             cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_second_run_skips_and_limit_resumes),
+        cmocka_unit_test(test_threads_give_the_same_rows),
+        cmocka_unit_test(test_kill_loses_nothing),
+        cmocka_unit_test(test_interrupt_ends_cleanly),
+        cmocka_unit_test(test_failed_point_is_stored),
+        cmocka_unit_test(test_bad_input),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     mem_free(folder);

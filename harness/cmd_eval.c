@@ -1,0 +1,239 @@
+/* bitbench eval: a model as it is, on texts and questions, without a database */
+#include "core/err.h"
+#include "core/file.h"
+#include "core/mem.h"
+#include "core/progress.h"
+#include "harness/command.h"
+#include "harness/run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+struct eval_command {
+    char model[OPTION_TEXT_SIZE], corpora[OPTION_TEXT_SIZE], tasks[OPTION_TEXT_SIZE],
+        samples[OPTION_TEXT_SIZE];
+    int window, tokens, items, split, scoring, seed;
+};
+
+static const struct option eval_table[] = {
+    {.name = "model",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct eval_command, model),
+     .fallback = "embedded",
+     .choices = "PATH",
+     .help = "A model's folder, or embedded"},
+    {.name = "corpora",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct eval_command, corpora),
+     .fallback = "",
+     .choices = "NAMES",
+     .help = "Texts to measure perplexity on, separated by commas: kjv, file:PATH, ..."},
+    {.name = "window",
+     .type = OPTION_INT,
+     .offset = offsetof(struct eval_command, window),
+     .fallback = "256",
+     .low = 2,
+     .high = 1 << 20,
+     .choices = "TOKENS",
+     .help = "Length of a perplexity window"},
+    {.name = "tokens",
+     .type = OPTION_INT,
+     .offset = offsetof(struct eval_command, tokens),
+     .fallback = "0",
+     .low = 0,
+     .high = 1e9,
+     .choices = "TOKENS",
+     .help = "Only the first tokens of each text (0: all)"},
+    {.name = "split",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(struct eval_command, split),
+     .fallback = "test",
+     .choices = "train|validation|test",
+     .help = "Which part of the texts"},
+    {.name = "tasks",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct eval_command, tasks),
+     .fallback = "",
+     .choices = "NAMES",
+     .help = "Multiple-choice tasks, separated by commas: kjv_half, jsonl:PATH, ..."},
+    {.name = "items",
+     .type = OPTION_INT,
+     .offset = offsetof(struct eval_command, items),
+     .fallback = "0",
+     .low = 0,
+     .high = 1e9,
+     .choices = "ITEMS",
+     .help = "Only the first questions of each task (0: all)"},
+    {.name = "scoring",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(struct eval_command, scoring),
+     .fallback = "default",
+     .choices = "default|sum|tokens|bytes|characters|pmi",
+     .help = "How a choice is scored; default: the task's own rule"},
+    {.name = "seed",
+     .type = OPTION_INT,
+     .offset = offsetof(struct eval_command, seed),
+     .fallback = "0",
+     .low = 0,
+     .high = 2147483647,
+     .help = "Of the draw of questions"},
+    {.name = "samples",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct eval_command, samples),
+     .fallback = "",
+     .choices = "FILE",
+     .help = "Write every window and item as a JSON line to this file"},
+    {.name = NULL},
+};
+
+/* Copies the next part of a comma-separated list; returns 0 at its end. */
+static int next_name(const char **list, char *name, size_t size)
+{
+    size_t length = strcspn(*list, ",");
+    if (**list == '\0')
+        return 0;
+    snprintf(name, size, "%.*s", (int)length, *list);
+    *list += length + ((*list)[length] == ',');
+    return 1;
+}
+
+static int count_names(const char *list)
+{
+    char name[OPTION_TEXT_SIZE];
+    int count = 0;
+    while (next_name(&list, name, sizeof name))
+        count++;
+    return count;
+}
+
+/* The experiment that a spec file with these texts and tasks would give. */
+static int make_experiment(const struct eval_command *options, struct experiment *experiment)
+{
+    int rc, corpora_count = count_names(options->corpora), task_count = count_names(options->tasks);
+    const char *names = options->corpora;
+    if (corpora_count + task_count == 0)
+        return err_set(ERR_USAGE, "nothing to measure: give --corpora kjv,... or --tasks "
+                                  "kjv_half,... (see `bitbench datasets`)");
+    TRY(mem_strdup(&experiment->model, options->model));
+    TRY(mem_calloc(&experiment->perplexities, (size_t)corpora_count,
+                   sizeof *experiment->perplexities));
+    TRY(mem_calloc(&experiment->choices, (size_t)task_count, sizeof *experiment->choices));
+    for (int i = 0; i < corpora_count; i++) {
+        struct perplexity_spec *spec = &experiment->perplexities[experiment->perplexity_count++];
+        *spec = (struct perplexity_spec){
+            .tokens = options->tokens, .window = options->window, .split = options->split};
+        next_name(&names, spec->corpus, sizeof spec->corpus);
+    }
+    names = options->tasks;
+    for (int i = 0; i < task_count; i++) {
+        struct choice_spec *spec = &experiment->choices[experiment->choice_count++];
+        *spec = (struct choice_spec){
+            .items = options->items, .scoring = options->scoring - 1, .seed = options->seed};
+        next_name(&names, spec->task, sizeof spec->task);
+    }
+out:
+    return rc;
+}
+
+static void print_metric(const struct metric_record *m, bool json)
+{
+    bool accuracy = strcmp(m->kind, "accuracy") == 0;
+    if (json)
+        printf("{\"kind\": \"%s\", \"dataset\": \"%s\", \"split\": \"%s\", \"rule\": \"%s\", "
+               "\"window\": %d, \"value\": %.9g, "
+               "\"standard_error\": %.6g, \"low\": %.9g, \"high\": %.9g, \"count\": %ld}\n",
+               m->kind, m->dataset, m->split, m->rule, m->window, m->value,
+               isnan(m->standard_error) ? 0 : m->standard_error, isnan(m->low) ? m->value : m->low,
+               isnan(m->high) ? m->value : m->high, m->count);
+    else if (accuracy)
+        printf("%-16s accuracy   %6.2f %% +- %.2f  (%s, %ld items)\n", m->dataset, 100 * m->value,
+               100 * m->standard_error, m->rule, m->count);
+    else
+        printf("%-16s perplexity %10.4f  [%.4f, %.4f]  %.4f bits per byte  (%d windows of %d)\n",
+               m->dataset, m->value, m->low, m->high, m->bits_per_byte, m->part_count, m->window);
+}
+
+static int write_samples(struct file_writer *writer, const struct metric_record *m)
+{
+    bool accuracy = strcmp(m->kind, "accuracy") == 0;
+    for (int i = 0; i < m->part_count; i++) {
+        const struct metric_part *part = &m->parts[i];
+        int length =
+            accuracy
+                ? fprintf(writer->stream,
+                          "{\"task\": \"%s\", \"doc_id\": %d, \"pred\": %d, \"gold\": %d, "
+                          "\"margin\": %.9g}\n",
+                          m->dataset, part->index, part->count, part->gold, part->margin)
+                : fprintf(writer->stream,
+                          "{\"corpus\": \"%s\", \"window\": %d, \"nll\": %.17g, \"tokens\": %d}\n",
+                          m->dataset, part->index, part->value, part->count);
+        if (length < 0)
+            return err_set(ERR_IO, "%s: cannot write", writer->path);
+    }
+    return 0;
+}
+
+/* Metrics one after another: printed, and written with their parts. */
+static int report(const struct evaluation *evaluation, const struct pipeline_output *output,
+                  bool json, struct file_writer *writer)
+{
+    int rc = 0, total = evaluation->perplexity_count + evaluation->choice_count;
+    for (int i = 0; rc == 0 && i < total; i++) {
+        struct metric_record metric = {0};
+        int c = i - evaluation->perplexity_count;
+        rc = c < 0 ? perplexity_metric(&evaluation->perplexities[i], &evaluation->stream,
+                                       output->scores, &metric)
+                   : choice_metric(&evaluation->choices[c], &evaluation->stream, output->scores,
+                                   &metric);
+        if (rc == 0)
+            print_metric(&metric, json);
+        if (rc == 0 && writer)
+            rc = write_samples(writer, &metric);
+        mem_free(metric.parts);
+    }
+    return rc;
+}
+
+static int eval_command(const struct command_line *line)
+{
+    int rc;
+    struct run run = {0};
+    struct pipeline_output output = {0};
+    struct file_writer writer = {0};
+    const struct eval_command *options = line->options;
+    static const struct point full = {.label = NULL};
+    TRY(make_experiment(options, &run.experiment));
+    TRY(run_open_model(&run));
+    const struct pipeline_input input = {
+        .model = &run.model, .point = &full, .evaluation = &run.evaluation.stream};
+    if (options->samples[0])
+        TRY(file_write_begin(&writer, options->samples));
+    progress_begin("eval", 1, NULL);
+    progress_point(0, options->model);
+    rc = pipeline_run(&input, &output);
+    progress_end();
+    if (rc)
+        goto out;
+    TRY(report(&run.evaluation, &output, line->global.json, options->samples[0] ? &writer : NULL));
+    if (options->samples[0])
+        TRY(file_write_commit(&writer));
+out:
+    file_write_abort(&writer);
+    pipeline_output_release(&output);
+    run_close(&run);
+    return rc;
+}
+
+const struct command command_eval = {
+    .name = "eval",
+    .summary = "measures a model as it is: perplexity on texts, accuracy on questions",
+    .flags = COMMAND_JSON | COMMAND_COMPUTES,
+    .options = eval_table,
+    .options_size = sizeof(struct eval_command),
+    .letters = "m=model",
+    .description = "Nothing is quantized and nothing is stored; `bitbench run` does both.",
+    .examples = "bitbench eval --corpora kjv,wordnet,perldoc --tasks kjv_half\n"
+                "bitbench eval --model PATH --corpora file:mytext.txt --window 512\n",
+    .run = eval_command,
+};
