@@ -85,9 +85,9 @@ struct command {
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name); /* NULL with err_set naming the nearest */
 
-/* Parses and runs. Every error is returned with its text; nothing is printed about it here. *name (may be NULL) receives the
+/* Parses and runs. Every error is returned with its text; nothing is printed about it here. *command (may be NULL) receives the
  * command, or NULL when it was not found. */
-int command_run(int argc, char **argv, const struct command **command);
+int command_line_run(int argc, char **argv, const struct command **command);
 
 /* The exit codes, in one place: 0 done; 1 failed; 2 wrong usage; 3 something needed is missing; 130 interrupted. */
 int command_exit_code(int rc);
@@ -97,12 +97,12 @@ extern const struct option global_option_table[];
 bool command_takes(const struct command *command, const struct option *global);
 
 /* Text made from the descriptors. */
-int command_help(const struct command *command, struct strbuf *out); /* NULL: the list of commands */
-int command_man(struct strbuf *out);
-int command_completion(struct strbuf *out);
+int usage_help(const struct command *command, struct strbuf *out); /* NULL: the list of commands */
+int usage_man(struct strbuf *out);
+int usage_completion(struct strbuf *out);
 
 /* "--limit N", "--[no-]header", "--format markdown|csv|latex": an option as the command line takes it. */
-int command_option_usage(const struct option *row, struct strbuf *out);
+int usage_option(const struct option *row, struct strbuf *out);
 /* The short form of an option, or 0. */
 char command_letter(const struct command *command, const char *option);
 

@@ -1,0 +1,45 @@
+/* The program: everything that belongs to the process and to no command. */
+#include "core/err.h"
+#include "core/interrupt.h"
+#include "core/progress.h"
+#include "harness/command.h"
+#include "linalg/cpu.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Results that did not reach their file are a failure, whatever the command said; but a reader that has seen enough (`| head`)
+ * is none. */
+static int finish_output(int rc)
+{
+    errno = 0;
+    int flushed = fflush(stdout), code = errno;
+    if (flushed == 0 && !ferror(stdout))
+        return rc;
+    struct pollfd output = {.fd = STDOUT_FILENO};
+    if (code == EPIPE || (poll(&output, 1, 0) == 1 && (output.revents & POLLERR)))
+        return rc;
+    if (rc)
+        return rc;
+    return err_set(ERR_IO, "standard output: %s; what is there is not complete",
+                   code ? strerror(code) : "a write failed");
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *command;
+    cpu_prepare(argv);
+    interrupt_install();
+    int rc = command_line_run(argc, argv, &command);
+    progress_end();
+    rc = finish_output(rc);
+    if (rc) {
+        fprintf(stderr, "bitbench: %s\n", err_text());
+        if (rc == ERR_USAGE && command)
+            fprintf(stderr, "See `bitbench %s --help`.\n", command->name);
+    }
+    return command_exit_code(rc);
+}
