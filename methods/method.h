@@ -8,6 +8,7 @@
 #include "linalg/hessian.h"
 #include "methods/packed.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum method_caps {
@@ -37,6 +38,14 @@ struct layer_result {
     double paper_bits_marks; /* what the paper counts apart (masks, marks); 0 when nothing */
 };
 void layer_result_release(struct layer_result *result);
+
+/* What every method does first: sizes, finite weights, a Hessian of the right size where one is needed. The text names the
+ * layer. */
+int layer_check(const struct layer_problem *problem, bool needs_hessian);
+
+/* hessian_factorize for the layer; records the damping in result. */
+int layer_factor(const struct layer_problem *problem, double percdamp, bool ordered, struct layer_result *result,
+                 const struct hessian_factor **factor);
 
 struct quant_method {
     const char *name, *title, *paper;

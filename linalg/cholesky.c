@@ -1,0 +1,264 @@
+#include "linalg/cholesky.h"
+
+#include "core/err.h"
+#include "core/pool.h"
+#include "linalg/matmul.h"
+
+#include <cblas.h>
+#include <lapacke.h>
+#include <math.h>
+#include <string.h>
+
+/* Panels: narrow for small matrices, where the serial panel would dominate, wide for large ones, where products want
+ * depth. */
+static int panel_width(int n)
+{
+    return n <= 512 ? 64 : n <= 2048 ? 128 : 256;
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+struct factoring {
+    float *a;
+    int n, start, width; /* the panel's columns are start .. start + width - 1 */
+    int tile;
+};
+
+/* Rows of the panel below its diagonal block: A21 := A21 L11^-T. */
+static int panel_rows(void *context, int index, int worker)
+{
+    const struct factoring *f = context;
+    long first = f->start + f->width + (long)index * f->tile;
+    int rows = smaller(f->tile, f->n - (int)first);
+    cblas_strsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, rows, f->width, 1.0f,
+                f->a + (long)f->start * f->n + f->start, f->n, f->a + first * f->n + f->start, f->n);
+    (void)worker;
+    return 0;
+}
+
+/* A22 -= A21 A21^T: row tile i with all columns left of and in it, so that each task's product is wide. The largest
+ * tasks come first, which evens out the load. */
+static int trailing_rows(void *context, int index, int worker)
+{
+    const struct factoring *f = context;
+    int origin = f->start + f->width, count = (f->n - origin + f->tile - 1) / f->tile;
+    long first = origin + (long)(count - 1 - index) * f->tile;
+    int rows = smaller(f->tile, f->n - (int)first);
+    const float *panel = f->a + f->start;
+    gemm(false, true, rows, (int)first + rows - origin, f->width, -1.0f, panel + first * f->n, f->n,
+         panel + (long)origin * f->n, f->n, 1.0f, f->a + first * f->n + origin, f->n);
+    (void)worker;
+    return 0;
+}
+
+int cholesky_lower(float *a, int n)
+{
+    struct factoring f = {.a = a, .n = n};
+    int rc = 0, step = panel_width(n);
+    for (f.start = 0; f.start < n; f.start += step) {
+        f.width = smaller(step, n - f.start);
+        /* LAPACK's columns are our rows: its upper triangle is our lower one. */
+        int info = LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'U', f.width, a + (long)f.start * n + f.start, n);
+        if (info > 0)
+            return err_set(ERR_NUMERIC, "the matrix is not positive definite (pivot %d of %d)", f.start + info, n);
+        int rest = n - f.start - f.width;
+        if (rest == 0)
+            break;
+        f.tile = rest > 16 * 128 ? 256 : rest > 512 ? 128 : 64;
+        TRY(pool_run(panel_rows, &f, (rest + f.tile - 1) / f.tile));
+        TRY(pool_run(trailing_rows, &f, (rest + f.tile - 1) / f.tile));
+    }
+out:
+    return rc;
+}
+
+/* Inversion by halves, all pairs of a level at once:
+ *   [A 0; B C]^-1 = [A^-1 0; -C^-1 B A^-1  C^-1].
+ * (B A^-1)^T is kept in the unused block above the diagonal. */
+struct inverting {
+    float *l;
+    int n, size; /* of the blocks that are already inverted */
+    int tile;
+    int infos[64];
+};
+
+static int invert_diagonal(void *context, int index, int worker)
+{
+    struct inverting *v = context;
+    long start = (long)index * v->size;
+    int size = smaller(v->size, v->n - (int)start);
+    int info = LAPACKE_strtri_work(LAPACK_COL_MAJOR, 'U', 'N', size, v->l + start * v->n + start, v->n);
+    if (info > 0)
+        return err_set(ERR_NUMERIC, "the triangular matrix is singular (row %ld of %d)", start + info, v->n);
+    (void)worker;
+    return 0;
+}
+
+/* The index-th tile of a level: pair p holds A = rows a .. c - 1 and C = rows c .. c + size_c - 1. */
+struct pair_tile {
+    int a, c, size_c, offset; /* offset: the tile's first row within A or C */
+};
+
+static struct pair_tile locate(const struct inverting *v, int index, bool over_c)
+{
+    struct pair_tile t = {0};
+    for (int a = 0;; a += 2 * v->size) {
+        t.a = a;
+        t.c = a + v->size;
+        t.size_c = smaller(v->size, v->n - t.c);
+        int tiles = ((over_c ? t.size_c : v->size) + v->tile - 1) / v->tile;
+        if (index < tiles) {
+            t.offset = index * v->tile;
+            return t;
+        }
+        index -= tiles;
+    }
+}
+
+static int count_tiles(const struct inverting *v, bool over_c)
+{
+    int count = 0;
+    for (int a = 0; a + v->size < v->n; a += 2 * v->size) {
+        int size_c = smaller(v->size, v->n - a - v->size);
+        count += ((over_c ? size_c : v->size) + v->tile - 1) / v->tile;
+    }
+    return count;
+}
+
+/* T^T (rows of A, columns of C) = A^-T B^T for one tile of rows: A^-1 is lower, so row r of A^-T starts at column r. */
+static int product_right(void *context, int index, int worker)
+{
+    const struct inverting *v = context;
+    struct pair_tile t = locate(v, index, false);
+    int rows = smaller(v->tile, v->size - t.offset), n = v->n;
+    long row = t.a + t.offset;
+    gemm(true, true, rows, t.size_c, v->size - t.offset, 1.0f, v->l + row * n + row, n, v->l + (long)t.c * n + row, n, 0.0f,
+         v->l + row * n + t.c, n);
+    (void)worker;
+    return 0;
+}
+
+/* B = -C^-1 T for one tile of C's rows. */
+static int product_left(void *context, int index, int worker)
+{
+    const struct inverting *v = context;
+    struct pair_tile t = locate(v, index, true);
+    int rows = smaller(v->tile, t.size_c - t.offset), n = v->n;
+    long row = t.c + t.offset;
+    gemm(false, true, rows, v->size, t.offset + rows, -1.0f, v->l + row * n + t.c, n, v->l + (long)t.a * n + t.c, n, 0.0f,
+         v->l + row * n + t.a, n);
+    (void)worker;
+    return 0;
+}
+
+/* Zeroes what lies above the diagonal within the diagonal tiles of this size: the products read whole tiles. */
+static void clear_above(float *l, int n, int tile)
+{
+    for (long i = 0; i < n; i++) {
+        long end = smaller(n, (int)(i / tile + 1) * tile);
+        memset(l + i * n + i + 1, 0, sizeof *l * (size_t)(end - i - 1));
+    }
+}
+
+int triangle_invert(float *l, int n)
+{
+    struct inverting v = {.l = l, .n = n, .size = 64};
+    int rc = 0;
+    TRY(pool_run(invert_diagonal, &v, (n + v.size - 1) / v.size));
+    for (; v.size < n; v.size *= 2) {
+        v.tile = v.size <= 64 ? 64 : v.size <= 512 ? 128 : 256;
+        clear_above(l, n, v.size);
+        TRY(pool_run(product_right, &v, count_tiles(&v, false)));
+        TRY(pool_run(product_left, &v, count_tiles(&v, true)));
+    }
+out:
+    return rc;
+}
+
+/* Row i of the reversed matrix and its mirror image, swapped by one task each. */
+struct reversing {
+    const float *from;
+    float *to;
+    int n;
+};
+
+enum { REVERSE_ROWS = 64 };
+
+static int reverse_rows(void *context, int index, int worker)
+{
+    const struct reversing *r = context;
+    long n = r->n, last = smaller(r->n, (index + 1) * REVERSE_ROWS);
+    for (long i = (long)index * REVERSE_ROWS; i < last; i++) {
+        const float *from = r->from + (n - 1 - i) * n + (n - 1);
+        float *to = r->to + i * n;
+        for (long j = 0; j <= i; j++)
+            to[j] = from[-j];
+    }
+    (void)worker;
+    return 0;
+}
+
+/* Rows i and n - 1 - i of the reversal in place: they exchange their contents, back to front, after the rubbish above
+ * the diagonal has been cleared; so the lower triangle becomes the upper one with zeros below it. */
+static int reverse_pairs(void *context, int index, int worker)
+{
+    const struct reversing *r = context;
+    long n = r->n, last = smaller((r->n + 1) / 2, (index + 1) * REVERSE_ROWS);
+    for (long i = (long)index * REVERSE_ROWS; i < last; i++) {
+        float *low = r->to + i * n, *high = r->to + (n - 1 - i) * n;
+        memset(low + i + 1, 0, sizeof *low * (size_t)(n - 1 - i));
+        memset(high + n - i, 0, sizeof *high * (size_t)i);
+        long count = low == high ? n / 2 : n;
+        for (long j = 0; j < count; j++) {
+            float swapped = low[j];
+            low[j] = high[n - 1 - j];
+            high[n - 1 - j] = swapped;
+        }
+    }
+    (void)worker;
+    return 0;
+}
+
+int cholesky_inverse_upper(const float *h, int n, float *upper)
+{
+    struct reversing r = {.from = h, .to = upper, .n = n};
+    int rc = 0;
+    TRY(pool_run(reverse_rows, &r, (n + REVERSE_ROWS - 1) / REVERSE_ROWS));
+    TRY(cholesky_lower(upper, n));
+    TRY(triangle_invert(upper, n));
+    TRY(pool_run(reverse_pairs, &r, ((n + 1) / 2 + REVERSE_ROWS - 1) / REVERSE_ROWS));
+out:
+    return rc;
+}
+
+int cholesky_inverse_upper_ref(const double *h, int n, double *upper)
+{
+    /* H = R R^T, R upper, from the last column to the first. */
+    for (long j = n - 1; j >= 0; j--) {
+        for (long i = j; i >= 0; i--) {
+            double sum = h[i * n + j];
+            for (long k = j + 1; k < n; k++)
+                sum -= upper[i * n + k] * upper[j * n + k];
+            if (i == j && !(sum > 0))
+                return err_set(ERR_NUMERIC, "the matrix is not positive definite (pivot %ld of %d)", n - j, n);
+            upper[i * n + j] = i == j ? sqrt(sum) : sum / upper[j * n + j];
+        }
+        for (long i = j + 1; i < n; i++)
+            upper[i * n + j] = 0;
+    }
+    /* R^-1 by back substitution, column by column from the last, each column from its foot to the top. */
+    for (long j = n - 1; j >= 0; j--) {
+        double inverse = 1 / upper[j * n + j];
+        for (long i = j - 1; i >= 0; i--) {
+            double sum = upper[i * n + j] * inverse;
+            for (long k = i + 1; k < j; k++)
+                sum += upper[i * n + k] * upper[k * n + j];
+            upper[i * n + j] = -sum / upper[i * n + i];
+        }
+        upper[j * n + j] = inverse;
+    }
+    return 0;
+}

@@ -1,0 +1,151 @@
+#include "methods/feedback.h"
+
+#include "core/err.h"
+#include "core/pool.h"
+#include "linalg/matmul.h"
+
+#include <string.h>
+
+enum { LANES = FEEDBACK_LANES };
+
+struct run {
+    struct feedback *feedback;
+    int tile_rows, tiles;
+    float *weights; /* per worker: tile_rows x columns, in the order of processing */
+    float *errors;  /* per worker: tile_rows x block */
+    float *lanes;   /* per worker: 3 arrays of block x LANES: weights, quantized, errors, transposed */
+    double *losses; /* per tile */
+};
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Rows first .. first + count - 1 in processing order, dead columns 0. */
+static void gather(const struct feedback *f, int first, int count, float *to)
+{
+    long n = f->columns;
+    for (long r = 0; r < count; r++) {
+        const float *from = f->weight + (first + r) * n;
+        if (f->order)
+            for (long i = 0; i < n; i++)
+                to[r * n + i] = from[f->order[i]];
+        else
+            memcpy(to + r * n, from, sizeof *to * (size_t)n);
+        for (long i = 0; f->dead && i < n; i++)
+            if (f->dead[f->order ? f->order[i] : i])
+                to[r * n + i] = 0;
+    }
+}
+
+/* lanes[i][l] = tile[l][i] and back. */
+static void to_lanes(const float *tile, long stride, int rows, int columns, float *lanes)
+{
+    if (rows < LANES)
+        memset(lanes, 0, sizeof *lanes * LANES * (size_t)columns);
+    for (int l = 0; l < rows; l++)
+        for (int i = 0; i < columns; i++)
+            lanes[i * LANES + l] = tile[l * stride + i];
+}
+
+static void from_lanes(const float *lanes, int rows, int columns, float *tile, long stride)
+{
+    for (int l = 0; l < rows; l++)
+        for (int i = 0; i < columns; i++)
+            tile[l * stride + i] = lanes[i * LANES + l];
+}
+
+/* Later columns of the block: w_j -= err u_j, product and difference rounded apart as the references' outer product is. */
+static void update_block(float *restrict w, const float *restrict error, const float *restrict u, int count)
+{
+    for (int j = 0; j < count; j++)
+        for (int l = 0; l < LANES; l++)
+            w[j * LANES + l] -= error[l] * u[j];
+}
+
+/* One block for LANES rows. */
+static double quantize_block(struct run *run, struct feedback_column *column, int block_start, int width)
+{
+    const struct feedback *f = run->feedback;
+    float *w = run->lanes + (long)column->worker * 3 * f->block * LANES;
+    float *q = w + (long)f->block * LANES, *error = q + (long)f->block * LANES;
+    const float *tile = column->later;
+    float sums[LANES] = {0};
+    to_lanes(tile, column->stride, column->count, width, w);
+    for (int i = 0; i < width; i++) {
+        const float *u = f->upper + (long)(block_start + i) * f->columns + block_start + i;
+        column->column = block_start + i;
+        column->w = w + i * LANES;
+        column->q = q + i * LANES;
+        column->later = tile + i;
+        f->quantize(f->context, column);
+        float *e = error + i * LANES;
+        for (int l = 0; l < LANES; l++) {
+            e[l] = (w[i * LANES + l] - q[i * LANES + l]) / u[0];
+            sums[l] += e[l] * e[l];
+        }
+        update_block(w + (i + 1) * LANES, e, u + 1, width - i - 1);
+    }
+    double sum = 0;
+    for (int l = 0; l < column->count; l++)
+        sum += (double)sums[l];
+    return sum;
+}
+
+static void scatter(const struct feedback *f, const float *lanes, int row, int count, int start, int width)
+{
+    for (long l = 0; l < count; l++)
+        for (int i = 0; i < width; i++)
+            f->quantized[(row + l) * f->columns + (f->order ? f->order[start + i] : start + i)] = lanes[i * LANES + l];
+}
+
+static int run_tile(void *context, int index, int worker)
+{
+    struct run *run = context;
+    const struct feedback *f = run->feedback;
+    long n = f->columns;
+    int first = index * run->tile_rows, rows = smaller(run->tile_rows, f->rows - first);
+    float *weights = run->weights + (long)worker * run->tile_rows * n;
+    float *errors = run->errors + (long)worker * run->tile_rows * f->block;
+    float *lanes = run->lanes + (long)worker * 3 * f->block * LANES;
+    double loss = 0;
+    gather(f, first, rows, weights);
+    for (int start = 0; start < n; start += f->block) {
+        int width = smaller(f->block, f->columns - start), rest = f->columns - start - width;
+        for (int r = 0; r < rows; r += LANES) {
+            struct feedback_column column = {.worker = worker, .row = first + r, .count = smaller(LANES, rows - r),
+                                             .later = weights + r * n + start, .stride = n};
+            loss += quantize_block(run, &column, start, width);
+            scatter(f, lanes + (long)f->block * LANES, first + r, column.count, start, width);
+            from_lanes(lanes + 2L * f->block * LANES, column.count, width, errors + (long)r * f->block, f->block);
+        }
+        if (rest > 0)
+            gemm(false, false, rows, rest, width, -1.0f, errors, f->block, f->upper + (long)start * n + start + width,
+                 f->columns, 1.0f, weights + start + width, f->columns);
+    }
+    run->losses[index] = loss / 2;
+    return 0;
+}
+
+int feedback_run(struct feedback *f)
+{
+    struct run run = {.feedback = f};
+    int rc = 0, workers = pool_threads();
+    /* Tall tiles make the products fast, many tiles share out well; whole multiples of LANES. */
+    run.tile_rows = f->rows >= 4096 ? 256 : f->rows >= 1024 ? 128 : f->rows >= 512 ? 64 : LANES;
+    run.tiles = (f->rows + run.tile_rows - 1) / run.tile_rows;
+    if (f->block > f->columns)
+        f->block = f->columns;
+    size_t tile = (size_t)workers * (size_t)run.tile_rows;
+    TRY(arena_alloc(f->arena, &run.weights, tile * (size_t)f->columns, sizeof *run.weights));
+    TRY(arena_alloc(f->arena, &run.errors, tile * (size_t)f->block, sizeof *run.errors));
+    TRY(arena_alloc(f->arena, &run.lanes, (size_t)workers * 3 * LANES * (size_t)f->block, sizeof *run.lanes));
+    TRY(arena_alloc(f->arena, &run.losses, (size_t)run.tiles, sizeof *run.losses));
+    TRY(pool_run(run_tile, &run, run.tiles));
+    f->loss = 0;
+    for (int i = 0; i < run.tiles; i++)
+        f->loss += run.losses[i];
+out:
+    return rc;
+}
