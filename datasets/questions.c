@@ -59,7 +59,7 @@ out:
     return rc;
 }
 
-int questions_finish(struct questions *questions)
+void questions_finish(struct questions *questions)
 {
     struct hash hash;
     hash_init(&hash);
@@ -74,5 +74,4 @@ int questions_finish(struct questions *questions)
         }
     }
     hash_finish(&hash, questions->hash);
-    return 0;
 }

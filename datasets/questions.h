@@ -9,6 +9,6 @@
 int questions_add(struct questions *questions, const char *const *contexts, int contexts_count,
                   const char *const *continuations, int choices, int gold, int id);
 /* Computes the hash over all texts, gold positions and ids. */
-int questions_finish(struct questions *questions);
+void questions_finish(struct questions *questions);
 
 #endif

@@ -1,0 +1,71 @@
+/* Questions on the Perl manual: which sentence comes next in the paragraph. */
+#include "datasets/draw.h"
+
+#include "core/err.h"
+#include "datasets/documents.h"
+
+#include <string.h>
+
+enum { LEAST_WORDS = 6, MOST_WORDS = 40, CONTEXT_WORDS = 60 };
+
+/* The offset behind the sentence that starts at `at`: behind ". ", "? " or "! " and before a capital letter, else the line's
+ * end. The space belongs to the next sentence. */
+static size_t sentence_end(const char *line, size_t at, size_t length)
+{
+    for (size_t i = at + 1; i + 2 < length; i++)
+        if (strchr(".?!", line[i]) && line[i + 1] == ' ' && line[i + 2] >= 'A' && line[i + 2] <= 'Z')
+            return i + 1;
+    return length;
+}
+
+/* Each sentence but the first, given those before it (from the paragraph's beginning, or the last one alone when they are
+ * too long). */
+static int add_line(struct draw_pool *pool, const char *line, size_t length, size_t document)
+{
+    size_t context = 0, before = 0, at = sentence_end(line, 0, length);
+    while (at < length) {
+        size_t end = sentence_end(line, at, length), words = text_words(line + at, end - at);
+        if (text_words(line + context, at - context) > CONTEXT_WORDS)
+            context = before + (line[before] == ' ');
+        size_t context_words = text_words(line + context, at - context);
+        if (words >= LEAST_WORDS && words <= MOST_WORDS && context_words >= LEAST_WORDS && context_words <= CONTEXT_WORDS) {
+            int rc = draw_add(pool, line + context, at - context, line + at, end - at, document);
+            if (rc)
+                return rc;
+        }
+        before = at;
+        at = end;
+    }
+    return 0;
+}
+
+static int load(const struct task *task, struct questions *out, size_t limit, uint64_t seed)
+{
+    struct documents test = {0};
+    struct draw_pool pool = {0};
+    int rc;
+    TRY(draw_documents(task, &test, NULL));
+    for (size_t d = 0; d < test.count; d++) {
+        size_t end = test.offsets[d + 1];
+        for (size_t at = test.offsets[d], length; at < end; at += length + 1) {
+            const char *newline = memchr(test.text + at, '\n', end - at);
+            length = newline ? (size_t)(newline - test.text) - at : end - at;
+            TRY(add_line(&pool, test.text + at, length, d));
+        }
+    }
+    TRY(draw_questions(&pool, task, limit, seed, out));
+out:
+    documents_release(&test);
+    draw_release(&pool);
+    return rc;
+}
+
+const struct task task_perldoc_next = {
+    .name = "perldoc_next",
+    .title = "Next sentence of the Perl manual",
+    .source = "test sections of corpus perldoc, four sentences",
+    .version = 1,
+    .scoring = SCORE_PMI,
+    .corpus = "perldoc",
+    .load = load,
+};
