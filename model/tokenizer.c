@@ -1,0 +1,178 @@
+#include "core/err.h"
+#include "core/mem.h"
+#include "model/bpe_table.h"
+#include "model/tokenizer_kind.h"
+
+#include <string.h>
+
+int token_list_add(struct token_list *list, const int32_t *ids, size_t count)
+{
+    int rc = bpe_grow(&list->ids, &list->capacity, list->count + count, sizeof *ids);
+    if (rc)
+        return rc;
+    if (count)
+        memcpy(list->ids + list->count, ids, count * sizeof *ids);
+    list->count += count;
+    return 0;
+}
+
+int tokenizer_set_vocabulary(struct tokenizer *tokenizer, int vocabulary)
+{
+    int rc = mem_resize(&tokenizer->tokens, (size_t)tokenizer->vocabulary, (size_t)vocabulary, sizeof *tokenizer->tokens);
+    if (rc)
+        return rc;
+    for (int i = tokenizer->vocabulary; i < vocabulary; i++)
+        tokenizer->tokens[i] = (struct token_text){0};
+    tokenizer->vocabulary = vocabulary;
+    return 0;
+}
+
+int tokenizer_set_text(struct tokenizer *tokenizer, int id, const char *bytes, size_t size)
+{
+    int rc = bpe_grow(&tokenizer->texts, &tokenizer->texts_capacity, tokenizer->texts_size + size, 1);
+    if (rc)
+        return rc;
+    if (size)
+        memcpy(tokenizer->texts + tokenizer->texts_size, bytes, size);
+    tokenizer->tokens[id] = (struct token_text){tokenizer->texts_size, (uint32_t)size, true};
+    tokenizer->texts_size += size;
+    return 0;
+}
+
+int tokenizer_find(const struct tokenizer *tokenizer, const char *text)
+{
+    size_t size = strlen(text);
+    for (int i = 0; i < tokenizer->vocabulary; i++) {
+        const struct token_text *token = &tokenizer->tokens[i];
+        if (token->known && token->size == size && memcmp(tokenizer->texts + token->offset, text, size) == 0)
+            return i;
+    }
+    return -1;
+}
+
+void tokenizer_free(struct tokenizer *tokenizer)
+{
+    if (!tokenizer)
+        return;
+    if (tokenizer->kind)
+        tokenizer->kind->free(tokenizer->state);
+    added_tokens_release(&tokenizer->added);
+    mem_free(tokenizer->tokens);
+    mem_free(tokenizer->texts);
+    mem_free(tokenizer);
+}
+
+int tokenizer_vocabulary(const struct tokenizer *tokenizer)
+{
+    return tokenizer->vocabulary;
+}
+
+const char *tokenizer_hash(const struct tokenizer *tokenizer)
+{
+    return tokenizer->hash;
+}
+
+int tokenizer_bos(const struct tokenizer *tokenizer)
+{
+    return tokenizer->bos;
+}
+
+int tokenizer_eos(const struct tokenizer *tokenizer)
+{
+    return tokenizer->eos;
+}
+
+bool tokenizer_adds_bos(const struct tokenizer *tokenizer)
+{
+    return tokenizer->adds_bos;
+}
+
+/* One call of tokenizer_encode. */
+struct encoding {
+    const struct tokenizer *tokenizer;
+    void *encoder;
+    bool plain;
+    struct token_list list;
+};
+
+/* The added tokens of this pass, and what lies between them by the next pass; behind the last pass, the kind itself. */
+static int encode_pass(struct encoding *e, int pass, const char *text, size_t size)
+{
+    int rc = 0;
+    if (pass == 2)
+        return size ? e->tokenizer->kind->encode(e->encoder, text, size, &e->list) : 0;
+    for (size_t done = 0; done < size;) {
+        size_t start = size, end = size;
+        const struct added_token *token =
+            added_tokens_next(&e->tokenizer->added, pass, e->plain, text, size, done, &start, &end);
+        TRY(encode_pass(e, pass + 1, text + done, start - done));
+        if (token)
+            TRY(token_list_add(&e->list, &token->id, 1));
+        done = end;
+    }
+out:
+    return rc;
+}
+
+static int encode(const struct tokenizer *tokenizer, bool plain, const char *text, size_t size, int32_t **ids,
+                  size_t *count)
+{
+    int rc;
+    struct encoding e = {.tokenizer = tokenizer, .plain = plain};
+    TRY(tokenizer->kind->encoder_open(tokenizer, &e.encoder));
+    TRY(bpe_grow(&e.list.ids, &e.list.capacity, size / 8 + 16, sizeof *e.list.ids));
+    TRY(encode_pass(&e, 0, text, size));
+    *ids = e.list.ids;
+    *count = e.list.count;
+    e.list.ids = NULL;
+out:
+    tokenizer->kind->encoder_free(e.encoder);
+    mem_free(e.list.ids);
+    return rc;
+}
+
+int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size, int32_t **ids, size_t *count)
+{
+    return encode(tokenizer, false, text, size, ids, count);
+}
+
+int tokenizer_encode_plain(const struct tokenizer *tokenizer, const char *text, size_t size, int32_t **ids, size_t *count)
+{
+    return encode(tokenizer, true, text, size, ids, count);
+}
+
+size_t tokenizer_lacks(const struct tokenizer *tokenizer, const char *text, size_t size)
+{
+    bool has[256];
+    size_t lacking = 0;
+    for (int byte = 0; byte < 256; byte++)
+        has[byte] = tokenizer->kind->has_byte(tokenizer, (uint8_t)byte);
+    for (size_t i = 0; i < size; i++)
+        lacking += !has[(uint8_t)text[i]];
+    return lacking;
+}
+
+int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count, char **text, size_t *size)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] < 0 || ids[i] >= tokenizer->vocabulary || !tokenizer->tokens[ids[i]].known)
+            return err_set(ERR_FORMAT, "tokenizer: id %d (number %zu) is not a token; the vocabulary has %d", (int)ids[i], i,
+                           tokenizer->vocabulary);
+        total += tokenizer->tokens[ids[i]].size;
+    }
+    char *bytes;
+    int rc = mem_alloc(&bytes, total + 1, 1);
+    if (rc)
+        return rc;
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct token_text *token = &tokenizer->tokens[ids[i]];
+        memcpy(bytes + used, tokenizer->texts + token->offset, token->size);
+        used += token->size;
+    }
+    bytes[used] = '\0';
+    *text = bytes;
+    *size = used;
+    return 0;
+}

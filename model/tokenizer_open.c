@@ -1,0 +1,245 @@
+#include "core/err.h"
+#include "core/file.h"
+#include "core/mem.h"
+#include "model/bpe_table.h"
+#include "model/tokenizer_kind.h"
+
+#include <string.h>
+
+/* ---- the files beside it ---- */
+
+/* What tokenizer_config.json, special_tokens_map.json and config.json of the folder say; each may be NULL. */
+struct companions {
+    json_t *tokenizer_config, *special_tokens, *config;
+};
+
+static int read_companion(json_t **out, const char *folder, const char *name)
+{
+    char *path = NULL;
+    int rc = file_join(&path, folder, name);
+    if (rc == 0 && file_exists(path))
+        rc = tokenizer_read_json(out, path, JSON_DECODE_INT_AS_REAL, NULL); /* model_max_length is often 10^30 */
+    mem_free(path);
+    return rc;
+}
+
+static int read_companions(struct companions *files, const char *folder)
+{
+    int rc = read_companion(&files->tokenizer_config, folder, "tokenizer_config.json");
+    if (rc == 0)
+        rc = read_companion(&files->special_tokens, folder, "special_tokens_map.json");
+    return rc ? rc : read_companion(&files->config, folder, "config.json");
+}
+
+static void release_companions(struct companions *files)
+{
+    json_decref(files->tokenizer_config);
+    json_decref(files->special_tokens);
+    json_decref(files->config);
+}
+
+/* The text of a token that is given as a string or as an object with "content", or NULL. */
+static const char *token_content(const json_t *value)
+{
+    return json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
+}
+
+static const char *named_token(const struct companions *files, const char *key)
+{
+    const char *text = token_content(json_object_get(files->tokenizer_config, key));
+    return text ? text : token_content(json_object_get(files->special_tokens, key));
+}
+
+/* *id = that of the token called `key` ("bos_token"); untouched where the files do not say. */
+static int companion_token(const struct tokenizer *tokenizer, const struct companions *files, const char *key,
+                           const char *folder, int *id)
+{
+    const char *text = named_token(files, key);
+    if (text) {
+        *id = tokenizer_find(tokenizer, text);
+        if (*id < 0)
+            return err_set(ERR_FORMAT, "%s: tokenizer_config.json or special_tokens_map.json: %s '%s' is not in the "
+                                       "vocabulary", folder, key, text);
+    }
+    return 0;
+}
+
+/* config.json's bos_token_id, eos_token_id (an integer, or a list of them), or -1. */
+static int config_id(const struct tokenizer *tokenizer, const struct companions *files, const char *key)
+{
+    const json_t *value = json_object_get(files->config, key);
+    if (json_is_array(value))
+        value = json_array_get(value, 0);
+    double id = json_is_number(value) ? json_number_value(value) : -1;
+    return id >= 0 && id < tokenizer->vocabulary && tokenizer->tokens[(int)id].known ? (int)id : -1;
+}
+
+static int added_id(const struct tokenizer *tokenizer, const char *content)
+{
+    for (size_t i = 0; i < tokenizer->added.count; i++)
+        if (tokenizer->added.tokens[i].special && strcmp(tokenizer->added.tokens[i].content, content) == 0)
+            return tokenizer->added.tokens[i].id;
+    return -1;
+}
+
+/* bos and eos where the tokenizer's own file has not said them, from the most to the least particular source. */
+static int choose_edges(struct tokenizer *tokenizer, const struct companions *files, const char *folder)
+{
+    static const char *const bos_names[] = {"<|endoftext|>", "<|begin_of_text|>", "<s>", NULL};
+    static const char *const eos_names[] = {"<|endoftext|>", "<|end_of_text|>", "</s>", NULL};
+    int rc = companion_token(tokenizer, files, "bos_token", folder, &tokenizer->bos);
+    if (rc == 0)
+        rc = companion_token(tokenizer, files, "eos_token", folder, &tokenizer->eos);
+    if (rc)
+        return rc;
+    if (tokenizer->bos < 0)
+        tokenizer->bos = config_id(tokenizer, files, "bos_token_id");
+    if (tokenizer->eos < 0)
+        tokenizer->eos = config_id(tokenizer, files, "eos_token_id");
+    for (int i = 0; bos_names[i] && tokenizer->bos < 0; i++)
+        tokenizer->bos = added_id(tokenizer, bos_names[i]);
+    for (int i = 0; eos_names[i] && tokenizer->eos < 0; i++)
+        tokenizer->eos = added_id(tokenizer, eos_names[i]);
+    if (tokenizer->bos >= 0 && json_is_true(json_object_get(files->tokenizer_config, "add_bos_token")))
+        tokenizer->adds_bos = true;
+    return 0;
+}
+
+/* ---- vocab.json with merges.txt ---- */
+
+/* A token that is looked for in the text; names that the vocabulary does not have are passed over. */
+static int add_special(struct tokenizer *tokenizer, const char *content)
+{
+    int id = content ? tokenizer_find(tokenizer, content) : -1;
+    if (id < 0 || added_id(tokenizer, content) >= 0)
+        return 0;
+    struct added_token token = {.content = (char *)(uintptr_t)content, .size = strlen(content), .id = id, .special = true};
+    return added_tokens_add(&tokenizer->added, &token);
+}
+
+/* These files do not name the special tokens. Where nothing beside them does, GPT-2's is "<|endoftext|>"; a vocabulary
+ * that begins with <s>, <pad>, </s> is OPT's, which puts </s> before every text and otherwise knows only <pad>. */
+static int add_usual_specials(struct tokenizer *tokenizer, const struct companions *files)
+{
+    static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "pad_token"};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        TRY(add_special(tokenizer, named_token(files, keys[i])));
+    if (tokenizer->added.count)
+        goto out;
+    if (tokenizer_find(tokenizer, "<s>") == 0 && tokenizer_find(tokenizer, "<pad>") == 1 &&
+        tokenizer_find(tokenizer, "</s>") == 2) {
+        TRY(add_special(tokenizer, "</s>"));
+        TRY(add_special(tokenizer, "<pad>"));
+        tokenizer->bos = tokenizer->eos = 2;
+        tokenizer->adds_bos = true;
+    } else {
+        TRY(add_special(tokenizer, "<|endoftext|>"));
+    }
+out:
+    return rc;
+}
+
+static int open_merges(struct tokenizer *tokenizer, const char *vocabulary_path, const char *merges_path,
+                       const struct companions *files, struct hash *hash)
+{
+    int rc;
+    json_t *vocabulary = NULL;
+    struct file_map merges = {0};
+    bool prefix = json_is_true(json_object_get(files->tokenizer_config, "add_prefix_space"));
+    TRY(tokenizer_read_json(&vocabulary, vocabulary_path, JSON_REJECT_DUPLICATES, hash));
+    TRY(tokenizer_map(&merges, merges_path));
+    hash_add(hash, merges.data, merges.size);
+    TRY(tokenizer_bpe_from_merges(tokenizer, vocabulary, vocabulary_path, &merges, merges_path, prefix));
+    TRY(add_usual_specials(tokenizer, files));
+out:
+    file_unmap(&merges);
+    json_decref(vocabulary);
+    return rc;
+}
+
+/* ---- */
+
+/* Where a tokenizer's files are. */
+struct places {
+    char *folder;
+    char *json;                /* NULL: the two others */
+    char *vocabulary, *merges;
+};
+
+static void release_places(struct places *places)
+{
+    mem_free(places->folder);
+    mem_free(places->json);
+    mem_free(places->vocabulary);
+    mem_free(places->merges);
+}
+
+static int find_in_folder(struct places *places, const char *folder)
+{
+    int rc;
+    TRY(mem_strdup(&places->folder, folder));
+    TRY(file_join(&places->json, folder, "tokenizer.json"));
+    if (file_exists(places->json))
+        goto out;
+    mem_free(places->json);
+    places->json = NULL;
+    TRY(file_join(&places->vocabulary, folder, "vocab.json"));
+    TRY(file_join(&places->merges, folder, "merges.txt"));
+    if (!file_exists(places->vocabulary) || !file_exists(places->merges))
+        rc = err_set(ERR_MISSING, "%s: has neither tokenizer.json nor vocab.json with merges.txt", folder);
+out:
+    return rc;
+}
+
+/* A file: NAMEvocab.json stands for itself and NAMEmerges.txt. */
+static int find_beside(struct places *places, const char *path)
+{
+    static const char ending[] = "vocab.json";
+    const char *slash = strrchr(path, '/');
+    size_t length = strlen(path), stem = length - (sizeof ending - 1);
+    int rc;
+    if (slash)
+        TRY(mem_printf(&places->folder, "%.*s", slash == path ? 1 : (int)(slash - path), path));
+    else
+        TRY(mem_strdup(&places->folder, "."));
+    if (length >= sizeof ending - 1 && strcmp(path + stem, ending) == 0) {
+        TRY(mem_strdup(&places->vocabulary, path));
+        TRY(mem_printf(&places->merges, "%.*smerges.txt", (int)stem, path));
+    } else {
+        TRY(mem_strdup(&places->json, path));
+    }
+out:
+    return rc;
+}
+
+int tokenizer_open(struct tokenizer **out, const char *path)
+{
+    int rc;
+    char *probe = NULL;
+    struct tokenizer *tokenizer = NULL;
+    struct places places = {0};
+    struct companions files = {0};
+    struct hash hash;
+    hash_init(&hash);
+    TRY(mem_calloc(&tokenizer, 1, sizeof *tokenizer));
+    tokenizer->bos = tokenizer->eos = -1;
+    TRY(file_join(&probe, path, "."));
+    TRY(file_exists(probe) ? find_in_folder(&places, path) : find_beside(&places, path));
+    TRY(read_companions(&files, places.folder));
+    if (places.json)
+        TRY(tokenizer_open_json(tokenizer, places.json, &hash));
+    else
+        TRY(open_merges(tokenizer, places.vocabulary, places.merges, &files, &hash));
+    TRY(choose_edges(tokenizer, &files, places.folder));
+    added_tokens_prepare(&tokenizer->added);
+    hash_finish(&hash, tokenizer->hash);
+    *out = tokenizer;
+    tokenizer = NULL;
+out:
+    tokenizer_free(tokenizer);
+    release_companions(&files);
+    release_places(&places);
+    mem_free(probe);
+    return rc;
+}
