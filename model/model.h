@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct safetensors;
+struct workspace;
 
 struct model_config {
     char architecture[32]; /* config.json's model_type */
@@ -62,6 +63,8 @@ struct architecture {
     int (*read_config)(const json_t *json, struct model_config *config, const char *where);
     /* Checks that every tensor is there with the shape the config implies, and that there is no surplus. */
     int (*check_tensors)(const struct model_config *config, const struct safetensors *tensors);
+    /* Fills embedding, head, final_norm and extra; what was allocated when it fails is freed by model_close. */
+    int (*load_outer)(struct model *model);
     int (*load_block)(const struct model *model, int layer, struct block *block);
     /* x (rows x width) = embedding of the batch's tokens. */
     int (*embed)(const struct model *model, const struct batch *batch, float *x);
@@ -81,6 +84,7 @@ struct model {
     float *head;       /* vocabulary x width; equal to embedding when tied */
     float *final_norm; /* width (and, for families with a bias, width more) */
     float *extra;      /* what else the family keeps outside its blocks (learned positions); or NULL */
+    struct workspace *workspace; /* memory that block_forward and model_score keep between calls */
     char hash[HASH_HEX_SIZE]; /* of config.json and the weight files */
 };
 

@@ -1,0 +1,312 @@
+/* A block is two chains of steps with attention between them. A tile of rows goes through a whole chain on one thread, while
+ * its data is in the cache; where a linear layer has its own `apply`, which wants all rows, the chain is cut. */
+#include "model/llama_forward.h"
+
+#include "core/pool.h"
+#include "linalg/matmul.h"
+#include "linalg/simd.h"
+#include "model/attention.h"
+#include "model/llama.h"
+#include "model/workspace.h"
+
+enum { TILE_ROWS = 128 };
+
+enum step { ATTENTION_NORM, QKV, ROPE, O, MLP_NORM, GATE_UP, SWIGLU, DOWN, STEPS };
+static const enum step FIRST_CHAIN[] = {ATTENTION_NORM, ROPE}, SECOND_CHAIN[] = {O, DOWN}; /* first and last */
+
+/* linears[first[step]] up to linears[first[step + 1] - 1] belong to a step. */
+static const int first_linear[STEPS + 1] = {LLAMA_Q, LLAMA_Q, LLAMA_O, LLAMA_O, LLAMA_GATE, LLAMA_GATE, LLAMA_DOWN,
+                                            LLAMA_DOWN, LLAMA_LINEARS};
+
+struct pass {
+    const struct model *model;
+    const struct block *block;
+    const struct batch *batch;
+    struct attention_shape shape;
+    int rows;
+    bool whole;         /* the next four hold all rows; else one tile for each thread */
+    float *attention_input, *mlp_input; /* width each */
+    float *gate, *up;   /* hidden each; gate becomes silu(gate) up */
+    float *x;           /* rows x width */
+    float *q, *k, *v;   /* rows x heads (kv_heads) head_size; attention's result takes q's place */
+    float *applied;     /* rows x width: what an o or down layer of its own gave; or NULL */
+    float *scratch;     /* attention's */
+    unsigned steps;     /* what the present pool_run does, as bits */
+};
+
+/* A tile of the pass: where its rows lie in each matrix. */
+struct tile {
+    int first, rows;
+    float *x, *q, *k, *v, *attention_input, *mlp_input, *gate, *up;
+};
+
+static struct tile tile_at(const struct pass *p, int index, int worker)
+{
+    const struct model_config *c = &p->model->config;
+    struct tile t = {.first = index * TILE_ROWS};
+    size_t first = (size_t)t.first, own = p->whole ? first : (size_t)worker * TILE_ROWS;
+    size_t width = (size_t)c->width, hidden = (size_t)c->hidden;
+    t.rows = p->rows - t.first < TILE_ROWS ? p->rows - t.first : TILE_ROWS;
+    t.x = p->x + first * width;
+    t.q = p->q + first * (size_t)p->shape.q_stride;
+    t.k = p->k + first * (size_t)p->shape.k_stride;
+    t.v = p->v + first * (size_t)p->shape.v_stride;
+    t.attention_input = p->attention_input + own * width;
+    t.mlp_input = p->mlp_input + own * width;
+    t.gate = p->gate + own * hidden;
+    t.up = p->up + own * hidden;
+    return t;
+}
+
+static void norm_rows(const struct model *model, const float *weight, const float *x, int rows, float *y)
+{
+    int width = model->config.width;
+    for (int r = 0; r < rows; r++)
+        simd.rmsnorm(y + (size_t)r * (size_t)width, x + (size_t)r * (size_t)width, weight,
+                     (float)model->config.norm_epsilon, width);
+}
+
+/* y (rows x out) = x W^T + b + beta y, unless the layer has an apply of its own. */
+static void multiply(const struct linear *linear, const float *x, int rows, float beta, float *y)
+{
+    if (linear->apply)
+        return;
+    gemm(false, true, rows, linear->out, linear->in, 1.0f, x, linear->in, linear->weight, linear->in, beta, y, linear->out);
+    for (int r = 0; linear->bias && r < rows; r++)
+        simd.axpy(y + (size_t)r * (size_t)linear->out, 1.0f, linear->bias, linear->out);
+}
+
+static int sequence_of(const struct batch *batch, int row)
+{
+    int low = 0, high = batch->count - 1;
+    while (low < high) {
+        int middle = (low + high + 1) / 2;
+        if (batch->offsets[middle] <= row)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+static void rotate_tile(const struct pass *p, const struct tile *t)
+{
+    const struct workspace *tables = p->model->workspace;
+    int size = p->shape.head_size, sequence = sequence_of(p->batch, t->first);
+    for (int r = 0; r < t->rows; r++) {
+        while (t->first + r >= p->batch->offsets[sequence + 1])
+            sequence++;
+        size_t position = (size_t)(t->first + r - p->batch->offsets[sequence]);
+        const float *cosine = tables->cosine + position * (size_t)(size / 2);
+        const float *sine = tables->sine + position * (size_t)(size / 2);
+        for (int h = 0; h < p->shape.heads; h++)
+            simd.rope(t->q + (size_t)r * (size_t)p->shape.q_stride + (size_t)(h * size), cosine, sine, size);
+        for (int h = 0; h < p->shape.kv_heads; h++)
+            simd.rope(t->k + (size_t)r * (size_t)p->shape.k_stride + (size_t)(h * size), cosine, sine, size);
+    }
+}
+
+static void do_step(const struct pass *p, const struct tile *t, enum step step)
+{
+    const struct linear *linears = p->block->linears;
+    switch (step) {
+    case ATTENTION_NORM:
+        norm_rows(p->model, p->block->vectors[LLAMA_ATTENTION_NORM], t->x, t->rows, t->attention_input);
+        break;
+    case QKV:
+        multiply(&linears[LLAMA_Q], t->attention_input, t->rows, 0.0f, t->q);
+        multiply(&linears[LLAMA_K], t->attention_input, t->rows, 0.0f, t->k);
+        multiply(&linears[LLAMA_V], t->attention_input, t->rows, 0.0f, t->v);
+        break;
+    case ROPE:
+        rotate_tile(p, t);
+        break;
+    case O:
+        multiply(&linears[LLAMA_O], t->q, t->rows, 1.0f, t->x);
+        break;
+    case MLP_NORM:
+        norm_rows(p->model, p->block->vectors[LLAMA_MLP_NORM], t->x, t->rows, t->mlp_input);
+        break;
+    case GATE_UP:
+        multiply(&linears[LLAMA_GATE], t->mlp_input, t->rows, 0.0f, t->gate);
+        multiply(&linears[LLAMA_UP], t->mlp_input, t->rows, 0.0f, t->up);
+        break;
+    case SWIGLU:
+        for (int r = 0; r < t->rows; r++) {
+            size_t at = (size_t)r * (size_t)p->model->config.hidden;
+            simd.silu_mul(t->gate + at, t->gate + at, t->up + at, p->model->config.hidden);
+        }
+        break;
+    case DOWN:
+        multiply(&linears[LLAMA_DOWN], t->gate, t->rows, 1.0f, t->x);
+        break;
+    case STEPS:
+        break;
+    }
+}
+
+static int run_tile(void *context, int index, int worker)
+{
+    const struct pass *p = context;
+    struct tile tile = tile_at(p, index, worker);
+    for (enum step step = ATTENTION_NORM; step < STEPS; step++) {
+        if (p->steps >> step & 1)
+            do_step(p, &tile, step);
+    }
+    return 0;
+}
+
+/* The linear layers of a step that have their own apply, on all rows. */
+static int apply_own(const struct pass *p, enum step step)
+{
+    const float *const inputs[] = {p->attention_input, p->q, p->mlp_input, p->gate};
+    float *const outputs[LLAMA_LINEARS] = {p->q, p->k, p->v, p->applied, p->gate, p->up, p->applied};
+    for (int i = first_linear[step]; i < first_linear[step + 1]; i++) {
+        const struct linear *linear = &p->block->linears[i];
+        if (!linear->apply)
+            continue;
+        int rc = linear->apply(linear->apply_state, inputs[linear->input], p->rows, outputs[i]);
+        if (rc)
+            return rc;
+        for (int r = 0; linear->bias && r < p->rows; r++)
+            simd.axpy(outputs[i] + (size_t)r * (size_t)linear->out, 1.0f, linear->bias, linear->out);
+        for (int r = 0; (step == O || step == DOWN) && r < p->rows; r++)
+            simd.axpy(p->x + (size_t)r * (size_t)linear->out, 1.0f, p->applied + (size_t)r * (size_t)linear->out, linear->out);
+    }
+    return 0;
+}
+
+static bool has_apply(const struct block *block, int first, int end)
+{
+    for (int i = first; i < end; i++) {
+        if (block->linears[i].apply)
+            return true;
+    }
+    return false;
+}
+
+static int run_chain(struct pass *p, const enum step chain[2])
+{
+    p->steps = 0;
+    for (enum step step = chain[0]; step <= chain[1]; step++) {
+        bool own = has_apply(p->block, first_linear[step], first_linear[step + 1]);
+        p->steps |= 1u << step;
+        if (!own && step < chain[1])
+            continue;
+        int rc = pool_run(run_tile, p, (p->rows + TILE_ROWS - 1) / TILE_ROWS);
+        if (rc == 0 && own)
+            rc = apply_own(p, step);
+        if (rc)
+            return rc;
+        p->steps = 0;
+    }
+    return 0;
+}
+
+/* Hands out part of the memory; with no memory yet, only counts. */
+struct layout {
+    float *start;
+    size_t used;
+};
+
+static float *take(struct layout *layout, size_t rows, int columns)
+{
+    float *place = layout->start ? layout->start + layout->used : NULL;
+    layout->used += workspace_round(rows * (size_t)columns);
+    return place;
+}
+
+/* Lays the matrices out from `start`, which may be NULL; returns how many floats they take. */
+static size_t lay_out(struct pass *p, float *start, bool applied)
+{
+    const struct model_config *c = &p->model->config;
+    struct layout at = {start, 0};
+    size_t rows = (size_t)p->rows, threads = (size_t)pool_threads(), tile_rows = p->whole ? rows : threads * TILE_ROWS;
+    p->q = take(&at, rows, p->shape.q_stride);
+    p->k = take(&at, rows, p->shape.k_stride);
+    p->v = take(&at, rows, p->shape.v_stride);
+    p->attention_input = take(&at, tile_rows, c->width);
+    p->mlp_input = take(&at, tile_rows, c->width);
+    p->gate = take(&at, tile_rows, c->hidden);
+    p->up = take(&at, tile_rows, c->hidden);
+    p->scratch = take(&at, threads * attention_scratch(&p->shape), 1);
+    p->applied = applied ? take(&at, rows, c->width) : NULL;
+    return at.used;
+}
+
+static int longest_sequence(const struct batch *batch)
+{
+    int longest = 0;
+    for (int s = 0; s < batch->count; s++) {
+        int length = batch->offsets[s + 1] - batch->offsets[s];
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+static int prepare(struct pass *p, bool tapped)
+{
+    const struct model_config *c = &p->model->config;
+    bool applied = has_apply(p->block, 0, LLAMA_LINEARS);
+    p->rows = p->batch->offsets[p->batch->count];
+    p->whole = tapped || applied;
+    p->shape = (struct attention_shape){c->heads, c->kv_heads, c->head_size, c->heads * c->head_size,
+                                        c->kv_heads * c->head_size, c->kv_heads * c->head_size};
+    float *start = NULL;
+    int rc = workspace_rope(p->model->workspace, longest_sequence(p->batch), c->head_size, c->rope_theta);
+    if (rc == 0)
+        rc = workspace_floats(p->model->workspace, lay_out(p, NULL, applied), &start);
+    if (rc == 0)
+        lay_out(p, start, applied);
+    return rc;
+}
+
+static int call_tap(const struct pass *p, block_tap *tap, void *context, int first, int last)
+{
+    const float *const inputs[] = {p->attention_input, p->q, p->mlp_input, p->gate};
+    const int widths[] = {p->model->config.width, p->shape.q_stride, p->model->config.width, p->model->config.hidden};
+    int rc = 0;
+    for (int i = first; tap && rc == 0 && i <= last; i++)
+        rc = tap(context, i, inputs[i], p->rows, widths[i]);
+    return rc;
+}
+
+int llama_block_forward(const struct model *model, const struct block *block, const struct batch *batch, float *x,
+                        block_tap *tap, void *tap_context)
+{
+    struct pass p = {.model = model, .block = block, .batch = batch, .x = x};
+    int rc = prepare(&p, tap != NULL);
+    if (rc == 0)
+        rc = run_chain(&p, FIRST_CHAIN);
+    if (rc == 0)
+        rc = call_tap(&p, tap, tap_context, 0, 0);
+    if (rc == 0)
+        rc = attention_causal(&p.shape, batch, p.q, p.k, p.v, p.scratch);
+    if (rc == 0)
+        rc = call_tap(&p, tap, tap_context, 1, 1);
+    if (rc == 0)
+        rc = run_chain(&p, SECOND_CHAIN);
+    return rc ? rc : call_tap(&p, tap, tap_context, 2, 3);
+}
+
+struct norm_job {
+    const struct model *model;
+    const float *x;
+    float *y;
+    int rows;
+};
+
+static int norm_tile(void *context, int index, int worker)
+{
+    const struct norm_job *job = context;
+    int first = index * TILE_ROWS, rows = job->rows - first < TILE_ROWS ? job->rows - first : TILE_ROWS;
+    size_t at = (size_t)first * (size_t)job->model->config.width;
+    norm_rows(job->model, job->model->final_norm, job->x + at, rows, job->y + at);
+    return 0;
+}
+
+int llama_final_norm(const struct model *model, const float *x, int rows, float *y)
+{
+    struct norm_job job = {model, x, y, rows};
+    return pool_run(norm_tile, &job, (rows + TILE_ROWS - 1) / TILE_ROWS);
+}

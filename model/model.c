@@ -1,0 +1,149 @@
+#include "model/model.h"
+
+#include "core/err.h"
+#include "core/file.h"
+#include "core/mem.h"
+#include "core/nearest.h"
+#include "model/safetensors.h"
+#include "model/workspace.h"
+
+#include <string.h>
+
+#define ARCHITECTURE(family) extern const struct architecture architecture_##family;
+#include "model/architectures.def"
+#undef ARCHITECTURE
+
+const struct architecture *const architectures[] = {
+#define ARCHITECTURE(family) &architecture_##family,
+#include "model/architectures.def"
+#undef ARCHITECTURE
+    NULL};
+
+void block_release(struct block *block)
+{
+    mem_free(block->storage);
+    *block = (struct block){0};
+}
+
+static int find_architecture(const json_t *json, const char *where, const struct architecture **out)
+{
+    const char *type = json_string_value(json_object_get(json, "model_type"));
+    struct strbuf known = {0};
+    if (!type)
+        return err_set(ERR_FORMAT, "%s: key 'model_type' is missing: it names the model's family", where);
+    for (int i = 0; architectures[i]; i++) {
+        if (strcmp(architectures[i]->name, type) == 0) {
+            *out = architectures[i];
+            return 0;
+        }
+        int rc = strbuf_printf(&known, "%s%s", i ? ", " : "", architectures[i]->name);
+        if (rc) {
+            strbuf_release(&known);
+            return rc;
+        }
+    }
+    int rc = err_set(ERR_FORMAT, "%s: models of type '%.40s' are not supported; there are: %s", where, type, known.data);
+    strbuf_release(&known);
+    return rc;
+}
+
+static int read_config(struct model *model, const char *path)
+{
+    int rc;
+    char *text = NULL;
+    size_t size;
+    json_t *json = NULL;
+    json_error_t where;
+    TRY(file_read(path, &text, &size));
+    json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+    if (!json) {
+        rc = err_set(ERR_FORMAT, "%s:%d: not valid JSON: %s", path, where.line, where.text);
+        goto out;
+    }
+    if (!json_is_object(json)) {
+        rc = err_set(ERR_FORMAT, "%s: not a JSON object", path);
+        goto out;
+    }
+    TRY(find_architecture(json, path, &model->architecture));
+    TRY(model->architecture->read_config(json, &model->config, path));
+out:
+    json_decref(json);
+    mem_free(text);
+    return rc;
+}
+
+/* The hash of the hashes of config.json and of each weight file, in the order of their names. */
+static int hash_files(struct model *model, const char *config_path)
+{
+    struct hash all;
+    char one[HASH_HEX_SIZE];
+    hash_init(&all);
+    int rc = hash_file(config_path, one);
+    for (size_t i = 0; rc == 0 && i < safetensors_file_count(model->tensors); i++) {
+        hash_add(&all, one, sizeof one - 1);
+        rc = hash_file(safetensors_file(model->tensors, i), one);
+    }
+    hash_add(&all, one, sizeof one - 1);
+    if (rc == 0)
+        hash_finish(&all, model->hash);
+    return rc;
+}
+
+int model_open(struct model *model, const char *folder)
+{
+    int rc;
+    char *path = NULL;
+    struct model fresh = {0};
+    TRY(mem_strdup(&fresh.folder, folder));
+    TRY(mem_calloc(&fresh.workspace, 1, sizeof *fresh.workspace));
+    TRY(file_join(&path, folder, "config.json"));
+    TRY(read_config(&fresh, path));
+    TRY(safetensors_open_folder(&fresh.tensors, folder));
+    TRY(fresh.architecture->check_tensors(&fresh.config, fresh.tensors));
+    TRY(fresh.architecture->load_outer(&fresh));
+    TRY(hash_files(&fresh, path));
+    *model = fresh;
+out:
+    if (rc)
+        model_close(&fresh);
+    mem_free(path);
+    return rc;
+}
+
+void model_close(struct model *model)
+{
+    if (model->workspace)
+        workspace_release(model->workspace);
+    mem_free(model->workspace);
+    if (model->head != model->embedding)
+        mem_free(model->head);
+    mem_free(model->embedding);
+    mem_free(model->final_norm);
+    mem_free(model->extra);
+    mem_free(model->folder);
+    safetensors_free(model->tensors);
+    *model = (struct model){0};
+}
+
+int model_forward(const struct model *model, const struct batch *batch, float *x)
+{
+    struct block block = {0};
+    int rc = model->architecture->embed(model, batch, x);
+    for (int layer = 0; rc == 0 && layer < model->config.layers; layer++) {
+        rc = model->architecture->load_block(model, layer, &block);
+        if (rc == 0)
+            rc = model->architecture->block_forward(model, &block, batch, x, NULL, NULL);
+        block_release(&block);
+    }
+    return rc;
+}
+
+int model_load_blocks(const struct model *model, struct block *blocks)
+{
+    int rc = 0, done = 0;
+    for (; rc == 0 && done < model->config.layers; done++)
+        rc = model->architecture->load_block(model, done, &blocks[done]);
+    for (int i = 0; rc && i < done - 1; i++)
+        block_release(&blocks[i]);
+    return rc;
+}
