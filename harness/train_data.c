@@ -35,18 +35,23 @@ static int make_tokenizer(const struct train_spec *spec, const struct corpus_tex
     struct bpe_training options = {.vocabulary = spec->tokenizer.vocabulary};
     struct bpe_text joined[TRAIN_MAX_CORPORA] = {{0}};
     char *owned[TRAIN_MAX_CORPORA] = {0}, *path = NULL;
+    size_t used = 0;
     int tokens = 0, rc = 0;
     TRY(file_join(&path, spec->output, "tokenizer.json"));
     if (file_exists(path))
         goto out;
     TRY(file_make_directories(spec->output));
     for (int i = 0; i < spec->corpus_count; i++) {
-        TRY(documents_join(&texts[i].train, texts[i].corpus->joiner, &owned[i], &joined[i].size));
-        joined[i].text = owned[i];
-        joined[i].weight = 1;
+        if (!spec->corpora[i].tokenizer)
+            continue;
+        TRY(documents_join(&texts[i].train, texts[i].corpus->joiner, &owned[i], &joined[used].size));
+        joined[used].text = owned[i];
+        joined[used++].weight = 1;
     }
+    if (used == 0)
+        TRY(err_set(ERR_USAGE, "%s: no corpus has tokenizer: true, and %s is absent", spec->path, path));
     log_note("training a tokenizer of %d tokens on the train splits", spec->tokenizer.vocabulary);
-    TRY(bpe_train_folder(joined, (size_t)spec->corpus_count, &options, spec->output, &tokens));
+    TRY(bpe_train_folder(joined, used, &options, spec->output, &tokens));
     if (tokens < spec->tokenizer.vocabulary)
         log_note("the texts give only %d tokens", tokens);
 out:

@@ -73,6 +73,8 @@ const struct option train_corpus_table[] = {
      .help = "its share of the windows, relative to the others"},
     {"validate", OPTION_BOOL, AT(train_corpus_options, validate), "true",
      .help = "whether its validation split counts for the best loss"},
+    {"tokenizer", OPTION_BOOL, AT(train_corpus_options, tokenizer), "true",
+     .help = "whether the tokenizer is trained on it"},
     {NULL, OPTION_INT, 0, NULL, 0, 0, NULL, NULL, NULL, 0, NULL}};
 
 static int read_section(const struct yaml *yaml, const struct yaml_node *node, const struct option *table, void *target)

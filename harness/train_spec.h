@@ -39,7 +39,7 @@ extern const struct option train_tokenizer_table[];
 struct train_corpus_options {
     char name[OPTION_TEXT_SIZE];
     double weight;
-    bool validate;
+    bool validate, tokenizer;
 };
 extern const struct option train_corpus_table[];
 
