@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* A parsed value, before it goes to its field. */
 struct value {
@@ -162,7 +163,7 @@ static int parse_bool(const char *text)
 {
     static const char *const words[] = {"false", "true", "no", "yes", "0", "1", "off", "on"};
     for (int i = 0; i < 8; i++)
-        if (strcmp(text, words[i]) == 0)
+        if (strcasecmp(text, words[i]) == 0)
             return i & 1;
     return -1;
 }

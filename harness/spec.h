@@ -38,7 +38,7 @@ struct perplexity_spec {
 extern const struct option perplexity_option_table[];
 
 struct choice_spec {
-    char task[SPEC_NAME];
+    char task[OPTION_TEXT_SIZE];
     int items;   /* 0: all */
     int scoring; /* enum scoring, or -1: the task's own */
     int seed;
@@ -50,7 +50,7 @@ struct point {
     void *method_options;              /* method->options_size bytes, or NULL */
     struct harness_options harness;
     struct calibration_spec calibration;
-    char *label;  /* what differs from the defaults: "gptq bits=2 group_size=128" */
+    char *label;  /* what the spec sets and what differs from the defaults: "gptq bits=2 group_size=128" */
     char *where;  /* "quickstart.yaml:12" */
 };
 
@@ -66,10 +66,18 @@ struct experiment {
     int point_count;
 };
 
-/* Reads a spec. overrides are "key=value" texts of --set ("model=PATH", "calibration.samples=64",
- * "evaluation.perplexity.tokens=16000" for all entries, "methods.bits=2"); they win over the file. */
+enum { SPEC_MAX_POINTS = 10000 };
+
+/* Reads a spec; a path that is not there is also looked for among the program's own data. In `methods` and `calibration` a list
+ * of values means a grid: every combination, in the order written, the last key fastest, and the calibration's keys fastest of
+ * all (methods that need no calibration are not repeated for them). overrides are "key=value" texts of --set ("model=PATH", "calibration.samples=64",
+ * "evaluation.perplexity.tokens=16000" for all entries, "methods.bits=2" for the methods that have it); they win over the file, and points that become equal by them count
+ * once. */
 int spec_load(struct experiment *experiment, const char *path, const char *const *overrides, int override_count);
 void experiment_release(struct experiment *experiment);
+
+/* 1 when the point's settings include its calibration: the method needs one, or layer errors are wanted. */
+bool point_calibrates(const struct point *point);
 
 /* *out = the point's settings as a JSON object: method, every option, harness, calibration (only where the method needs
  * it). With the model's, data's and code's hashes added by run.c it is hashed into the point's id. */

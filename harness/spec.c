@@ -1,0 +1,314 @@
+#include "harness/spec.h"
+
+#include "core/err.h"
+#include "core/file.h"
+#include "core/mem.h"
+#include "harness/paths.h"
+#include "harness/spec_internal.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const no_words[] = {NULL};
+
+/* ---- name, title, model ---- */
+
+static int take_text(const struct yaml *yaml, const char *key, char **out)
+{
+    const struct yaml_node *node = yaml_get(&yaml->root, key);
+    if (!node)
+        return 0;
+    if (node->kind != YAML_TEXT || yaml_is_null(node) || !node->text[0])
+        return yaml_error(yaml, node, "%s: a text is expected", key);
+    if (strlen(node->text) >= OPTION_TEXT_SIZE)
+        return yaml_error(yaml, node, "%s: the text has %zu bytes; at most %d are allowed", key, strlen(node->text),
+                          OPTION_TEXT_SIZE - 1);
+    return mem_strdup(out, node->text);
+}
+
+/* The experiment's name: of the key, or the file's without folder and .yaml. It becomes part of file names. */
+static int take_name(struct experiment *experiment, const struct yaml *yaml)
+{
+    const struct yaml_node *node = yaml_get(&yaml->root, "name");
+    const char *base = strrchr(yaml->path, '/'), *name = base ? base + 1 : yaml->path;
+    size_t length = strcspn(name, ".");
+    if (node) {
+        if (node->kind != YAML_TEXT || yaml_is_null(node))
+            return yaml_error(yaml, node, "name: a text is expected");
+        name = node->text;
+        length = strlen(name);
+    }
+    const struct yaml_node *at = node ? node : &yaml->root;
+    if (length == 0 || length >= SPEC_NAME)
+        return yaml_error(yaml, at, "name: 1 to %d bytes are allowed", SPEC_NAME - 1);
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)name[i]) && !(i > 0 && strchr("-_.", name[i])))
+            return yaml_error(yaml, at, "name: '%.80s': only letters, digits, and, not in front, - _ . are allowed", name);
+    snprintf(experiment->name, sizeof experiment->name, "%.*s", (int)length, name);
+    return 0;
+}
+
+static int read_heading(struct experiment *experiment, const struct yaml *yaml)
+{
+    static const char *const keys[] = {"name", "title", "model", "calibration", "evaluation", "methods", NULL};
+    int rc = 0;
+    if (yaml->root.kind != YAML_MAP)
+        return yaml_error(yaml, &yaml->root, "a mapping with the keys name, model, evaluation, methods is expected, not %s",
+                          yaml_kind_name(yaml->root.kind));
+    for (int i = 0; i < yaml->root.count; i++) {
+        int known = 0;
+        for (int k = 0; keys[k]; k++)
+            known |= strcmp(keys[k], yaml->root.items[i].key) == 0;
+        if (!known)
+            return spec_unknown(yaml, &yaml->root.items[i], NULL, NULL, keys);
+    }
+    TRY(take_name(experiment, yaml));
+    TRY(take_text(yaml, "title", &experiment->title));
+    TRY(take_text(yaml, "model", &experiment->model));
+    if (!experiment->title)
+        TRY(mem_strdup(&experiment->title, experiment->name));
+    if (!experiment->model)
+        TRY(mem_strdup(&experiment->model, "embedded"));
+out:
+    return rc;
+}
+
+/* ---- calibration ---- */
+
+static int read_calibration(const struct yaml *yaml, struct axes *axes)
+{
+    int rc = 0;
+    const struct yaml_node *map = yaml_get(&yaml->root, "calibration");
+    if (!map || yaml_is_null(map))
+        return 0;
+    if (map->kind != YAML_MAP)
+        return yaml_error(yaml, map, "calibration: a mapping (corpus, samples, length, ...) is expected");
+    for (int i = 0; i < map->count; i++) {
+        const struct yaml_node *node = &map->items[i];
+        const struct option *row = options_find(calibration_option_table, node->key);
+        if (!row)
+            return spec_unknown(yaml, node, calibration_option_table, NULL, no_words);
+        TRY(axes_add(axes, yaml, calibration_option_table, row, node));
+        const struct axis *axis = &axes->items[axes->count - 1];
+        for (size_t k = 0; strcmp(row->name, "corpus") == 0 && k < axis->count; k++)
+            TRY(spec_check_corpora(yaml, axis_value(axis, k), axis_value(axis, k)->text, true));
+    }
+out:
+    return rc;
+}
+
+/* ---- evaluation ---- */
+
+/* The entries of a list of mappings; a single mapping stands for a list of one. */
+static int entries(const struct yaml *yaml, const struct yaml_node *node, const struct yaml_node **items, int *count)
+{
+    *items = NULL;
+    *count = 0;
+    if (!node || yaml_is_null(node))
+        return 0;
+    *items = node->kind == YAML_LIST ? node->items : node;
+    *count = node->kind == YAML_LIST ? node->count : 1;
+    for (int i = 0; i < *count; i++)
+        if ((*items)[i].kind != YAML_MAP)
+            return yaml_error(yaml, &(*items)[i], "%s: a list of mappings is expected, such as - {%s}", node->key,
+                              strcmp(node->key, "tasks") == 0 ? "task: kjv_half" : "corpus: kjv");
+    return 0;
+}
+
+static int read_entry(const struct yaml *yaml, const struct yaml_node *map, const struct option *table, void *target)
+{
+    int rc;
+    TRY(options_defaults(table, target));
+    for (int i = 0; i < map->count; i++) {
+        if (!options_find(table, map->items[i].key))
+            return spec_unknown(yaml, &map->items[i], table, NULL, no_words);
+        TRY(spec_set(yaml, table, target, &map->items[i]));
+    }
+out:
+    return rc;
+}
+
+static int read_perplexities(struct experiment *experiment, const struct yaml *yaml, const struct yaml_node *node)
+{
+    int rc, count;
+    const struct yaml_node *items;
+    TRY(entries(yaml, node, &items, &count));
+    TRY(mem_calloc(&experiment->perplexities, (size_t)count, sizeof *experiment->perplexities));
+    for (int i = 0; i < count; i++) {
+        struct perplexity_spec *spec = &experiment->perplexities[i];
+        const struct yaml_node *corpus = yaml_get(&items[i], "corpus");
+        TRY(read_entry(yaml, &items[i], perplexity_option_table, spec));
+        TRY(spec_check_corpora(yaml, corpus ? corpus : &items[i], spec->corpus, false));
+        for (int k = 0; k < i; k++)
+            if (memcmp(spec, &experiment->perplexities[k], sizeof *spec) == 0)
+                return yaml_error(yaml, &items[i], "the same perplexity is asked for twice");
+        experiment->perplexity_count = i + 1;
+    }
+out:
+    return rc;
+}
+
+static int read_tasks(struct experiment *experiment, const struct yaml *yaml, const struct yaml_node *node)
+{
+    int rc, count;
+    const struct yaml_node *items;
+    TRY(entries(yaml, node, &items, &count));
+    TRY(mem_calloc(&experiment->choices, (size_t)count, sizeof *experiment->choices));
+    for (int i = 0; i < count; i++) {
+        struct choice_spec *spec = &experiment->choices[i];
+        struct task_source source = {0};
+        const struct yaml_node *name = yaml_get(&items[i], "task");
+        TRY(read_entry(yaml, &items[i], choice_option_table, spec));
+        if (!name || !spec->task[0])
+            return yaml_error(yaml, &items[i], "task: a name is missing");
+        rc = task_open(spec->task, &source);
+        task_close(&source);
+        if (rc) {
+            char text[800];
+            snprintf(text, sizeof text, "%s", err_text());
+            return rc == ERR_USAGE ? yaml_error(yaml, name, "task: %s", text) : rc;
+        }
+        for (int k = 0; k < i; k++)
+            if (memcmp(spec, &experiment->choices[k], sizeof *spec) == 0)
+                return yaml_error(yaml, &items[i], "the same task is asked for twice");
+        experiment->choice_count = i + 1;
+    }
+out:
+    return rc;
+}
+
+static int read_evaluation(struct experiment *experiment, const struct yaml *yaml)
+{
+    static const char *const keys[] = {"perplexity", "tasks", NULL};
+    int rc;
+    const struct yaml_node *map = yaml_get(&yaml->root, "evaluation");
+    if (map && !yaml_is_null(map) && map->kind != YAML_MAP)
+        return yaml_error(yaml, map, "evaluation: a mapping with the keys perplexity and tasks is expected");
+    for (int i = 0; map && i < map->count; i++)
+        if (strcmp(map->items[i].key, keys[0]) != 0 && strcmp(map->items[i].key, keys[1]) != 0)
+            return spec_unknown(yaml, &map->items[i], NULL, NULL, keys);
+    TRY(read_perplexities(experiment, yaml, yaml_get(map, keys[0])));
+    TRY(read_tasks(experiment, yaml, yaml_get(map, keys[1])));
+out:
+    return rc;
+}
+
+/* ---- values from the command line ---- */
+
+/* "methods.bits=2" goes to those methods that have the option; other keys go where they say. */
+static int override_methods(struct yaml *yaml, const char *key, const char *value, const char *origin)
+{
+    int rc = 0, taken = 0;
+    struct yaml_node *list = NULL;
+    for (int i = 0; i < yaml->root.count; i++)
+        if (strcmp(yaml->root.items[i].key, "methods") == 0)
+            list = &yaml->root.items[i];
+    if (!list || list->kind != YAML_LIST)
+        return err_set(ERR_USAGE, "%s: the spec has no list of methods", origin);
+    for (int i = 0; i < list->count; i++) {
+        const struct yaml_node *name = yaml_get(&list->items[i], "method");
+        const struct quant_method *method = name && name->kind == YAML_TEXT ? method_find(name->text) : NULL;
+        if (!method || !(options_find(method->options, key) || options_find(harness_option_table, key)))
+            continue;
+        TRY(yaml_override(yaml, &list->items[i], key, value, origin));
+        taken++;
+    }
+    if (!taken)
+        rc = err_set(ERR_USAGE, "%s: no method of the spec has the option '%.80s'", origin, key);
+out:
+    return rc;
+}
+
+static int apply_override(struct yaml *yaml, const char *text, bool *methods_touched)
+{
+    int rc;
+    char *key = NULL, *origin = NULL;
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text)
+        return err_set(ERR_USAGE, "--set %.200s: KEY=VALUE is expected, such as calibration.samples=64", text);
+    if (yaml->root.kind != YAML_MAP)
+        return 0; /* read_heading says why */
+    TRY(mem_printf(&key, "%.*s", (int)(equals - text), text));
+    TRY(mem_printf(&origin, "--set %.200s", text));
+    const char *rest = key + 8;
+    if (strncmp(key, "methods.", 8) == 0)
+        *methods_touched = true;
+    if (*methods_touched && strncmp(key, "methods.", 8) == 0 && !strchr(rest, '.') && !isdigit((unsigned char)*rest))
+        TRY(override_methods(yaml, rest, equals + 1, origin));
+    else
+        TRY(yaml_override(yaml, &yaml->root, key, equals + 1, origin));
+out:
+    mem_free(key);
+    mem_free(origin);
+    return rc;
+}
+
+/* ---- the whole ---- */
+
+/* The path itself, or where our own data has it. */
+static int find_spec(const char *path, char **found)
+{
+    if (!file_exists(path) && path[0] != '/' && paths_data(found, path) == 0)
+        return 0;
+    return mem_strdup(found, path);
+}
+
+/* The spec as read, with the values from the command line as comments behind it. */
+static int keep_text(struct experiment *experiment, const char *path, const char *const *overrides, int count)
+{
+    int rc;
+    char *text = NULL;
+    struct strbuf whole = {0};
+    TRY(file_read(path, &text, NULL));
+    TRY(strbuf_puts(&whole, text));
+    for (int i = 0; i < count; i++)
+        TRY(strbuf_printf(&whole, "%s# --set %s\n", whole.length && whole.data[whole.length - 1] != '\n' ? "\n" : "",
+                          overrides[i]));
+    TRY(mem_strdup(&experiment->text, whole.data));
+out:
+    mem_free(text);
+    strbuf_release(&whole);
+    return rc;
+}
+
+int spec_load(struct experiment *experiment, const char *path, const char *const *overrides, int override_count)
+{
+    int rc;
+    bool methods_touched = false;
+    char *found = NULL;
+    struct yaml yaml = {0};
+    struct axes calibration = {0};
+    struct experiment fresh = {0};
+    TRY(find_spec(path, &found));
+    TRY(yaml_load(&yaml, found));
+    for (int i = 0; i < override_count; i++)
+        TRY(apply_override(&yaml, overrides[i], &methods_touched));
+    TRY(mem_strdup(&fresh.path, found));
+    TRY(keep_text(&fresh, found, overrides, override_count));
+    TRY(read_heading(&fresh, &yaml));
+    TRY(read_calibration(&yaml, &calibration));
+    TRY(read_evaluation(&fresh, &yaml));
+    TRY(spec_read_methods(&fresh, &yaml, &calibration, methods_touched));
+    *experiment = fresh;
+    fresh = (struct experiment){0};
+out:
+    experiment_release(&fresh);
+    yaml_release(&yaml);
+    mem_free(found);
+    return rc;
+}
+
+void experiment_release(struct experiment *experiment)
+{
+    for (int i = 0; i < experiment->point_count; i++)
+        point_release(&experiment->points[i]);
+    mem_free(experiment->points);
+    mem_free(experiment->perplexities);
+    mem_free(experiment->choices);
+    mem_free(experiment->title);
+    mem_free(experiment->path);
+    mem_free(experiment->model);
+    mem_free(experiment->text);
+    *experiment = (struct experiment){0};
+}
