@@ -2,11 +2,11 @@
 
 #include "core/err.h"
 #include "core/pool.h"
-#include "linalg/matmul.h"
 
 #include <cblas.h>
 #include <lapacke.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* Panels: narrow for small matrices, where the serial panel would dominate, wide for large ones, where products want
@@ -16,13 +16,21 @@ static int panel_width(int n)
     return n <= 512 ? 64 : n <= 2048 ? 128 : 256;
 }
 
+/* C (m x n) = alpha op(A) op(B) + beta C. */
+static void gemm_double(bool transpose_a, bool transpose_b, int m, int n, int k, double alpha, const double *a, int lda,
+                        const double *b, int ldb, double beta, double *c, int ldc)
+{
+    cblas_dgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, m, n, k,
+                alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
 static int smaller(int a, int b)
 {
     return a < b ? a : b;
 }
 
 struct factoring {
-    float *a;
+    double *a;
     int n, start, width; /* the panel's columns are start .. start + width - 1 */
     int tile;
 };
@@ -33,7 +41,7 @@ static int panel_rows(void *context, int index, int worker)
     const struct factoring *f = context;
     long first = f->start + f->width + (long)index * f->tile;
     int rows = smaller(f->tile, f->n - (int)first);
-    cblas_strsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, rows, f->width, 1.0f,
+    cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, rows, f->width, 1.0,
                 f->a + (long)f->start * f->n + f->start, f->n, f->a + first * f->n + f->start, f->n);
     (void)worker;
     return 0;
@@ -47,21 +55,21 @@ static int trailing_rows(void *context, int index, int worker)
     int origin = f->start + f->width, count = (f->n - origin + f->tile - 1) / f->tile;
     long first = origin + (long)(count - 1 - index) * f->tile;
     int rows = smaller(f->tile, f->n - (int)first);
-    const float *panel = f->a + f->start;
-    gemm(false, true, rows, (int)first + rows - origin, f->width, -1.0f, panel + first * f->n, f->n,
-         panel + (long)origin * f->n, f->n, 1.0f, f->a + first * f->n + origin, f->n);
+    const double *panel = f->a + f->start;
+    gemm_double(false, true, rows, (int)first + rows - origin, f->width, -1.0, panel + first * f->n, f->n,
+         panel + (long)origin * f->n, f->n, 1.0, f->a + first * f->n + origin, f->n);
     (void)worker;
     return 0;
 }
 
-int cholesky_lower(float *a, int n)
+int cholesky_lower(double *a, int n)
 {
     struct factoring f = {.a = a, .n = n};
     int rc = 0, step = panel_width(n);
     for (f.start = 0; f.start < n; f.start += step) {
         f.width = smaller(step, n - f.start);
         /* LAPACK's columns are our rows: its upper triangle is our lower one. */
-        int info = LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'U', f.width, a + (long)f.start * n + f.start, n);
+        int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', f.width, a + (long)f.start * n + f.start, n);
         if (info > 0)
             return err_set(ERR_NUMERIC, "the matrix is not positive definite (pivot %d of %d)", f.start + info, n);
         int rest = n - f.start - f.width;
@@ -79,7 +87,7 @@ out:
  *   [A 0; B C]^-1 = [A^-1 0; -C^-1 B A^-1  C^-1].
  * (B A^-1)^T is kept in the unused block above the diagonal. */
 struct inverting {
-    float *l;
+    double *l;
     int n, size; /* of the blocks that are already inverted */
     int tile;
     int infos[64];
@@ -90,7 +98,7 @@ static int invert_diagonal(void *context, int index, int worker)
     struct inverting *v = context;
     long start = (long)index * v->size;
     int size = smaller(v->size, v->n - (int)start);
-    int info = LAPACKE_strtri_work(LAPACK_COL_MAJOR, 'U', 'N', size, v->l + start * v->n + start, v->n);
+    int info = LAPACKE_dtrtri_work(LAPACK_COL_MAJOR, 'U', 'N', size, v->l + start * v->n + start, v->n);
     if (info > 0)
         return err_set(ERR_NUMERIC, "the triangular matrix is singular (row %ld of %d)", start + info, v->n);
     (void)worker;
@@ -135,7 +143,7 @@ static int product_right(void *context, int index, int worker)
     struct pair_tile t = locate(v, index, false);
     int rows = smaller(v->tile, v->size - t.offset), n = v->n;
     long row = t.a + t.offset;
-    gemm(true, true, rows, t.size_c, v->size - t.offset, 1.0f, v->l + row * n + row, n, v->l + (long)t.c * n + row, n, 0.0f,
+    gemm_double(true, true, rows, t.size_c, v->size - t.offset, 1.0, v->l + row * n + row, n, v->l + (long)t.c * n + row, n, 0.0,
          v->l + row * n + t.c, n);
     (void)worker;
     return 0;
@@ -148,14 +156,14 @@ static int product_left(void *context, int index, int worker)
     struct pair_tile t = locate(v, index, true);
     int rows = smaller(v->tile, t.size_c - t.offset), n = v->n;
     long row = t.c + t.offset;
-    gemm(false, true, rows, v->size, t.offset + rows, -1.0f, v->l + row * n + t.c, n, v->l + (long)t.a * n + t.c, n, 0.0f,
+    gemm_double(false, true, rows, v->size, t.offset + rows, -1.0, v->l + row * n + t.c, n, v->l + (long)t.a * n + t.c, n, 0.0,
          v->l + row * n + t.a, n);
     (void)worker;
     return 0;
 }
 
 /* Zeroes what lies above the diagonal within the diagonal tiles of this size: the products read whole tiles. */
-static void clear_above(float *l, int n, int tile)
+static void clear_above(double *l, int n, int tile)
 {
     for (long i = 0; i < n; i++) {
         long end = smaller(n, (int)(i / tile + 1) * tile);
@@ -163,7 +171,7 @@ static void clear_above(float *l, int n, int tile)
     }
 }
 
-int triangle_invert(float *l, int n)
+int triangle_invert(double *l, int n)
 {
     struct inverting v = {.l = l, .n = n, .size = 64};
     int rc = 0;
@@ -178,58 +186,60 @@ out:
     return rc;
 }
 
-/* Row i of the reversed matrix and its mirror image, swapped by one task each. */
+/* Between H and U in their order and the reversed matrix in work. */
 struct reversing {
-    const float *from;
-    float *to;
+    const float *h, *diagonal;
+    const int *order;
     int n;
+    double *work;
+    float *upper;
 };
 
-enum { REVERSE_ROWS = 64 };
+enum { REVERSE_ROWS = 32 };
 
-static int reverse_rows(void *context, int index, int worker)
+static int reverse_in(void *context, int index, int worker)
 {
     const struct reversing *r = context;
     long n = r->n, last = smaller(r->n, (index + 1) * REVERSE_ROWS);
     for (long i = (long)index * REVERSE_ROWS; i < last; i++) {
-        const float *from = r->from + (n - 1 - i) * n + (n - 1);
-        float *to = r->to + i * n;
-        for (long j = 0; j <= i; j++)
-            to[j] = from[-j];
+        long row = r->order ? r->order[n - 1 - i] : n - 1 - i;
+        const float *h = r->h + row * n;
+        double *to = r->work + i * n;
+        if (r->order)
+            for (long j = 0; j < i; j++)
+                to[j] = (double)h[r->order[n - 1 - j]];
+        else
+            for (long j = 0; j < i; j++)
+                to[j] = (double)h[n - 1 - j];
+        to[i] = (double)r->diagonal[row];
     }
     (void)worker;
     return 0;
 }
 
-/* Rows i and n - 1 - i of the reversal in place: they exchange their contents, back to front, after the rubbish above
- * the diagonal has been cleared; so the lower triangle becomes the upper one with zeros below it. */
-static int reverse_pairs(void *context, int index, int worker)
+static int reverse_out(void *context, int index, int worker)
 {
     const struct reversing *r = context;
-    long n = r->n, last = smaller((r->n + 1) / 2, (index + 1) * REVERSE_ROWS);
+    long n = r->n, last = smaller(r->n, (index + 1) * REVERSE_ROWS);
     for (long i = (long)index * REVERSE_ROWS; i < last; i++) {
-        float *low = r->to + i * n, *high = r->to + (n - 1 - i) * n;
-        memset(low + i + 1, 0, sizeof *low * (size_t)(n - 1 - i));
-        memset(high + n - i, 0, sizeof *high * (size_t)i);
-        long count = low == high ? n / 2 : n;
-        for (long j = 0; j < count; j++) {
-            float swapped = low[j];
-            low[j] = high[n - 1 - j];
-            high[n - 1 - j] = swapped;
-        }
+        const double *from = r->work + (n - 1 - i) * n + (n - 1);
+        float *upper = r->upper + i * n;
+        memset(upper, 0, sizeof *upper * (size_t)i);
+        for (long j = i; j < n; j++)
+            upper[j] = (float)from[-j];
     }
     (void)worker;
     return 0;
 }
 
-int cholesky_inverse_upper(const float *h, int n, float *upper)
+int cholesky_inverse_upper(const float *h, const float *diagonal, const int *order, int n, double *work, float *upper)
 {
-    struct reversing r = {.from = h, .to = upper, .n = n};
-    int rc = 0;
-    TRY(pool_run(reverse_rows, &r, (n + REVERSE_ROWS - 1) / REVERSE_ROWS));
-    TRY(cholesky_lower(upper, n));
-    TRY(triangle_invert(upper, n));
-    TRY(pool_run(reverse_pairs, &r, ((n + 1) / 2 + REVERSE_ROWS - 1) / REVERSE_ROWS));
+    struct reversing r = {.h = h, .diagonal = diagonal, .order = order, .n = n, .work = work, .upper = upper};
+    int rc = 0, tasks = (n + REVERSE_ROWS - 1) / REVERSE_ROWS;
+    TRY(pool_run(reverse_in, &r, tasks));
+    TRY(cholesky_lower(work, n));
+    TRY(triangle_invert(work, n));
+    TRY(pool_run(reverse_out, &r, tasks));
 out:
     return rc;
 }

@@ -122,23 +122,6 @@ static int sort_columns(const float *diagonal, int n, int *order)
     return 0;
 }
 
-/* work = H with the columns in order and the given diagonal: the upper triangle, which is all that is read. */
-static void arrange(const struct hessian *hessian, const int *order, const float *diagonal, float *work)
-{
-    long n = hessian->size;
-    for (long i = 0; i < n; i++) {
-        long row = order ? order[i] : i;
-        const float *h = hessian->matrix + row * n;
-        float *w = work + i * n;
-        if (order)
-            for (long j = i; j < n; j++)
-                w[j] = h[order[j]];
-        else
-            memcpy(w + i, h + i, sizeof *w * (size_t)(n - i));
-        w[i] = diagonal[row];
-    }
-}
-
 /* The diagonal with dead inputs set to 1, and its mean. */
 static int effective_diagonal(const struct hessian *hessian, float *diagonal, float *mean)
 {
@@ -159,7 +142,7 @@ static int effective_diagonal(const struct hessian *hessian, float *diagonal, fl
 }
 
 static int factor_with_damping(const struct hessian *hessian, struct hessian_factor *factor, const float *diagonal,
-                               float mean, float *damped, float *work)
+                               float mean, float *damped, double *work)
 {
     int n = hessian->size, rc;
     factor->damping = factor->percdamp;
@@ -167,8 +150,7 @@ static int factor_with_damping(const struct hessian *hessian, struct hessian_fac
         float damp = (float)factor->damping * mean;
         for (int i = 0; i < n; i++)
             damped[i] = diagonal[i] + damp;
-        arrange(hessian, factor->order, damped, work);
-        rc = cholesky_inverse_upper(work, n, factor->upper);
+        rc = cholesky_inverse_upper(hessian->matrix, damped, factor->order, n, work, factor->upper);
         if (rc == 0 && first_not_finite(factor->upper, (size_t)n * (size_t)n) >= 0)
             rc = err_set(ERR_NUMERIC, "the inverse of the Hessian overflows float32");
         if (rc != ERR_NUMERIC)
@@ -193,7 +175,8 @@ int hessian_factorize(struct hessian *hessian, double percdamp, bool ordered, co
     if (factor)
         return 0;
     size_t n = (size_t)hessian->size;
-    float *work = NULL, *diagonals = NULL, mean = 0;
+    float *diagonals = NULL, mean = 0;
+    double *work = NULL;
     int rc;
     TRY(mem_calloc(&factor, 1, sizeof *factor));
     factor->percdamp = percdamp;

@@ -36,7 +36,7 @@ int hessian_add(struct hessian *hessian, const float *x, int rows, int sequences
 void hessian_finish(struct hessian *hessian);
 
 /* *out = the factor for this damping and order, computed once and kept (borrowed). Damping adds percdamp times the mean
- * of the diagonal, as the references do; when H is not positive definite in float32, percdamp is raised to the next of
+ * of the diagonal, as the references do; when H is not positive definite, percdamp is raised to the next of
  * 1e-4, 1e-3, ..., 1e3 that is larger, until it is. ERR_NUMERIC when H has a value that is not finite or nothing helps. */
 int hessian_factorize(struct hessian *hessian, double percdamp, bool ordered, const struct hessian_factor **out);
 
