@@ -5,6 +5,7 @@
 #include "core/mem.h"
 #include "harness/store.h"
 #include "harness/store_internal.h"
+#include "tests/store_sample.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -21,114 +22,11 @@
 
 #include <cmocka.h>
 
-static char folder[64], database[96];
-
-/* A fresh folder for every test. */
-static int setup(void **state)
-{
-    snprintf(folder, sizeof folder, "/tmp/bitbench-store-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(database, sizeof database, "%s/x.db", folder);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    char command[96];
-    chmod(folder, 0700);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
-
-/* A point with two layers, a perplexity of three windows, an accuracy of two items and two timings.
- */
-struct sample {
-    struct point_record point;
-    struct layer_record layers[2];
-    struct metric_record metrics[2];
-    struct metric_part windows[3], items[2];
-    struct timing_record timings[2];
-    char id[65];
-};
-
-static void sample_init(struct sample *s, int number)
-{
-    memset(s, 0, sizeof *s);
-    snprintf(s->id, sizeof s->id, "%064d", number);
-    for (int i = 0; i < 2; i++)
-        s->layers[i] = (struct layer_record){.block = i,
-                                             .name = "mlp.up_proj",
-                                             .method = "rtn",
-                                             .rows = 4,
-                                             .columns = 8,
-                                             .hessian_loss = NAN,
-                                             .relative_loss = 0.25,
-                                             .weight_mse = 1e-3,
-                                             .paper_bits = 2,
-                                             .bytes = {8, 16},
-                                             .seconds = 0.5};
-    for (int i = 0; i < 3; i++)
-        s->windows[i] = (struct metric_part){
-            .index = i, .value = 10.0 + number + 0.1 * i, .count = 7};
-    for (int i = 0; i < 2; i++)
-        s->items[i] = (struct metric_part){
-            .index = 10 + i, .value = i, .count = 3, .gold = 2 + i, .margin = 0.5};
-    s->metrics[0] = (struct metric_record){"perplexity", "kjv",      "test", "windows", "aa", 12.5,
-                                           0.5,          11.5,       13.5,   1.5,       8,    21,
-                                           80,           s->windows, 3};
-    s->metrics[1] = (struct metric_record){
-        "accuracy", "kjv_half", "test", "pmi", "bb", 0.5, 0.5, 0.1, 0.9, NAN, 0, 2, 0, s->items, 2};
-    s->timings[0] = (struct timing_record){"load", 0.25, 0.5, 0};
-    s->timings[1] = (struct timing_record){"evaluate", 2, 3.5, 21};
-    s->point = (struct point_record){.id = s->id,
-                                     .experiment = "trial",
-                                     .label = "rtn bits=2",
-                                     .method = "rtn",
-                                     .settings = json_pack("{s:i,s:s}", "z", 1, "a", "x"),
-                                     .host = json_pack("{s:s}", "cpu", "none"),
-                                     .status = "done",
-                                     .model = "embedded",
-                                     .model_hash = "cc",
-                                     .started = "2026-01-01T00:00:00Z",
-                                     .weights = 64,
-                                     .paper_bits = 2,
-                                     .stored_bits = 6,
-                                     .file_bytes = 48,
-                                     .full_bits = 6,
-                                     .peak_memory = 1e9,
-                                     .warnings = "",
-                                     .layers = s->layers,
-                                     .layer_count = 2,
-                                     .metrics = s->metrics,
-                                     .metric_count = 2,
-                                     .timings = s->timings,
-                                     .timing_count = 2};
-}
-
-static void sample_release(struct sample *s)
-{
-    json_decref(s->point.settings);
-    json_decref(s->point.host);
-}
-
-static struct store *open_writer(void)
-{
-    struct store *store;
-    if (store_open(&store, database, 1) != 0)
-        fail_msg("%s", err_text());
-    if (store_experiment(store, "trial", "A trial", "trial.yaml", "text: 1\n") != 0)
-        fail_msg("%s", err_text());
-    return store;
-}
-
 static void write_sample(struct store *store, int number)
 {
     struct sample s;
     sample_init(&s, number);
-    if (store_write_point(store, &s.point, number) != 0)
-        fail_msg("%s", err_text());
-    sample_release(&s);
+    sample_store(store, &s, number);
 }
 
 static int64_t integer(const struct store *store, const char *sql)
@@ -149,13 +47,6 @@ static void text_is(const struct store *store, const char *sql, const char *want
         fail_msg("%s: %s", sql, err_text());
     assert_string_equal((const char *)sqlite3_column_text(statement, 0), want);
     sqlite3_finalize(statement);
-}
-
-static void error_names(int rc, int want, const char *part)
-{
-    if (rc != want || !strstr(err_text(), part) || strchr(err_text(), '\n'))
-        fail_msg("got %s (%s), wanted %s with '%s'", err_name(rc), err_text(), err_name(want),
-                 part);
 }
 
 static int opening(int for_writing)
