@@ -42,6 +42,21 @@ out:
     return rc;
 }
 
+/* The values as they come back from a file of that type. */
+static inline void tiny_round(struct tiny *tiny, enum dtype dtype)
+{
+    struct llama_tensor t;
+    for (int i = 0; i < llama_tensor_count(&tiny->config); i++) {
+        llama_tensor_at(&tiny->config, i, &t);
+        for (size_t j = 0; j < tiny_size(&t); j++) {
+            float *value = &tiny->values[i][j];
+            *value = dtype == DTYPE_F16    ? half_to_float(float_to_half(*value))
+                     : dtype == DTYPE_BF16 ? bfloat_to_float(float_to_bfloat(*value))
+                                           : *value;
+        }
+    }
+}
+
 static inline void tiny_release(struct tiny *tiny)
 {
     for (int i = 0; tiny->values && i < llama_tensor_count(&tiny->config); i++)
