@@ -3,6 +3,7 @@
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "linalg/finite.h"
 #include "model/safetensors_header.h"
 
 #include <math.h>
@@ -317,11 +318,10 @@ int safetensors_read(const struct safetensors *tensors, const char *name, size_t
     TRY(safetensors_get(tensors, name, &tensor));
     TRY(tensor_check_shape(tensor, rows, columns));
     TRY(tensor_to_float(tensor, out));
-    for (size_t i = 0; i < tensor->count; i++) {
-        if (!isfinite(out[i]))
-            return err_set(ERR_NUMERIC, "%s: tensor '%s': element %zu is %s", tensor->file, name, i,
-                           isnan(out[i]) ? "not a number (NaN)" : "infinite");
-    }
+    long bad = first_not_finite(out, tensor->count);
+    if (bad >= 0)
+        rc = err_set(ERR_NUMERIC, "%s: tensor '%s': element %ld is %s", tensor->file, name, bad,
+                     isnan(out[bad]) ? "not a number (NaN)" : "infinite");
 out:
     return rc;
 }
