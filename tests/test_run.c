@@ -7,6 +7,7 @@
 #include "core/progress.h"
 #include "linalg/cpu.h"
 #include "linalg/matmul.h"
+#include "model/safetensors.h"
 #include "tests/fixture.h"
 
 #include <setjmp.h>
@@ -21,7 +22,7 @@
 
 static char *folder;
 
-static void write_spec(const char *name, const char *methods)
+static void write_spec(const char *name, const char *grid)
 {
     struct strbuf text = {0};
     FIXTURE_OK(strbuf_printf(
@@ -30,7 +31,7 @@ static void write_spec(const char *name, const char *methods)
         "calibration: {corpus: 'file:%s/text.txt', samples: 6, length: 40, seed: 3}\n"
         "evaluation:\n  perplexity:\n    - {corpus: 'file:%s/text.txt', tokens: 1000, window: 48}\n"
         "  tasks:\n    - {task: 'jsonl:%s/questions.jsonl', items: 0}\nmethods:\n%s",
-        name, folder, folder, folder, folder, methods));
+        name, folder, folder, folder, folder, grid));
     fixture_write(folder, "spec.yaml", text.data);
     strbuf_release(&text);
 }
@@ -239,7 +240,14 @@ static void test_failed_point_is_stored(void **state)
     size_t size;
     FIXTURE_OK(file_read(path, &bytes, &size));
     struct file_writer writer = {0};
-    memset(bytes + size - 2, 0xff, 2); /* a float16 NaN in the last tensor */
+    const struct tensor *tensor;
+    struct safetensors *tensors;
+    FIXTURE_OK(safetensors_open_file(&tensors, path));
+    FIXTURE_OK(safetensors_get(tensors, "model.layers.2.mlp.down_proj.weight", &tensor));
+    char *place = memmem(bytes, size, tensor->data, tensor->bytes);
+    assert_non_null(place);
+    memset(place + 10, 0xff, 2); /* a float16 NaN */
+    safetensors_free(tensors);
     FIXTURE_OK(file_write_begin(&writer, path));
     FIXTURE_OK(file_write(&writer, bytes, size));
     FIXTURE_OK(file_write_commit(&writer));
