@@ -7,9 +7,9 @@
 #include <string.h>
 
 enum {
-    SHORT_WORD = 40,         /* bytes; up to here a scan for the lowest rank beats a heap */
-    CACHED_WORD = 64,        /* bytes; longer words seldom come again */
-    CACHE_WORDS = 1 << 16,   /* then the cache starts afresh */
+    SHORT_WORD = 40,       /* bytes; up to here a scan for the lowest rank beats a heap */
+    CACHED_WORD = 64,      /* bytes; longer words seldom come again */
+    CACHE_WORDS = 1 << 16, /* then the cache starts afresh */
 };
 
 static const uint32_t NO_RANK = UINT32_MAX;
@@ -64,7 +64,8 @@ static size_t start_ids(const struct bpe *bpe, const char *word, size_t size, in
 /* *joined is -1 where the pair has no rank. */
 static uint32_t rank_of(const struct bpe *bpe, int32_t left, int32_t right, int32_t *joined)
 {
-    const struct bpe_pair_slot *slot = bpe_pairs_find(&bpe->merges, (uint32_t)left, (uint32_t)right);
+    const struct bpe_pair_slot *slot = bpe_pairs_find(&bpe->merges, (uint32_t)left,
+                                                      (uint32_t)right);
     *joined = slot ? (int32_t)slot->extra : -1;
     return slot ? slot->value : NO_RANK;
 }
@@ -72,7 +73,8 @@ static uint32_t rank_of(const struct bpe *bpe, int32_t left, int32_t right, int3
 static int encode_short(struct bpe_encoder *encoder, const char *word, size_t size)
 {
     const struct bpe *bpe = encoder->bpe;
-    int32_t ids[SHORT_WORD], joined[SHORT_WORD]; /* joined[i], ranks[i]: of ids[i] with ids[i + 1] */
+    int32_t ids[SHORT_WORD], joined[SHORT_WORD]; /* joined[i], ranks[i]: of ids[i] with ids[i + 1]
+                                                  */
     uint32_t ranks[SHORT_WORD];
     size_t count = start_ids(bpe, word, size, ids);
     for (size_t i = 0; i + 1 < count; i++)
@@ -112,10 +114,12 @@ static int push(struct bpe_encoder *encoder, uint32_t place)
     int32_t joined;
     if (place == UINT32_MAX || symbols[place].after == UINT32_MAX)
         return 0;
-    struct bpe_candidate fresh = {rank_of(encoder->bpe, symbols[place].id, symbols[symbols[place].after].id, &joined), place};
+    struct bpe_candidate fresh = {
+        rank_of(encoder->bpe, symbols[place].id, symbols[symbols[place].after].id, &joined), place};
     if (fresh.rank == NO_RANK)
         return 0;
-    int rc = bpe_grow(&encoder->heap, &encoder->heap_capacity, encoder->heap_count + 1, sizeof *encoder->heap);
+    int rc = bpe_grow(&encoder->heap, &encoder->heap_capacity, encoder->heap_count + 1,
+                      sizeof *encoder->heap);
     if (rc)
         return rc;
     struct bpe_candidate *heap = encoder->heap;
@@ -176,7 +180,8 @@ static int encode_long(struct bpe_encoder *encoder, const char *word, size_t siz
     size_t count = start_ids(encoder->bpe, word, size, ids);
     TRY(bpe_grow(&encoder->symbols, &encoder->symbol_capacity, count, sizeof *encoder->symbols));
     for (uint32_t i = 0; i < count; i++)
-        encoder->symbols[i] = (struct bpe_symbol){ids[i], i ? i - 1 : UINT32_MAX, i + 1 < count ? i + 1 : UINT32_MAX};
+        encoder->symbols[i] = (struct bpe_symbol){ids[i], i ? i - 1 : UINT32_MAX,
+                                                  i + 1 < count ? i + 1 : UINT32_MAX};
     encoder->heap_count = 0;
     for (uint32_t i = 0; i < count; i++)
         TRY(push(encoder, i));
@@ -199,7 +204,8 @@ static int encode_afresh(struct bpe_encoder *encoder, const char *word, size_t s
         if (number != UINT32_MAX)
             return token_list_add(encoder->out, &bpe->word_ids[number], 1);
     }
-    return size <= SHORT_WORD ? encode_short(encoder, word, size) : encode_long(encoder, word, size);
+    return size <= SHORT_WORD ? encode_short(encoder, word, size)
+                              : encode_long(encoder, word, size);
 }
 
 /* Keeps the tokens that the word was just given: those of the output from `before` on. */
@@ -212,7 +218,8 @@ static int remember(struct bpe_encoder *encoder, const char *word, size_t size, 
     }
     int rc = bpe_strings_add(&encoder->cache, word, size, &number, NULL);
     if (rc == 0)
-        rc = bpe_grow(&encoder->spans, &encoder->span_capacity, (size_t)number + 1, sizeof *encoder->spans);
+        rc = bpe_grow(&encoder->spans, &encoder->span_capacity, (size_t)number + 1,
+                      sizeof *encoder->spans);
     if (rc)
         return rc;
     size_t count = encoder->out->count - before;

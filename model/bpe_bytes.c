@@ -14,7 +14,8 @@ uint32_t bpe_byte_to_char(uint8_t byte)
         return byte;
     if (byte <= 0x20)
         return 0x100u + byte;
-    return byte == 0xad ? 0x143u : 0x100u + 33u + (byte - 0x7fu); /* after the 33 of 00 to 20: 7F to A0, then AD */
+    return byte == 0xad ? 0x143u : 0x100u + 33u + (byte - 0x7fu); /* after the 33 of 00 to 20: 7F to
+                                                                     A0, then AD */
 }
 
 int bpe_char_to_byte(uint32_t c)
@@ -47,7 +48,8 @@ int utf8_decode(const char *text, size_t size, uint32_t *code_point)
             return 0;
         c = c << 6 | (p[i] & 0x3fu);
     }
-    if ((length == 3 && c < 0x800) || (length == 4 && c < 0x10000) || (c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff)
+    if ((length == 3 && c < 0x800) || (length == 4 && c < 0x10000) ||
+        (c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff)
         return 0;
     *code_point = c;
     return length;

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* An id may be at most this for so many tokens: gaps are legal, a gap of millions is a broken file. */
+/* An id may be at most this for so many tokens: gaps are legal, a gap of millions is a broken file.
+ */
 static json_int_t id_limit(size_t tokens)
 {
     return (json_int_t)tokens * 4 + 4096;
@@ -18,12 +19,16 @@ static int check_ids(const json_t *vocabulary, const char *file, json_int_t *hig
     json_t *value;
     json_int_t limit = id_limit(json_object_size(vocabulary));
     *highest = -1;
-    json_object_foreach((json_t *)vocabulary, key, value) {
+    json_object_foreach((json_t *)vocabulary, key, value)
+    {
         json_int_t id = json_integer_value(value);
         if (!json_is_integer(value))
-            return err_set(ERR_FORMAT, "%s: vocab: the id of token '%s' is not an integer", file, key);
+            return err_set(ERR_FORMAT, "%s: vocab: the id of token '%s' is not an integer", file,
+                           key);
         if (id < 0 || id >= limit)
-            return err_set(ERR_FORMAT, "%s: vocab: id %" JSON_INTEGER_FORMAT " of token '%s' is out of range for %zu tokens",
+            return err_set(ERR_FORMAT,
+                           "%s: vocab: id %" JSON_INTEGER_FORMAT
+                           " of token '%s' is out of range for %zu tokens",
                            file, id, key, json_object_size(vocabulary));
         if (id > *highest)
             *highest = id;
@@ -40,15 +45,19 @@ int bpe_read_vocabulary(struct tokenizer *tokenizer, const json_t *vocabulary, c
     char *bytes = NULL;
     size_t capacity = 0;
     if (!json_is_object(vocabulary) || json_object_size(vocabulary) == 0)
-        return err_set(ERR_FORMAT, "%s: the vocabulary is missing or empty; expected an object of tokens and ids", file);
+        return err_set(
+            ERR_FORMAT,
+            "%s: the vocabulary is missing or empty; expected an object of tokens and ids", file);
     if (json_object_size(vocabulary) > 1 << 24)
         return err_set(ERR_FORMAT, "%s: vocab: more than %d tokens", file, 1 << 24);
     TRY(check_ids(vocabulary, file, &highest));
     TRY(tokenizer_set_vocabulary(tokenizer, (int)highest + 1));
-    json_object_foreach((json_t *)vocabulary, key, value) {
+    json_object_foreach((json_t *)vocabulary, key, value)
+    {
         int id = (int)json_integer_value(value);
         if (tokenizer->tokens[id].known) {
-            rc = err_set(ERR_FORMAT, "%s: vocab: id %d is given to two tokens, one of them '%s'", file, id, key);
+            rc = err_set(ERR_FORMAT, "%s: vocab: id %d is given to two tokens, one of them '%s'",
+                         file, id, key);
             goto out;
         }
         TRY(bpe_grow(&bytes, &capacity, strlen(key) + 1, 1));
@@ -60,20 +69,22 @@ out:
 }
 
 /* *id = that of a token of `size` bytes that merge number `number` names. */
-static int merge_token(const json_t *vocabulary, const char *token, size_t size, size_t number, const char *file,
-                       uint32_t *id)
+static int merge_token(const json_t *vocabulary, const char *token, size_t size, size_t number,
+                       const char *file, uint32_t *id)
 {
     const json_t *value = json_object_getn(vocabulary, token, size);
     if (!value)
-        return err_set(ERR_FORMAT, "%s: merge %zu makes or uses '%.*s', which is not in the vocabulary", file, number,
-                       size > 200 ? 200 : (int)size, token);
+        return err_set(ERR_FORMAT,
+                       "%s: merge %zu makes or uses '%.*s', which is not in the vocabulary", file,
+                       number, size > 200 ? 200 : (int)size, token);
     *id = (uint32_t)json_integer_value(value);
     return 0;
 }
 
-/* Merge number `number`, counted from 0: its rank. Where a pair comes twice the later rank holds, as in Hugging Face. */
-static int add_merge(struct bpe *bpe, const json_t *vocabulary, const char *left, size_t left_size, const char *right,
-                     size_t right_size, size_t number, const char *file)
+/* Merge number `number`, counted from 0: its rank. Where a pair comes twice the later rank holds,
+ * as in Hugging Face. */
+static int add_merge(struct bpe *bpe, const json_t *vocabulary, const char *left, size_t left_size,
+                     const char *right, size_t right_size, size_t number, const char *file)
 {
     int rc;
     bool fresh;
@@ -94,42 +105,50 @@ out:
 }
 
 /* "left right": exactly one space, neither at the start nor at the end. */
-static int add_merge_line(struct bpe *bpe, const json_t *vocabulary, const char *line, size_t size, size_t number,
-                          const char *file)
+static int add_merge_line(struct bpe *bpe, const json_t *vocabulary, const char *line, size_t size,
+                          size_t number, const char *file)
 {
     const char *space = memchr(line, ' ', size);
     size_t left = space ? (size_t)(space - line) : 0;
     if (!left || left + 1 == size || memchr(space + 1, ' ', size - left - 1))
-        return err_set(ERR_FORMAT, "%s: merge %zu is '%.*s'; expected two tokens with one space between", file, number,
-                       size > 200 ? 200 : (int)size, line);
+        return err_set(ERR_FORMAT,
+                       "%s: merge %zu is '%.*s'; expected two tokens with one space between", file,
+                       number, size > 200 ? 200 : (int)size, line);
     return add_merge(bpe, vocabulary, line, left, space + 1, size - left - 1, number, file);
 }
 
-int bpe_read_merges(struct bpe *bpe, const json_t *vocabulary, const json_t *merges, const char *file)
+int bpe_read_merges(struct bpe *bpe, const json_t *vocabulary, const json_t *merges,
+                    const char *file)
 {
     int rc = 0;
     if (!json_is_array(merges) || json_array_size(merges) == 0)
-        return err_set(ERR_FORMAT, "%s: the model has no merges; a byte-level BPE tokenizer needs them", file);
+        return err_set(ERR_FORMAT,
+                       "%s: the model has no merges; a byte-level BPE tokenizer needs them", file);
     for (size_t i = 0; rc == 0 && i < json_array_size(merges); i++) {
-        const json_t *merge = json_array_get(merges, i), *left = json_array_get(merge, 0), *right = json_array_get(merge, 1);
+        const json_t *merge = json_array_get(merges, i), *left = json_array_get(merge, 0),
+                     *right = json_array_get(merge, 1);
         if (json_is_string(merge))
-            rc = add_merge_line(bpe, vocabulary, json_string_value(merge), json_string_length(merge), i, file);
+            rc = add_merge_line(bpe, vocabulary, json_string_value(merge),
+                                json_string_length(merge), i, file);
         else if (json_array_size(merge) == 2 && json_is_string(left) && json_is_string(right))
-            rc = add_merge(bpe, vocabulary, json_string_value(left), json_string_length(left), json_string_value(right),
-                           json_string_length(right), i, file);
+            rc = add_merge(bpe, vocabulary, json_string_value(left), json_string_length(left),
+                           json_string_value(right), json_string_length(right), i, file);
         else
-            rc = err_set(ERR_FORMAT, "%s: merge %zu is neither \"left right\" nor [left, right]", file, i);
+            rc = err_set(ERR_FORMAT, "%s: merge %zu is neither \"left right\" nor [left, right]",
+                         file, i);
     }
     return rc;
 }
 
-int bpe_read_merge_lines(struct bpe *bpe, const json_t *vocabulary, const struct file_map *lines, const char *file)
+int bpe_read_merge_lines(struct bpe *bpe, const json_t *vocabulary, const struct file_map *lines,
+                         const char *file)
 {
     int rc = 0;
     static const char version[] = "#version";
     size_t number = 0;
     for (size_t at = 0; rc == 0 && at < lines->size;) {
-        const char *line = (const char *)lines->data + at, *newline = memchr(line, '\n', lines->size - at);
+        const char *line = (const char *)lines->data + at,
+                   *newline = memchr(line, '\n', lines->size - at);
         size_t size = newline ? (size_t)(newline - line) : lines->size - at;
         at += size + 1;
         if (size && line[size - 1] == '\r')
@@ -159,7 +178,8 @@ int bpe_prepare(struct bpe *bpe, const json_t *vocabulary)
     if (!bpe->whole_words)
         return 0;
     TRY(mem_alloc(&bpe->word_ids, json_object_size(vocabulary), sizeof *bpe->word_ids));
-    json_object_foreach((json_t *)vocabulary, key, value) {
+    json_object_foreach((json_t *)vocabulary, key, value)
+    {
         uint32_t number;
         bool fresh;
         TRY(bpe_grow(&bytes, &capacity, strlen(key) + 1, 1));

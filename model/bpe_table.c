@@ -33,7 +33,8 @@ uint32_t bpe_hash(const char *bytes, size_t size)
     return (uint32_t)(hash * factor >> 32);
 }
 
-static uint32_t find_slot(const struct bpe_strings *strings, const char *bytes, size_t size, uint32_t hash)
+static uint32_t find_slot(const struct bpe_strings *strings, const char *bytes, size_t size,
+                          uint32_t hash)
 {
     uint32_t at = hash & strings->slot_mask;
     for (;; at = (at + 1) & strings->slot_mask) {
@@ -41,12 +42,14 @@ static uint32_t find_slot(const struct bpe_strings *strings, const char *bytes, 
         if (!number)
             return at;
         const struct bpe_string *item = &strings->items[number - 1];
-        if (item->hash == hash && item->size == size && memcmp(strings->pool + item->offset, bytes, size) == 0)
+        if (item->hash == hash && item->size == size &&
+            memcmp(strings->pool + item->offset, bytes, size) == 0)
             return at;
     }
 }
 
-uint32_t bpe_strings_find(const struct bpe_strings *strings, const char *bytes, size_t size, uint32_t hash)
+uint32_t bpe_strings_find(const struct bpe_strings *strings, const char *bytes, size_t size,
+                          uint32_t hash)
 {
     if (!strings->slots)
         return UINT32_MAX;
@@ -74,7 +77,8 @@ static int grow_slots(struct bpe_strings *strings)
     return 0;
 }
 
-int bpe_strings_add(struct bpe_strings *strings, const char *bytes, size_t size, uint32_t *number, bool *fresh)
+int bpe_strings_add(struct bpe_strings *strings, const char *bytes, size_t size, uint32_t *number,
+                    bool *fresh)
 {
     int rc = 0;
     if (size > UINT32_MAX)
@@ -94,7 +98,8 @@ int bpe_strings_add(struct bpe_strings *strings, const char *bytes, size_t size,
             return rc;
         if (size)
             memcpy(strings->pool + strings->pool_size, bytes, size);
-        strings->items[strings->count] = (struct bpe_string){strings->pool_size, (uint32_t)size, hash};
+        strings->items[strings->count] = (struct bpe_string){strings->pool_size, (uint32_t)size,
+                                                             hash};
         strings->pool_size += size;
         strings->slots[slot] = ++strings->count;
     }
@@ -156,7 +161,8 @@ static int grow_pairs(struct bpe_pairs *pairs)
     return 0;
 }
 
-int bpe_pairs_add(struct bpe_pairs *pairs, uint32_t left, uint32_t right, struct bpe_pair_slot **slot, bool *fresh)
+int bpe_pairs_add(struct bpe_pairs *pairs, uint32_t left, uint32_t right,
+                  struct bpe_pair_slot **slot, bool *fresh)
 {
     if (!pairs->slots || pairs->count >= pairs->mask / 2) {
         int rc = grow_pairs(pairs);

@@ -4,7 +4,6 @@
 #include "core/mem.h"
 #include "model/bpe_bytes.h"
 #include "model/bpe_train_internal.h"
-#include "model/pretokenize.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -24,7 +23,8 @@ struct link {
     uint32_t word, next;
 };
 
-/* An entry of the heap: a pair with the count that it had when it was pushed, never less than the present one. */
+/* An entry of the heap: a pair with the count that it had when it was pushed, never less than the
+ * present one. */
 struct candidate {
     int64_t count;
     uint32_t left, right, pair;
@@ -33,12 +33,10 @@ struct candidate {
 struct trainer {
     struct bpe_learned learned;
     int64_t least_count;
-    int weight; /* of the text that is being read */
-    struct bpe_strings words;
-    int64_t *word_counts;
-    size_t word_capacity;
-    uint32_t *symbols;     /* the tokens of all words; word w begins at its offset within words.pool */
-    uint32_t *word_sizes;  /* in tokens, as they stand */
+    struct bpe_words words;
+    uint32_t *symbols;    /* the tokens of all words; word w begins at its offset within the words'
+                             pool */
+    uint32_t *word_sizes; /* in tokens, as they stand */
     struct bpe_pairs pair_numbers;
     struct pair *pairs;
     size_t pair_count, pair_capacity;
@@ -55,8 +53,7 @@ static void trainer_release(struct trainer *t)
 {
     bpe_strings_release(&t->learned.tokens);
     mem_free(t->learned.merges);
-    bpe_strings_release(&t->words);
-    mem_free(t->word_counts);
+    bpe_words_release(&t->words);
     mem_free(t->symbols);
     mem_free(t->word_sizes);
     bpe_pairs_release(&t->pair_numbers);
@@ -64,65 +61,6 @@ static void trainer_release(struct trainer *t)
     mem_free(t->links);
     mem_free(t->heap);
     mem_free(t->changed);
-}
-
-/* ---- counting words ---- */
-
-static int count_word(void *context, const char *word, size_t size)
-{
-    struct trainer *t = context;
-    uint32_t number;
-    bool fresh;
-    int rc = bpe_strings_add(&t->words, word, size, &number, &fresh);
-    if (rc == 0)
-        rc = bpe_grow(&t->word_counts, &t->word_capacity, (size_t)number + 1, sizeof *t->word_counts);
-    if (rc)
-        return rc;
-    t->word_counts[number] = (fresh ? 0 : t->word_counts[number]) + t->weight;
-    return 0;
-}
-
-/* The first special token in text[0..size), the longest where several begin; *length 0 and the return size for none. */
-static size_t find_special(const char *const *specials, const char *text, size_t size, size_t *length)
-{
-    size_t best = size;
-    *length = 0;
-    for (; *specials; specials++) {
-        size_t bytes = strlen(*specials);
-        const char *found = memmem(text, size, *specials, bytes);
-        if (found && ((size_t)(found - text) < best || ((size_t)(found - text) == best && bytes > *length))) {
-            best = (size_t)(found - text);
-            *length = bytes;
-        }
-    }
-    return best;
-}
-
-static int count_text(struct trainer *t, const struct pretokenizer *rules, const struct bpe_text *text)
-{
-    int rc = 0;
-    t->weight = text->weight;
-    for (size_t at = 0; at < text->size;) {
-        size_t length, stop = find_special(t->learned.special_tokens, text->text + at, text->size - at, &length);
-        TRY(pretokenizer_words(rules, text->text + at, stop, count_word, t));
-        at += stop + length;
-    }
-out:
-    return rc;
-}
-
-static int count_words(struct trainer *t, const struct bpe_text *texts, size_t text_count, bool individual_digits)
-{
-    int rc;
-    struct pretokenizer *rules = NULL;
-    json_t *json = pretokenizer_gpt2_json(individual_digits);
-    TRY(pretokenizer_from_json(&rules, json, "bpe_train"));
-    for (size_t i = 0; i < text_count; i++)
-        TRY(count_text(t, rules, &texts[i]));
-out:
-    pretokenizer_free(rules);
-    json_decref(json);
-    return rc;
 }
 
 /* ---- the heap: most frequent first, then the lowest left id, then the lowest right id ---- */
@@ -174,14 +112,16 @@ static int pair_number(struct trainer *t, uint32_t left, uint32_t right, uint32_
         slot->value = (uint32_t)t->pair_count;
         if ((rc = bpe_grow(&t->pairs, &t->pair_capacity, t->pair_count + 1, sizeof *t->pairs)))
             return rc;
-        t->pairs[t->pair_count++] = (struct pair){.left = left, .right = right, .words = UINT32_MAX};
+        t->pairs[t->pair_count++] = (struct pair){
+            .left = left, .right = right, .words = UINT32_MAX};
     }
     if (rc == 0)
         *number = slot->value;
     return rc;
 }
 
-/* Pair `number` occurs in the word; words are added one after the other, so a look at the head suffices. */
+/* Pair `number` occurs in the word; words are added one after the other, so a look at the head
+ * suffices. */
 static int list_word(struct trainer *t, uint32_t number, uint32_t word)
 {
     struct pair *pair = &t->pairs[number];
@@ -197,22 +137,24 @@ static int list_word(struct trainer *t, uint32_t number, uint32_t word)
     return 0;
 }
 
-/* Adds sign times the word's count to each of its pairs. With `fresh_token`, pairs that have that token are listed as
- * changed and get the word; UINT32_MAX: all of them get it. */
+/* Adds sign times the word's count to each of its pairs. With `fresh_token`, pairs that have that
+ * token are listed as changed and get the word; UINT32_MAX: all of them get it. */
 static int count_pairs(struct trainer *t, uint32_t word, int sign, uint32_t fresh_token)
 {
     int rc = 0;
-    const uint32_t *symbols = t->symbols + t->words.items[word].offset;
+    const uint32_t *symbols = t->symbols + t->words.words.items[word].offset;
     for (uint32_t i = 0; i + 1 < t->word_sizes[word]; i++) {
         uint32_t number;
         TRY(pair_number(t, symbols[i], symbols[i + 1], &number));
-        t->pairs[number].count += sign * t->word_counts[word];
-        if (sign < 0 || (fresh_token != UINT32_MAX && symbols[i] != fresh_token && symbols[i + 1] != fresh_token))
+        t->pairs[number].count += sign * t->words.counts[word];
+        if (sign < 0 || (fresh_token != UINT32_MAX && symbols[i] != fresh_token &&
+                         symbols[i + 1] != fresh_token))
             continue;
         TRY(list_word(t, number, word));
         if (t->pairs[number].step != t->step) {
             t->pairs[number].step = t->step;
-            TRY(bpe_grow(&t->changed, &t->changed_capacity, t->changed_count + 1, sizeof *t->changed));
+            TRY(bpe_grow(&t->changed, &t->changed_capacity, t->changed_count + 1,
+                         sizeof *t->changed));
             t->changed[t->changed_count++] = number;
         }
     }
@@ -236,15 +178,16 @@ static int start_pairs(struct trainer *t)
     uint32_t ids[256];
     for (int byte = 0; byte < 256; byte++) {
         char c = (char)byte;
-        ids[byte] = t->learned.special_count + bpe_strings_find(&t->learned.tokens, &c, 1, bpe_hash(&c, 1));
+        ids[byte] = t->learned.special_count +
+                    bpe_strings_find(&t->learned.tokens, &c, 1, bpe_hash(&c, 1));
     }
-    TRY(mem_alloc(&t->symbols, t->words.pool_size, sizeof *t->symbols));
-    TRY(mem_alloc(&t->word_sizes, t->words.count, sizeof *t->word_sizes));
-    for (size_t i = 0; i < t->words.pool_size; i++)
-        t->symbols[i] = ids[(uint8_t)t->words.pool[i]];
+    TRY(mem_alloc(&t->symbols, t->words.words.pool_size, sizeof *t->symbols));
+    TRY(mem_alloc(&t->word_sizes, t->words.words.count, sizeof *t->word_sizes));
+    for (size_t i = 0; i < t->words.words.pool_size; i++)
+        t->symbols[i] = ids[(uint8_t)t->words.words.pool[i]];
     t->step = 1;
-    for (uint32_t w = 0; w < t->words.count; w++) {
-        t->word_sizes[w] = t->words.items[w].size;
+    for (uint32_t w = 0; w < t->words.words.count; w++) {
+        t->word_sizes[w] = t->words.words.items[w].size;
         TRY(count_pairs(t, w, 1, UINT32_MAX));
     }
     TRY(push_changed(t));
@@ -254,7 +197,8 @@ out:
 
 /* ---- merging ---- */
 
-/* The id of left and right joined: a new one, or that of an equal token that was made of other parts. */
+/* The id of left and right joined: a new one, or that of an equal token that was made of other
+ * parts. */
 static int join_tokens(struct trainer *t, uint32_t left, uint32_t right, uint32_t *id)
 {
     int rc;
@@ -272,7 +216,8 @@ out:
 }
 
 /* Replaces left, right by id in a word, from its start on; returns whether it was there. */
-static bool merge_word(uint32_t *symbols, uint32_t *size, uint32_t left, uint32_t right, uint32_t id)
+static bool merge_word(uint32_t *symbols, uint32_t *size, uint32_t left, uint32_t right,
+                       uint32_t id)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < *size; i++) {
@@ -298,7 +243,8 @@ static int merge_pair(struct trainer *t, uint32_t number)
     int rc;
     uint32_t left = t->pairs[number].left, right = t->pairs[number].right, id;
     TRY(join_tokens(t, left, right, &id));
-    if (!t->pairs[number].merged) { /* a pair can come back when an equal token is made of other parts; its rank stays */
+    if (!t->pairs[number].merged) { /* a pair can come back when an equal token is made of other
+                                       parts; its rank stays */
         TRY(bpe_grow(&t->learned.merges, &t->learned.merge_capacity, t->learned.merge_count + 1,
                      sizeof *t->learned.merges));
         t->learned.merges[t->learned.merge_count++] = (struct bpe_merge){left, right};
@@ -308,7 +254,8 @@ static int merge_pair(struct trainer *t, uint32_t number)
     uint32_t at = t->pairs[number].words;
     t->pairs[number].words = UINT32_MAX;
     while (at != UINT32_MAX) {
-        uint32_t word = t->links[at].word, *symbols = t->symbols + t->words.items[word].offset;
+        uint32_t word = t->links[at].word,
+                 *symbols = t->symbols + t->words.words.items[word].offset;
         at = t->links[at].next;
         if (!has_pair(symbols, t->word_sizes[word], left, right))
             continue;
@@ -340,31 +287,39 @@ out:
 
 /* ---- */
 
-static int check_options(const struct bpe_text *texts, size_t text_count, const struct bpe_training *options,
-                         const char *const *specials)
+static int check_options(const struct bpe_text *texts, size_t text_count,
+                         const struct bpe_training *options, const char *const *specials)
 {
     int count = 0;
     for (; specials[count]; count++) {
         const char *token = specials[count];
         if (strlen(token) < 2)
-            return err_set(ERR_USAGE, "bpe_train: special token '%s' needs two characters or more", token);
+            return err_set(ERR_USAGE, "bpe_train: special token '%s' needs two characters or more",
+                           token);
         for (const char *c = token; *c; c++)
             if (*c < ' ' || *c > '~')
-                return err_set(ERR_USAGE, "bpe_train: special token '%s' has a character outside of printable ASCII", token);
+                return err_set(
+                    ERR_USAGE,
+                    "bpe_train: special token '%s' has a character outside of printable ASCII",
+                    token);
         for (int i = 0; i < count; i++)
             if (strcmp(specials[i], token) == 0)
                 return err_set(ERR_USAGE, "bpe_train: special token '%s' is given twice", token);
     }
     if (options->vocabulary < count + 256 || options->vocabulary > 1 << 24)
-        return err_set(ERR_USAGE, "bpe_train: a vocabulary of %d is outside of %d (special tokens and bytes) to %d",
-                       options->vocabulary, count + 256, 1 << 24);
+        return err_set(
+            ERR_USAGE,
+            "bpe_train: a vocabulary of %d is outside of %d (special tokens and bytes) to %d",
+            options->vocabulary, count + 256, 1 << 24);
     for (size_t i = 0; i < text_count; i++)
         if (texts[i].weight < 1)
-            return err_set(ERR_USAGE, "bpe_train: text %zu has weight %d; it must be 1 or more", i, texts[i].weight);
+            return err_set(ERR_USAGE, "bpe_train: text %zu has weight %d; it must be 1 or more", i,
+                           texts[i].weight);
     return 0;
 }
 
-/* The bytes in the order of the characters that stand for them: the first tokens behind the special ones. */
+/* The bytes in the order of the characters that stand for them: the first tokens behind the special
+ * ones. */
 static int add_bytes(struct bpe_learned *learned)
 {
     for (uint32_t c = 0; c < 0x144; c++) {
@@ -378,8 +333,8 @@ static int add_bytes(struct bpe_learned *learned)
     return 0;
 }
 
-int bpe_train(const struct bpe_text *texts, size_t text_count, const struct bpe_training *options, char **json,
-              int *tokens)
+int bpe_train(const struct bpe_text *texts, size_t text_count, const struct bpe_training *options,
+              char **json, int *tokens)
 {
     int rc;
     struct trainer t = {.least_count = options->least_count > 0 ? options->least_count : 2};
@@ -388,8 +343,9 @@ int bpe_train(const struct bpe_text *texts, size_t text_count, const struct bpe_
     while (t.learned.special_tokens[t.learned.special_count])
         t.learned.special_count++;
     TRY(add_bytes(&t.learned));
-    TRY(count_words(&t, texts, text_count, options->individual_digits));
-    if (!t.words.count) {
+    TRY(bpe_count_words(&t.words, texts, text_count, t.learned.special_tokens,
+                        options->individual_digits));
+    if (!t.words.words.count) {
         rc = err_set(ERR_USAGE, "bpe_train: the texts are empty");
         goto out;
     }

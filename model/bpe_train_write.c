@@ -18,7 +18,8 @@ static int add_token(struct strbuf *out, const struct bpe_learned *learned, uint
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < token->size; i++) {
         char character[4];
-        int length = utf8_encode(bpe_byte_to_char((uint8_t)learned->tokens.pool[token->offset + i]), character);
+        int length = utf8_encode(bpe_byte_to_char((uint8_t)learned->tokens.pool[token->offset + i]),
+                                 character);
         rc = strbuf_add(out, character, (size_t)length);
     }
     return rc;
@@ -69,19 +70,21 @@ static int add_specials(const struct bpe_learned *learned, json_t *list)
 {
     for (uint32_t id = 0; id < learned->special_count; id++) {
         json_t *token = json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id", (int)id, "content",
-                                  learned->special_tokens[id], "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized",
-                                  0, "special", 1);
+                                  learned->special_tokens[id], "single_word", 0, "lstrip", 0,
+                                  "rstrip", 0, "normalized", 0, "special", 1);
         if (!token || json_array_append_new(list, token))
             return no_memory();
     }
     return 0;
 }
 
-int bpe_train_json(const struct bpe_learned *learned, const struct bpe_training *options, char **json)
+int bpe_train_json(const struct bpe_learned *learned, const struct bpe_training *options,
+                   char **json)
 {
     int rc = 0;
     char *text = NULL;
-    json_t *specials = json_array(), *vocabulary = json_object(), *merges = json_array(), *rules, *root = NULL;
+    json_t *specials = json_array(), *vocabulary = json_object(), *merges = json_array(), *rules,
+           *root = NULL;
     if (!specials || !vocabulary || !merges) {
         rc = no_memory();
         goto out;
@@ -92,11 +95,12 @@ int bpe_train_json(const struct bpe_learned *learned, const struct bpe_training 
     rules = pretokenizer_gpt2_json(options->individual_digits);
     root = json_pack("{s:s, s:n, s:n, s:O, s:n, s:o, s:n, s:{s:s, s:b, s:b, s:b},"
                      " s:{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:b, s:O, s:O}}",
-                     "version", "1.0", "truncation", "padding", "added_tokens", specials, "normalizer", "pre_tokenizer",
-                     rules, "post_processor", "decoder", "type", "ByteLevel", "add_prefix_space", 1, "trim_offsets", 1,
-                     "use_regex", 1, "model", "type", "BPE", "dropout", "unk_token", "continuing_subword_prefix",
-                     "end_of_word_suffix", "fuse_unk", 0, "byte_fallback", 0, "ignore_merges", 0, "vocab", vocabulary,
-                     "merges", merges);
+                     "version", "1.0", "truncation", "padding", "added_tokens", specials,
+                     "normalizer", "pre_tokenizer", rules, "post_processor", "decoder", "type",
+                     "ByteLevel", "add_prefix_space", 1, "trim_offsets", 1, "use_regex", 1, "model",
+                     "type", "BPE", "dropout", "unk_token", "continuing_subword_prefix",
+                     "end_of_word_suffix", "fuse_unk", 0, "byte_fallback", 0, "ignore_merges", 0,
+                     "vocab", vocabulary, "merges", merges);
     text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
     rc = text ? mem_strdup(json, text) : no_memory();
 out:
@@ -124,8 +128,8 @@ out:
     return rc;
 }
 
-int bpe_train_folder(const struct bpe_text *texts, size_t text_count, const struct bpe_training *options,
-                     const char *folder, int *tokens)
+int bpe_train_folder(const struct bpe_text *texts, size_t text_count,
+                     const struct bpe_training *options, const char *folder, int *tokens)
 {
     int rc;
     char *json = NULL, *config_text = NULL;
@@ -134,8 +138,9 @@ int bpe_train_folder(const struct bpe_text *texts, size_t text_count, const stru
     TRY(bpe_train(texts, text_count, options, &json, tokens));
     TRY(file_make_directories(folder));
     TRY(write_text(folder, "tokenizer.json", json));
-    config = edge ? json_pack("{s:s, s:s, s:s, s:b, s:b}", "tokenizer_class", "PreTrainedTokenizerFast", "bos_token", edge,
-                              "eos_token", edge, "clean_up_tokenization_spaces", 0, "add_prefix_space", 0)
+    config = edge ? json_pack("{s:s, s:s, s:s, s:b, s:b}", "tokenizer_class",
+                              "PreTrainedTokenizerFast", "bos_token", edge, "eos_token", edge,
+                              "clean_up_tokenization_spaces", 0, "add_prefix_space", 0)
                   : json_pack("{s:s}", "tokenizer_class", "PreTrainedTokenizerFast");
     config_text = config ? json_dumps(config, JSON_INDENT(1)) : NULL;
     if (!config_text) {

@@ -11,8 +11,8 @@ static const char gpt2_pattern[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 /* In the order of enum behavior. */
-static const char *const behavior_names[] = {"Isolated",   "Removed", "MergedWithPrevious", "MergedWithNext",
-                                             "Contiguous", NULL};
+static const char *const behavior_names[] = {"Isolated",       "Removed",    "MergedWithPrevious",
+                                             "MergedWithNext", "Contiguous", NULL};
 
 static void *pcre_alloc(size_t size, void *unused)
 {
@@ -27,7 +27,8 @@ static void pcre_free(void *pointer, void *unused)
 
 /* ---- reading the rules ---- */
 
-static int compile(struct pretokenizer *rules, struct pretokenizer_step *step, const char *pattern, uint32_t options, const char *file)
+static int compile(struct pretokenizer *rules, struct pretokenizer_step *step, const char *pattern,
+                   uint32_t options, const char *file)
 {
     int error, rc = 0;
     size_t offset;
@@ -35,20 +36,23 @@ static int compile(struct pretokenizer *rules, struct pretokenizer_step *step, c
     if (!context)
         return err_set(ERR_MEMORY, "%s: out of memory for a pattern", file);
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-    step->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | options, &error, &offset, context);
+    step->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | options,
+                               &error, &offset, context);
     pcre2_compile_context_free(context);
     if (!step->code) {
         PCRE2_UCHAR text[160];
         pcre2_get_error_message(error, text, sizeof text);
-        rc = err_set(ERR_FORMAT, "%s: pre_tokenizer: the pattern '%s' does not compile: %s (at byte %zu)", file, pattern,
-                     (const char *)text, offset);
+        rc = err_set(ERR_FORMAT,
+                     "%s: pre_tokenizer: the pattern '%s' does not compile: %s (at byte %zu)", file,
+                     pattern, (const char *)text, offset);
     } else {
         step->jit = pcre2_jit_compile(step->code, PCRE2_JIT_COMPLETE) == 0;
     }
     return rc;
 }
 
-static int compile_regex(struct pretokenizer *rules, struct pretokenizer_step *step, const char *pattern, const char *file)
+static int compile_regex(struct pretokenizer *rules, struct pretokenizer_step *step,
+                         const char *pattern, const char *file)
 {
     char *translated = NULL;
     int rc = pretokenize_translate(pattern, &translated, file);
@@ -59,23 +63,29 @@ static int compile_regex(struct pretokenizer *rules, struct pretokenizer_step *s
 }
 
 /* *value = object[key], or the fallback where it is absent. */
-static int get_bool(const json_t *object, const char *key, bool fallback, bool *value, const char *type, const char *file)
+static int get_bool(const json_t *object, const char *key, bool fallback, bool *value,
+                    const char *type, const char *file)
 {
     const json_t *member = json_object_get(object, key);
     if (member && !json_is_boolean(member))
-        return err_set(ERR_FORMAT, "%s: pre_tokenizer '%s': '%s' is neither true nor false", file, type, key);
+        return err_set(ERR_FORMAT, "%s: pre_tokenizer '%s': '%s' is neither true nor false", file,
+                       type, key);
     *value = member ? json_is_true(member) : fallback;
     return 0;
 }
 
-static int add_split(struct pretokenizer *rules, struct pretokenizer_step *step, const json_t *object, const char *file)
+static int add_split(struct pretokenizer *rules, struct pretokenizer_step *step,
+                     const json_t *object, const char *file)
 {
     const json_t *pattern = json_object_get(object, "pattern");
     const char *regex = json_string_value(json_object_get(pattern, "Regex"));
     const char *literal = json_string_value(json_object_get(pattern, "String"));
     const char *behavior = json_string_value(json_object_get(object, "behavior"));
     if (!regex && !literal)
-        return err_set(ERR_FORMAT, "%s: pre_tokenizer 'Split' needs a pattern {\"Regex\": ...} or {\"String\": ...}", file);
+        return err_set(
+            ERR_FORMAT,
+            "%s: pre_tokenizer 'Split' needs a pattern {\"Regex\": ...} or {\"String\": ...}",
+            file);
     if (!behavior)
         return err_set(ERR_FORMAT, "%s: pre_tokenizer 'Split' has no behavior", file);
     int i = 0;
@@ -83,23 +93,27 @@ static int add_split(struct pretokenizer *rules, struct pretokenizer_step *step,
         i++;
     if (!behavior_names[i])
         return err_set(ERR_FORMAT,
-                       "%s: pre_tokenizer 'Split': behavior '%s' is not supported; supported: Isolated, Removed, "
+                       "%s: pre_tokenizer 'Split': behavior '%s' is not supported; supported: "
+                       "Isolated, Removed, "
                        "MergedWithPrevious, MergedWithNext, Contiguous",
                        file, behavior);
     step->behavior = (enum behavior)i;
     int rc = get_bool(object, "invert", false, &step->invert, "Split", file);
     if (rc)
         return rc;
-    return regex ? compile_regex(rules, step, regex, file) : compile(rules, step, literal, PCRE2_LITERAL, file);
+    return regex ? compile_regex(rules, step, regex, file)
+                 : compile(rules, step, literal, PCRE2_LITERAL, file);
 }
 
 static int add_rule(struct pretokenizer *rules, const json_t *object, int depth, const char *file);
 
-static int add_sequence(struct pretokenizer *rules, const json_t *object, int depth, const char *file)
+static int add_sequence(struct pretokenizer *rules, const json_t *object, int depth,
+                        const char *file)
 {
     const json_t *list = json_object_get(object, "pretokenizers");
     if (!json_is_array(list))
-        return err_set(ERR_FORMAT, "%s: pre_tokenizer 'Sequence' has no list 'pretokenizers'", file);
+        return err_set(ERR_FORMAT, "%s: pre_tokenizer 'Sequence' has no list 'pretokenizers'",
+                       file);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < json_array_size(list); i++)
         rc = add_rule(rules, json_array_get(list, i), depth + 1, file);
@@ -114,10 +128,13 @@ static int add_rule(struct pretokenizer *rules, const json_t *object, int depth,
     if (strcmp(type, "Sequence") == 0 && depth < PRETOKENIZER_STEPS)
         return add_sequence(rules, object, depth, file);
     if (rules->byte_level)
-        return err_set(ERR_FORMAT, "%s: pre_tokenizer '%s' after ByteLevel is not supported; ByteLevel must come last", file,
-                       type);
+        return err_set(
+            ERR_FORMAT,
+            "%s: pre_tokenizer '%s' after ByteLevel is not supported; ByteLevel must come last",
+            file, type);
     if (rules->count == PRETOKENIZER_STEPS)
-        return err_set(ERR_FORMAT, "%s: pre_tokenizer has more than %d steps", file, PRETOKENIZER_STEPS);
+        return err_set(ERR_FORMAT, "%s: pre_tokenizer has more than %d steps", file,
+                       PRETOKENIZER_STEPS);
     struct pretokenizer_step *step = &rules->steps[rules->count++];
     int rc;
     bool flag = false;
@@ -137,7 +154,9 @@ static int add_rule(struct pretokenizer *rules, const json_t *object, int depth,
     if (strcmp(type, "Split") == 0)
         return add_split(rules, step, object, file);
     return err_set(ERR_FORMAT,
-                   "%s: pre_tokenizer type '%s' is not supported; supported: ByteLevel, Digits, Split, Sequence", file, type);
+                   "%s: pre_tokenizer type '%s' is not supported; supported: ByteLevel, Digits, "
+                   "Split, Sequence",
+                   file, type);
 }
 
 int pretokenizer_from_json(struct pretokenizer **out, const json_t *object, const char *file)
@@ -150,12 +169,14 @@ int pretokenizer_from_json(struct pretokenizer **out, const json_t *object, cons
         goto out;
     }
     if (!json_is_object(object)) {
-        rc = err_set(ERR_FORMAT, "%s: pre_tokenizer is missing; byte-level BPE needs at least ByteLevel", file);
+        rc = err_set(ERR_FORMAT,
+                     "%s: pre_tokenizer is missing; byte-level BPE needs at least ByteLevel", file);
         goto out;
     }
     TRY(add_rule(rules, object, 0, file));
     if (!rules->byte_level) {
-        rc = err_set(ERR_FORMAT, "%s: pre_tokenizer has no ByteLevel; only byte-level BPE is supported", file);
+        rc = err_set(ERR_FORMAT,
+                     "%s: pre_tokenizer has no ByteLevel; only byte-level BPE is supported", file);
         goto out;
     }
     *out = rules;
@@ -177,10 +198,10 @@ void pretokenizer_free(struct pretokenizer *rules)
 
 json_t *pretokenizer_gpt2_json(bool individual_digits)
 {
-    json_t *bytes = json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets", 1,
-                              "use_regex", 1);
+    json_t *bytes = json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0,
+                              "trim_offsets", 1, "use_regex", 1);
     if (!individual_digits || !bytes)
         return bytes;
-    return json_pack("{s:s, s:[{s:s, s:b}, o]}", "type", "Sequence", "pretokenizers", "type", "Digits",
-                     "individual_digits", 1, bytes);
+    return json_pack("{s:s, s:[{s:s, s:b}, o]}", "type", "Sequence", "pretokenizers", "type",
+                     "Digits", "individual_digits", 1, bytes);
 }

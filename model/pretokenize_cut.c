@@ -7,12 +7,13 @@
 #include <stdint.h>
 #include <string.h>
 
-/* One call of pretokenizer_words. The rules see `base`, valid UTF-8; it stands for `original`, which is the same text or
- * has a byte wherever base has one of the U+FFFD listed in `replaced`. Pieces are delivered in ascending order, so that a
- * cursor finds their place in the list. */
+/* One call of pretokenizer_words. The rules see `base`, valid UTF-8; it stands for `original`,
+ * which is the same text or has a byte wherever base has one of the U+FFFD listed in `replaced`.
+ * Pieces are delivered in ascending order, so that a cursor finds their place in the list. */
 struct cutter {
     const struct pretokenizer *rules;
-    pcre2_match_data *match; /* one serves every step: its offsets are read before the next search */
+    pcre2_match_data *match; /* one serves every step: its offsets are read before the next search
+                              */
     pretokenize_word *emit;
     void *context;
     const char *base, *original;
@@ -25,7 +26,8 @@ struct stretch {
     size_t start, end;
 };
 
-/* A step at work on one piece, base[piece, piece + size). Its subject is that piece, with a space before it or not. */
+/* A step at work on one piece, base[piece, piece + size). Its subject is that piece, with a space
+ * before it or not. */
 struct splitter {
     struct cutter *cut;
     int step;
@@ -78,7 +80,8 @@ static int flush(struct splitter *split)
     return pass_on(split, split->pending.start, split->pending.end);
 }
 
-/* The next stretch of the subject: passed on, dropped, or joined with its neighbour as the behavior says. */
+/* The next stretch of the subject: passed on, dropped, or joined with its neighbour as the behavior
+ * says. */
 static int feed(struct splitter *split, size_t start, size_t end, bool is_match)
 {
     const struct pretokenizer_step *step = &split->cut->rules->steps[split->step];
@@ -86,19 +89,11 @@ static int feed(struct splitter *split, size_t start, size_t end, bool is_match)
     bool previous = split->previous_match, join = false;
     split->previous_match = is_match;
     switch (step->behavior) {
-    case ISOLATED:
-        return pass_on(split, start, end);
-    case REMOVED:
-        return is_match ? 0 : pass_on(split, start, end);
-    case MERGED_WITH_PREVIOUS:
-        join = is_match && !previous;
-        break;
-    case MERGED_WITH_NEXT:
-        join = !is_match && previous;
-        break;
-    case CONTIGUOUS:
-        join = is_match == previous;
-        break;
+    case ISOLATED: return pass_on(split, start, end);
+    case REMOVED: return is_match ? 0 : pass_on(split, start, end);
+    case MERGED_WITH_PREVIOUS: join = is_match && !previous; break;
+    case MERGED_WITH_NEXT: join = !is_match && previous; break;
+    case CONTIGUOUS: join = is_match == previous; break;
     }
     if (join && split->has_pending) {
         split->pending.end = end;
@@ -111,7 +106,8 @@ static int feed(struct splitter *split, size_t start, size_t end, bool is_match)
 }
 
 /* The first match at or behind `from`; *found is 0 when there is none. */
-static int search(const struct splitter *split, size_t from, bool *found, size_t *start, size_t *end)
+static int search(const struct splitter *split, size_t from, bool *found, size_t *start,
+                  size_t *end)
 {
     const struct pretokenizer_step *step = &split->cut->rules->steps[split->step];
     pcre2_match_data *match = split->cut->match;
@@ -120,7 +116,8 @@ static int search(const struct splitter *split, size_t from, bool *found, size_t
     if (step->jit)
         result = pcre2_jit_match(step->code, subject, split->size, from, 0, match, NULL);
     if (result == PCRE2_ERROR_JIT_STACKLIMIT)
-        result = pcre2_match(step->code, subject, split->size, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match, NULL);
+        result = pcre2_match(step->code, subject, split->size, from,
+                             PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match, NULL);
     *found = result != PCRE2_ERROR_NOMATCH;
     if (!*found)
         return 0;
@@ -128,12 +125,13 @@ static int search(const struct splitter *split, size_t from, bool *found, size_t
         PCRE2_UCHAR text[160];
         pcre2_get_error_message(result, text, sizeof text);
         return err_set(result == PCRE2_ERROR_NOMEMORY ? ERR_MEMORY : ERR_FORMAT,
-                       "tokenizer: the pre_tokenizer's pattern gave up on a piece of %zu bytes: %s", split->size,
-                       (const char *)text);
+                       "tokenizer: the pre_tokenizer's pattern gave up on a piece of %zu bytes: %s",
+                       split->size, (const char *)text);
     }
     const size_t *offsets = pcre2_get_ovector_pointer(match);
     *start = offsets[0];
-    *end = offsets[1] > offsets[0] ? offsets[1] : offsets[0]; /* \K in a lookahead may turn them round */
+    *end = offsets[1] > offsets[0] ? offsets[1] : offsets[0]; /* \K in a lookahead may turn them
+                                                                 round */
     return 0;
 }
 
@@ -160,7 +158,8 @@ static int split_subject(struct splitter *split)
             if (start >= split->size)
                 break;
             TRY(feed(split, start, start, true));
-            from = start + (size_t)utf8_decode(split->subject + start, split->size - start, &code_point);
+            from = start +
+                   (size_t)utf8_decode(split->subject + start, split->size - start, &code_point);
         }
         done = end;
     }
@@ -177,7 +176,8 @@ static int cut_piece(struct cutter *cut, int step, size_t start, size_t size)
     if (step == cut->rules->count)
         return deliver(cut, start, size, false);
     const struct pretokenizer_step *rule = &cut->rules->steps[step];
-    struct splitter split = {.cut = cut, .step = step, .piece = start, .size = size, .subject = cut->base + start};
+    struct splitter split = {
+        .cut = cut, .step = step, .piece = start, .size = size, .subject = cut->base + start};
     split.spaced = rule->add_space && split.subject[0] != ' ';
     if (!rule->code)
         return deliver(cut, start, size, split.spaced);
@@ -195,7 +195,8 @@ static int cut_piece(struct cutter *cut, int step, size_t start, size_t size)
 }
 
 /* *copy = text with U+FFFD for each byte that is not UTF-8, its places in cut->replaced. */
-static int replace_invalid(struct cutter *cut, const char *text, size_t size, char **copy, size_t *copy_size)
+static int replace_invalid(struct cutter *cut, const char *text, size_t size, char **copy,
+                           size_t *copy_size)
 {
     static const char replacement[] = "\xef\xbf\xbd";
     size_t invalid = 0, used = 0, listed = 0;
@@ -223,12 +224,13 @@ static int replace_invalid(struct cutter *cut, const char *text, size_t size, ch
     return 0;
 }
 
-int pretokenizer_words(const struct pretokenizer *rules, const char *text, size_t size, pretokenize_word *emit,
-                       void *context)
+int pretokenizer_words(const struct pretokenizer *rules, const char *text, size_t size,
+                       pretokenize_word *emit, void *context)
 {
     int rc = 0;
     char *copy = NULL;
-    struct cutter cut = {.rules = rules, .emit = emit, .context = context, .base = text, .original = text};
+    struct cutter cut = {
+        .rules = rules, .emit = emit, .context = context, .base = text, .original = text};
     if (size == 0)
         return 0;
     if (!(cut.match = pcre2_match_data_create(1, rules->memory)))

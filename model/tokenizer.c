@@ -18,7 +18,8 @@ int token_list_add(struct token_list *list, const int32_t *ids, size_t count)
 
 int tokenizer_set_vocabulary(struct tokenizer *tokenizer, int vocabulary)
 {
-    int rc = mem_resize(&tokenizer->tokens, (size_t)tokenizer->vocabulary, (size_t)vocabulary, sizeof *tokenizer->tokens);
+    int rc = mem_resize(&tokenizer->tokens, (size_t)tokenizer->vocabulary, (size_t)vocabulary,
+                        sizeof *tokenizer->tokens);
     if (rc)
         return rc;
     for (int i = tokenizer->vocabulary; i < vocabulary; i++)
@@ -29,7 +30,8 @@ int tokenizer_set_vocabulary(struct tokenizer *tokenizer, int vocabulary)
 
 int tokenizer_set_text(struct tokenizer *tokenizer, int id, const char *bytes, size_t size)
 {
-    int rc = bpe_grow(&tokenizer->texts, &tokenizer->texts_capacity, tokenizer->texts_size + size, 1);
+    int rc = bpe_grow(&tokenizer->texts, &tokenizer->texts_capacity, tokenizer->texts_size + size,
+                      1);
     if (rc)
         return rc;
     if (size)
@@ -44,7 +46,8 @@ int tokenizer_find(const struct tokenizer *tokenizer, const char *text)
     size_t size = strlen(text);
     for (int i = 0; i < tokenizer->vocabulary; i++) {
         const struct token_text *token = &tokenizer->tokens[i];
-        if (token->known && token->size == size && memcmp(tokenizer->texts + token->offset, text, size) == 0)
+        if (token->known && token->size == size &&
+            memcmp(tokenizer->texts + token->offset, text, size) == 0)
             return i;
     }
     return -1;
@@ -95,7 +98,8 @@ struct encoding {
     struct token_list list;
 };
 
-/* The added tokens of this pass, and what lies between them by the next pass; behind the last pass, the kind itself. */
+/* The added tokens of this pass, and what lies between them by the next pass; behind the last pass,
+ * the kind itself. */
 static int encode_pass(struct encoding *e, int pass, const char *text, size_t size)
 {
     int rc = 0;
@@ -103,8 +107,8 @@ static int encode_pass(struct encoding *e, int pass, const char *text, size_t si
         return size ? e->tokenizer->kind->encode(e->encoder, text, size, &e->list) : 0;
     for (size_t done = 0; done < size;) {
         size_t start = size, end = size;
-        const struct added_token *token =
-            added_tokens_next(&e->tokenizer->added, pass, e->plain, text, size, done, &start, &end);
+        const struct added_token *token = added_tokens_next(&e->tokenizer->added, pass, e->plain,
+                                                            text, size, done, &start, &end);
         TRY(encode_pass(e, pass + 1, text + done, start - done));
         if (token)
             TRY(token_list_add(&e->list, &token->id, 1));
@@ -114,8 +118,8 @@ out:
     return rc;
 }
 
-static int encode(const struct tokenizer *tokenizer, bool plain, const char *text, size_t size, int32_t **ids,
-                  size_t *count)
+static int encode(const struct tokenizer *tokenizer, bool plain, const char *text, size_t size,
+                  int32_t **ids, size_t *count)
 {
     int rc;
     struct encoding e = {.tokenizer = tokenizer, .plain = plain};
@@ -131,12 +135,14 @@ out:
     return rc;
 }
 
-int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size, int32_t **ids, size_t *count)
+int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size,
+                     int32_t **ids, size_t *count)
 {
     return encode(tokenizer, false, text, size, ids, count);
 }
 
-int tokenizer_encode_plain(const struct tokenizer *tokenizer, const char *text, size_t size, int32_t **ids, size_t *count)
+int tokenizer_encode_plain(const struct tokenizer *tokenizer, const char *text, size_t size,
+                           int32_t **ids, size_t *count)
 {
     return encode(tokenizer, true, text, size, ids, count);
 }
@@ -152,13 +158,15 @@ size_t tokenizer_lacks(const struct tokenizer *tokenizer, const char *text, size
     return lacking;
 }
 
-int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count, char **text, size_t *size)
+int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
+                     char **text, size_t *size)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {
         if (ids[i] < 0 || ids[i] >= tokenizer->vocabulary || !tokenizer->tokens[ids[i]].known)
-            return err_set(ERR_FORMAT, "tokenizer: id %d (number %zu) is not a token; the vocabulary has %d", (int)ids[i], i,
-                           tokenizer->vocabulary);
+            return err_set(ERR_FORMAT,
+                           "tokenizer: id %d (number %zu) is not a token; the vocabulary has %d",
+                           (int)ids[i], i, tokenizer->vocabulary);
         total += tokenizer->tokens[ids[i]].size;
     }
     char *bytes;

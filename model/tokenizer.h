@@ -10,10 +10,11 @@
 
 struct tokenizer; /* opaque, immutable after opening: safe to share between threads */
 
-/* Opens a model's folder (tokenizer.json, else vocab.json with merges.txt) or the named file itself (for NAMEvocab.json,
- * NAMEmerges.txt beside it). Which tokens begin and end a text is taken from tokenizer_config.json, else
- * special_tokens_map.json, tokenizer.json's post_processor and config.json in the same folder, else from the usual names.
- * ERR_MISSING or ERR_FORMAT with file and key. Owned by the caller. */
+/* Opens a model's folder (tokenizer.json, else vocab.json with merges.txt) or the named file itself
+ * (for NAMEvocab.json, NAMEmerges.txt beside it). Which tokens begin and end a text is taken from
+ * tokenizer_config.json, else special_tokens_map.json, tokenizer.json's post_processor and
+ * config.json in the same folder, else from the usual names. ERR_MISSING or ERR_FORMAT with file
+ * and key. Owned by the caller. */
 int tokenizer_open(struct tokenizer **out, const char *path);
 void tokenizer_free(struct tokenizer *tokenizer);
 
@@ -24,26 +25,31 @@ const char *tokenizer_hash(const struct tokenizer *tokenizer);
 /* -1: none. */
 int tokenizer_bos(const struct tokenizer *tokenizer);
 int tokenizer_eos(const struct tokenizer *tokenizer);
-/* Whether the tokenizer's authors put BOS before every text (OPT and LLaMA do, GPT-2 and SmolLM2 do not). */
+/* Whether the tokenizer's authors put BOS before every text (OPT and LLaMA do, GPT-2 and SmolLM2 do
+ * not). */
 bool tokenizer_adds_bos(const struct tokenizer *tokenizer);
 
-/* *ids = the tokens of text[0..size), without BOS; owned by the caller (mem_free). Added tokens, "<|endoftext|>" for one,
- * are recognised in the text, as Hugging Face does.
- * Text that is not UTF-8: each byte that is not part of a valid sequence (RFC 3629; the longest valid prefix is taken, then
- * one byte, and so on) counts as one U+FFFD where words are cut, and is then encoded as itself. So nothing is lost, and
- * for valid text the ids are Hugging Face's; of invalid text Hugging Face sees U+FFFD only and forgets the bytes.
- * Bytes for which the vocabulary has no token become its unknown token, and nothing where it has none, as with Hugging
- * Face (SmolLM2 lacks 21 bytes): decoding then returns the text without them. tokenizer_lacks counts them. */
-int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size, int32_t **ids, size_t *count);
+/* *ids = the tokens of text[0..size), without BOS; owned by the caller (mem_free). Added tokens,
+ * "<|endoftext|>" for one, are recognised in the text, as Hugging Face does. Text that is not
+ * UTF-8: each byte that is not part of a valid sequence (RFC 3629; the longest valid prefix is
+ * taken, then one byte, and so on) counts as one U+FFFD where words are cut, and is then encoded as
+ * itself. So nothing is lost, and for valid text the ids are Hugging Face's; of invalid text
+ * Hugging Face sees U+FFFD only and forgets the bytes. Bytes for which the vocabulary has no token
+ * become its unknown token, and nothing where it has none, as with Hugging Face (SmolLM2 lacks 21
+ * bytes): decoding then returns the text without them. tokenizer_lacks counts them. */
+int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size,
+                     int32_t **ids, size_t *count);
 
 /* The same, but special tokens within the text are ordinary text. */
-int tokenizer_encode_plain(const struct tokenizer *tokenizer, const char *text, size_t size, int32_t **ids, size_t *count);
+int tokenizer_encode_plain(const struct tokenizer *tokenizer, const char *text, size_t size,
+                           int32_t **ids, size_t *count);
 
 /* How many of the text's bytes have no token. */
 size_t tokenizer_lacks(const struct tokenizer *tokenizer, const char *text, size_t size);
 
-/* *text = the bytes of the ids, NUL behind; owned by the caller (mem_free). Special tokens come out as their text. An id
- * outside the vocabulary is ERR_FORMAT. */
-int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count, char **text, size_t *size);
+/* *text = the bytes of the ids, NUL behind; owned by the caller (mem_free). Special tokens come out
+ * as their text. An id outside the vocabulary is ERR_FORMAT. */
+int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
+                     char **text, size_t *size);
 
 #endif

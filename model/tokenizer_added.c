@@ -44,7 +44,7 @@ void added_tokens_prepare(struct added_tokens *added)
 void added_tokens_release(struct added_tokens *added)
 {
     for (size_t i = 0; i < added->count; i++)
-        mem_free(added->tokens[i].content);
+        mem_free((char *)(uintptr_t)added->tokens[i].content);
     mem_free(added->tokens);
     memset(added, 0, sizeof *added);
 }
@@ -52,8 +52,9 @@ void added_tokens_release(struct added_tokens *added)
 /* Unicode's White_Space. */
 static bool is_space(uint32_t c)
 {
-    return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
-           c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+    return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
+           c == 0x205f || c == 0x3000;
 }
 
 /* Where the white space that ends at text[at] begins, not before `from`. */
@@ -80,8 +81,9 @@ static size_t space_behind(const char *text, size_t size, size_t at)
     return at;
 }
 
-const struct added_token *added_tokens_next(const struct added_tokens *added, int pass, bool plain, const char *text,
-                                            size_t size, size_t from, size_t *start, size_t *end)
+const struct added_token *added_tokens_next(const struct added_tokens *added, int pass, bool plain,
+                                            const char *text, size_t size, size_t from,
+                                            size_t *start, size_t *end)
 {
     if (!added->count)
         return NULL;
@@ -91,7 +93,8 @@ const struct added_token *added_tokens_next(const struct added_tokens *added, in
         const struct added_token *token = NULL;
         for (size_t i = 0; i < added->count && !token; i++) {
             const struct added_token *t = &added->tokens[i];
-            if (t->second_pass == pass && t->size <= size - at && memcmp(t->content, text + at, t->size) == 0)
+            if (t->second_pass == pass && t->size <= size - at &&
+                memcmp(t->content, text + at, t->size) == 0)
                 token = t;
         }
         if (!token)

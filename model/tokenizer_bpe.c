@@ -62,21 +62,26 @@ static const struct tokenizer_kind kind_bpe = {
 /* Fields of the model that change its meaning and that we do not know are refused. */
 static int check_model(const json_t *model, const char *file)
 {
-    static const char *const absent[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix"};
+    static const char *const absent[] = {"dropout", "continuing_subword_prefix",
+                                         "end_of_word_suffix"};
     const char *type = json_string_value(json_object_get(model, "type"));
     if (!json_is_object(model))
         return err_set(ERR_FORMAT, "%s: has no 'model'", file);
     if (type && strcmp(type, "BPE") != 0)
-        return err_set(ERR_FORMAT, "%s: model type '%s' is not supported; supported: BPE", file, type);
+        return err_set(ERR_FORMAT, "%s: model type '%s' is not supported; supported: BPE", file,
+                       type);
     for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
         const json_t *value = json_object_get(model, absent[i]);
         bool empty = json_is_string(value) && json_string_length(value) == 0;
         bool zero = json_is_number(value) && json_number_value(value) == 0;
         if (value && !json_is_null(value) && !empty && !zero)
-            return err_set(ERR_FORMAT, "%s: model: '%s' is not supported; it must be absent, null or empty", file, absent[i]);
+            return err_set(ERR_FORMAT,
+                           "%s: model: '%s' is not supported; it must be absent, null or empty",
+                           file, absent[i]);
     }
     if (json_is_true(json_object_get(model, "byte_fallback")))
-        return err_set(ERR_FORMAT, "%s: model: byte_fallback is not supported; only byte-level BPE is", file);
+        return err_set(ERR_FORMAT,
+                       "%s: model: byte_fallback is not supported; only byte-level BPE is", file);
     return 0;
 }
 
@@ -84,7 +89,8 @@ static int check_decoder(const json_t *decoder, const char *file)
 {
     const char *type = json_string_value(json_object_get(decoder, "type"));
     if (decoder && !json_is_null(decoder) && (!type || strcmp(type, "ByteLevel") != 0))
-        return err_set(ERR_FORMAT, "%s: decoder type '%s' is not supported; supported: ByteLevel", file, type ? type : "?");
+        return err_set(ERR_FORMAT, "%s: decoder type '%s' is not supported; supported: ByteLevel",
+                       file, type ? type : "?");
     return 0;
 }
 
@@ -92,8 +98,10 @@ static int check_normalizer(const json_t *normalizer, const char *file)
 {
     const char *type = json_string_value(json_object_get(normalizer, "type"));
     if (normalizer && !json_is_null(normalizer) &&
-        !(type && strcmp(type, "Sequence") == 0 && json_array_size(json_object_get(normalizer, "normalizers")) == 0))
-        return err_set(ERR_FORMAT, "%s: normalizer type '%s' is not supported; supported: none (null)", file,
+        !(type && strcmp(type, "Sequence") == 0 &&
+          json_array_size(json_object_get(normalizer, "normalizers")) == 0))
+        return err_set(ERR_FORMAT,
+                       "%s: normalizer type '%s' is not supported; supported: none (null)", file,
                        type ? type : "?");
     return 0;
 }
@@ -114,7 +122,8 @@ int tokenizer_bpe_from_json(struct tokenizer *tokenizer, const json_t *root, con
 {
     int rc;
     struct bpe *bpe;
-    const json_t *model = json_object_get(root, "model"), *vocabulary = json_object_get(model, "vocab");
+    const json_t *model = json_object_get(root, "model"),
+                 *vocabulary = json_object_get(model, "vocab");
     const json_t *unknown = json_object_get(model, "unk_token");
     TRY(check_model(model, file));
     TRY(check_normalizer(json_object_get(root, "normalizer"), file));
@@ -126,7 +135,8 @@ int tokenizer_bpe_from_json(struct tokenizer *tokenizer, const json_t *root, con
     if (json_is_string(unknown)) {
         const json_t *id = json_object_get(vocabulary, json_string_value(unknown));
         if (!id) {
-            rc = err_set(ERR_FORMAT, "%s: model: unk_token '%s' is not in the vocabulary", file, json_string_value(unknown));
+            rc = err_set(ERR_FORMAT, "%s: model: unk_token '%s' is not in the vocabulary", file,
+                         json_string_value(unknown));
             goto out;
         }
         bpe->unknown = (int32_t)json_integer_value(id);
@@ -138,8 +148,9 @@ out:
     return rc;
 }
 
-int tokenizer_bpe_from_merges(struct tokenizer *tokenizer, const json_t *vocabulary, const char *vocabulary_file,
-                              const struct file_map *merges, const char *merges_file, bool add_prefix_space)
+int tokenizer_bpe_from_merges(struct tokenizer *tokenizer, const json_t *vocabulary,
+                              const char *vocabulary_file, const struct file_map *merges,
+                              const char *merges_file, bool add_prefix_space)
 {
     int rc;
     struct bpe *bpe;

@@ -10,8 +10,8 @@ int tokenizer_map(struct file_map *map, const char *path)
 {
     int rc = file_map_open(map, path);
     if (rc == 0 && map->size > FILE_LIMIT) {
-        rc = err_set(ERR_FORMAT, "%s: %zu bytes are too many for a tokenizer; at most %zu are read", path, map->size,
-                     FILE_LIMIT);
+        rc = err_set(ERR_FORMAT, "%s: %zu bytes are too many for a tokenizer; at most %zu are read",
+                     path, map->size, FILE_LIMIT);
         file_unmap(map);
         *map = (struct file_map){0};
     }
@@ -44,21 +44,27 @@ int tokenizer_read_json(json_t **out, const char *path, size_t flags, struct has
 
 /* ---- tokenizer.json: the parts that do not depend on the kind of model ---- */
 
-static int add_added_token(struct tokenizer *tokenizer, const json_t *object, size_t total, const char *file)
+static int add_added_token(struct tokenizer *tokenizer, const json_t *object, size_t total,
+                           const char *file)
 {
     const json_t *id = json_object_get(object, "id"), *text = json_object_get(object, "content");
     const json_t *normalized = json_object_get(object, "normalized");
     const char *content = json_string_value(text);
     if (!content || !*content || !json_is_integer(id))
-        return err_set(ERR_FORMAT, "%s: added_tokens: each needs an integer 'id' and a 'content' that is not empty", file);
+        return err_set(
+            ERR_FORMAT,
+            "%s: added_tokens: each needs an integer 'id' and a 'content' that is not empty", file);
     json_int_t number = json_integer_value(id);
     if (number < 0 || number >= (json_int_t)(tokenizer->vocabulary + 4096) + 4 * (json_int_t)total)
-        return err_set(ERR_FORMAT, "%s: added_tokens: id %" JSON_INTEGER_FORMAT " of '%s' is out of range", file, number,
-                       content);
+        return err_set(ERR_FORMAT,
+                       "%s: added_tokens: id %" JSON_INTEGER_FORMAT " of '%s' is out of range",
+                       file, number, content);
     if (json_is_true(json_object_get(object, "single_word")))
-        return err_set(ERR_FORMAT, "%s: added_tokens: single_word of '%s' is not supported; it must be false", file, content);
-    struct added_token token = {.content = (char *)(uintptr_t)content, .size = json_string_length(text),
-                                .id = (int32_t)number};
+        return err_set(ERR_FORMAT,
+                       "%s: added_tokens: single_word of '%s' is not supported; it must be false",
+                       file, content);
+    struct added_token token = {
+        .content = content, .size = json_string_length(text), .id = (int32_t)number};
     token.special = json_is_true(json_object_get(object, "special"));
     token.strip_left = json_is_true(json_object_get(object, "lstrip"));
     token.strip_right = json_is_true(json_object_get(object, "rstrip"));
@@ -67,7 +73,8 @@ static int add_added_token(struct tokenizer *tokenizer, const json_t *object, si
 }
 
 /* Behind the model's vocabulary: an added token is one of its tokens, or has an id of its own. */
-static int place_added_tokens(struct tokenizer *tokenizer, const json_t *vocabulary, const char *file)
+static int place_added_tokens(struct tokenizer *tokenizer, const json_t *vocabulary,
+                              const char *file)
 {
     int rc = 0, highest = tokenizer->vocabulary - 1;
     const struct added_tokens *added = &tokenizer->added;
@@ -78,8 +85,10 @@ static int place_added_tokens(struct tokenizer *tokenizer, const json_t *vocabul
         const struct added_token *token = &added->tokens[i];
         const json_t *known = json_object_get(vocabulary, token->content);
         if (known ? json_integer_value(known) != token->id : tokenizer->tokens[token->id].known) {
-            rc = err_set(ERR_FORMAT, "%s: added_tokens: id %d of '%s' is that of another token in the vocabulary", file,
-                         (int)token->id, token->content);
+            rc = err_set(
+                ERR_FORMAT,
+                "%s: added_tokens: id %d of '%s' is that of another token in the vocabulary", file,
+                (int)token->id, token->content);
             goto out;
         }
         TRY(tokenizer_set_text(tokenizer, token->id, token->content, token->size));
@@ -96,27 +105,32 @@ static int read_added_tokens(struct tokenizer *tokenizer, const json_t *root, co
         return err_set(ERR_FORMAT, "%s: added_tokens is not a list", file);
     for (size_t i = 0; rc == 0 && i < json_array_size(list); i++)
         rc = add_added_token(tokenizer, json_array_get(list, i), json_array_size(list), file);
-    return rc ? rc : place_added_tokens(tokenizer, json_object_get(json_object_get(root, "model"), "vocab"), file);
+    return rc ? rc
+              : place_added_tokens(tokenizer,
+                                   json_object_get(json_object_get(root, "model"), "vocab"), file);
 }
 
 /* A template that begins with a special token names BOS and puts it before every text. */
 static int read_template(struct tokenizer *tokenizer, const json_t *processor, const char *file)
 {
     const json_t *first = json_array_get(json_object_get(processor, "single"), 0);
-    const char *name = json_string_value(json_object_get(json_object_get(first, "SpecialToken"), "id"));
+    const char *name = json_string_value(
+        json_object_get(json_object_get(first, "SpecialToken"), "id"));
     if (!name)
         return 0;
     const json_t *special = json_object_get(json_object_get(processor, "special_tokens"), name);
     const json_t *id = json_array_get(json_object_get(special, "ids"), 0);
     json_int_t number = json_is_integer(id) ? json_integer_value(id) : -1;
     if (number < 0 || number >= tokenizer->vocabulary || !tokenizer->tokens[number].known)
-        return err_set(ERR_FORMAT, "%s: post_processor: '%s' has no id within the vocabulary", file, name);
+        return err_set(ERR_FORMAT, "%s: post_processor: '%s' has no id within the vocabulary", file,
+                       name);
     tokenizer->bos = (int)number;
     tokenizer->adds_bos = true;
     return 0;
 }
 
-static int read_post_processor(struct tokenizer *tokenizer, const json_t *processor, int depth, const char *file)
+static int read_post_processor(struct tokenizer *tokenizer, const json_t *processor, int depth,
+                               const char *file)
 {
     const char *type = json_string_value(json_object_get(processor, "type"));
     if (!processor || json_is_null(processor) || (type && strcmp(type, "ByteLevel") == 0))
@@ -131,8 +145,9 @@ static int read_post_processor(struct tokenizer *tokenizer, const json_t *proces
         return rc;
     }
     return err_set(ERR_FORMAT,
-                   "%s: post_processor type '%s' is not supported; supported: ByteLevel, TemplateProcessing, Sequence", file,
-                   type ? type : "?");
+                   "%s: post_processor type '%s' is not supported; supported: ByteLevel, "
+                   "TemplateProcessing, Sequence",
+                   file, type ? type : "?");
 }
 
 int tokenizer_open_json(struct tokenizer *tokenizer, const char *path, struct hash *hash)

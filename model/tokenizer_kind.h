@@ -1,5 +1,5 @@
-/* Inside of the tokenizers: what tokenizer.c, which every kind shares, asks of a kind. A kind is one file with one struct
- * tokenizer_kind; tokenizer_open.c knows by which files to tell it. */
+/* Inside of the tokenizers: what tokenizer.c, which every kind shares, asks of a kind. A kind is
+ * one file with one struct tokenizer_kind; tokenizer_open.c knows by which files to tell it. */
 #ifndef MODEL_TOKENIZER_KIND_H
 #define MODEL_TOKENIZER_KIND_H
 
@@ -18,7 +18,8 @@ int token_list_add(struct token_list *list, const int32_t *ids, size_t count);
 
 struct tokenizer_kind {
     const char *name;
-    /* An encoder is what one call of tokenizer_encode needs besides the immutable tokenizer: caches and scratch. */
+    /* An encoder is what one call of tokenizer_encode needs besides the immutable tokenizer: caches
+     * and scratch. */
     int (*encoder_open)(const struct tokenizer *tokenizer, void **encoder);
     void (*encoder_free)(void *encoder);
     /* Appends the tokens of a stretch of text without added tokens; size > 0. */
@@ -54,18 +55,20 @@ int tokenizer_set_text(struct tokenizer *tokenizer, int id, const char *bytes, s
 /* The id of a token by its bytes, or -1. Slow: for opening only. */
 int tokenizer_find(const struct tokenizer *tokenizer, const char *text);
 
-/* Maps a file of at most 256 MiB (ERR_FORMAT) and parses it with jansson's flags; it must hold an object. Its bytes are
- * added to hash unless that is NULL. */
+/* Maps a file of at most 256 MiB (ERR_FORMAT) and parses it with jansson's flags; it must hold an
+ * object. Its bytes are added to hash unless that is NULL. */
 int tokenizer_read_json(json_t **out, const char *path, size_t flags, struct hash *hash);
 int tokenizer_map(struct file_map *map, const char *path);
 
-/* Opens a tokenizer.json; its content is added to hash. bos and adds_bos are set where the file says. */
+/* Opens a tokenizer.json; its content is added to hash. bos and adds_bos are set where the file
+ * says. */
 int tokenizer_open_json(struct tokenizer *tokenizer, const char *path, struct hash *hash);
 
-/* The kind for byte-level BPE, from tokenizer.json's content, or from vocab.json's and merges.txt's. They fill in kind,
- * state, tokens and added. */
+/* The kind for byte-level BPE, from tokenizer.json's content, or from vocab.json's and
+ * merges.txt's. They fill in kind, state, tokens and added. */
 int tokenizer_bpe_from_json(struct tokenizer *tokenizer, const json_t *root, const char *file);
-int tokenizer_bpe_from_merges(struct tokenizer *tokenizer, const json_t *vocabulary, const char *vocabulary_file,
-                              const struct file_map *merges, const char *merges_file, bool add_prefix_space);
+int tokenizer_bpe_from_merges(struct tokenizer *tokenizer, const json_t *vocabulary,
+                              const char *vocabulary_file, const struct file_map *merges,
+                              const char *merges_file, bool add_prefix_space);
 
 #endif

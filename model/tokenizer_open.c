@@ -8,7 +8,8 @@
 
 /* ---- the files beside it ---- */
 
-/* What tokenizer_config.json, special_tokens_map.json and config.json of the folder say; each may be NULL. */
+/* What tokenizer_config.json, special_tokens_map.json and config.json of the folder say; each may
+ * be NULL. */
 struct companions {
     json_t *tokenizer_config, *special_tokens, *config;
 };
@@ -18,7 +19,8 @@ static int read_companion(json_t **out, const char *folder, const char *name)
     char *path = NULL;
     int rc = file_join(&path, folder, name);
     if (rc == 0 && file_exists(path))
-        rc = tokenizer_read_json(out, path, JSON_DECODE_INT_AS_REAL, NULL); /* model_max_length is often 10^30 */
+        rc = tokenizer_read_json(out, path, JSON_DECODE_INT_AS_REAL, NULL); /* model_max_length is
+                                                                               often 10^30 */
     mem_free(path);
     return rc;
 }
@@ -51,21 +53,25 @@ static const char *named_token(const struct companions *files, const char *key)
 }
 
 /* *id = that of the token called `key` ("bos_token"); untouched where the files do not say. */
-static int companion_token(const struct tokenizer *tokenizer, const struct companions *files, const char *key,
-                           const char *folder, int *id)
+static int companion_token(const struct tokenizer *tokenizer, const struct companions *files,
+                           const char *key, const char *folder, int *id)
 {
     const char *text = named_token(files, key);
     if (text) {
         *id = tokenizer_find(tokenizer, text);
         if (*id < 0)
-            return err_set(ERR_FORMAT, "%s: tokenizer_config.json or special_tokens_map.json: %s '%s' is not in the "
-                                       "vocabulary", folder, key, text);
+            return err_set(
+                ERR_FORMAT,
+                "%s: tokenizer_config.json or special_tokens_map.json: %s '%s' is not in the "
+                "vocabulary",
+                folder, key, text);
     }
     return 0;
 }
 
 /* config.json's bos_token_id, eos_token_id (an integer, or a list of them), or -1. */
-static int config_id(const struct tokenizer *tokenizer, const struct companions *files, const char *key)
+static int config_id(const struct tokenizer *tokenizer, const struct companions *files,
+                     const char *key)
 {
     const json_t *value = json_object_get(files->config, key);
     if (json_is_array(value))
@@ -77,13 +83,16 @@ static int config_id(const struct tokenizer *tokenizer, const struct companions 
 static int added_id(const struct tokenizer *tokenizer, const char *content)
 {
     for (size_t i = 0; i < tokenizer->added.count; i++)
-        if (tokenizer->added.tokens[i].special && strcmp(tokenizer->added.tokens[i].content, content) == 0)
+        if (tokenizer->added.tokens[i].special &&
+            strcmp(tokenizer->added.tokens[i].content, content) == 0)
             return tokenizer->added.tokens[i].id;
     return -1;
 }
 
-/* bos and eos where the tokenizer's own file has not said them, from the most to the least particular source. */
-static int choose_edges(struct tokenizer *tokenizer, const struct companions *files, const char *folder)
+/* bos and eos where the tokenizer's own file has not said them, from the most to the least
+ * particular source. */
+static int choose_edges(struct tokenizer *tokenizer, const struct companions *files,
+                        const char *folder)
 {
     static const char *const bos_names[] = {"<|endoftext|>", "<|begin_of_text|>", "<s>", NULL};
     static const char *const eos_names[] = {"<|endoftext|>", "<|end_of_text|>", "</s>", NULL};
@@ -100,25 +109,29 @@ static int choose_edges(struct tokenizer *tokenizer, const struct companions *fi
         tokenizer->bos = added_id(tokenizer, bos_names[i]);
     for (int i = 0; eos_names[i] && tokenizer->eos < 0; i++)
         tokenizer->eos = added_id(tokenizer, eos_names[i]);
-    if (tokenizer->bos >= 0 && json_is_true(json_object_get(files->tokenizer_config, "add_bos_token")))
+    if (tokenizer->bos >= 0 &&
+        json_is_true(json_object_get(files->tokenizer_config, "add_bos_token")))
         tokenizer->adds_bos = true;
     return 0;
 }
 
 /* ---- vocab.json with merges.txt ---- */
 
-/* A token that is looked for in the text; names that the vocabulary does not have are passed over. */
+/* A token that is looked for in the text; names that the vocabulary does not have are passed over.
+ */
 static int add_special(struct tokenizer *tokenizer, const char *content)
 {
     int id = content ? tokenizer_find(tokenizer, content) : -1;
     if (id < 0 || added_id(tokenizer, content) >= 0)
         return 0;
-    struct added_token token = {.content = (char *)(uintptr_t)content, .size = strlen(content), .id = id, .special = true};
+    struct added_token token = {
+        .content = content, .size = strlen(content), .id = id, .special = true};
     return added_tokens_add(&tokenizer->added, &token);
 }
 
-/* These files do not name the special tokens. Where nothing beside them does, GPT-2's is "<|endoftext|>"; a vocabulary
- * that begins with <s>, <pad>, </s> is OPT's, which puts </s> before every text and otherwise knows only <pad>. */
+/* These files do not name the special tokens. Where nothing beside them does, GPT-2's is
+ * "<|endoftext|>"; a vocabulary that begins with <s>, <pad>, </s> is OPT's, which puts </s> before
+ * every text and otherwise knows only <pad>. */
 static int add_usual_specials(struct tokenizer *tokenizer, const struct companions *files)
 {
     static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "pad_token"};
@@ -140,8 +153,8 @@ out:
     return rc;
 }
 
-static int open_merges(struct tokenizer *tokenizer, const char *vocabulary_path, const char *merges_path,
-                       const struct companions *files, struct hash *hash)
+static int open_merges(struct tokenizer *tokenizer, const char *vocabulary_path,
+                       const char *merges_path, const struct companions *files, struct hash *hash)
 {
     int rc;
     json_t *vocabulary = NULL;
@@ -150,7 +163,8 @@ static int open_merges(struct tokenizer *tokenizer, const char *vocabulary_path,
     TRY(tokenizer_read_json(&vocabulary, vocabulary_path, JSON_REJECT_DUPLICATES, hash));
     TRY(tokenizer_map(&merges, merges_path));
     hash_add(hash, merges.data, merges.size);
-    TRY(tokenizer_bpe_from_merges(tokenizer, vocabulary, vocabulary_path, &merges, merges_path, prefix));
+    TRY(tokenizer_bpe_from_merges(tokenizer, vocabulary, vocabulary_path, &merges, merges_path,
+                                  prefix));
     TRY(add_usual_specials(tokenizer, files));
 out:
     file_unmap(&merges);
@@ -163,7 +177,7 @@ out:
 /* Where a tokenizer's files are. */
 struct places {
     char *folder;
-    char *json;                /* NULL: the two others */
+    char *json; /* NULL: the two others */
     char *vocabulary, *merges;
 };
 
@@ -187,7 +201,8 @@ static int find_in_folder(struct places *places, const char *folder)
     TRY(file_join(&places->vocabulary, folder, "vocab.json"));
     TRY(file_join(&places->merges, folder, "merges.txt"));
     if (!file_exists(places->vocabulary) || !file_exists(places->merges))
-        rc = err_set(ERR_MISSING, "%s: has neither tokenizer.json nor vocab.json with merges.txt", folder);
+        rc = err_set(ERR_MISSING, "%s: has neither tokenizer.json nor vocab.json with merges.txt",
+                     folder);
 out:
     return rc;
 }
