@@ -168,8 +168,10 @@ static int update(struct run *run)
     run->model.dropout_key = (uint64_t)t->seed * 0x9e3779b97f4a7c15u + (uint64_t)run->optimizer.step * 65536u;
     TRY(train_model_loss(&run->model, run->tokens, run->targets, true, &loss));
     run->progress.tokens += run->model.rows;
-    double rate = train_schedule(t->learning_rate, t->final_rate, (int64_t)t->warmup_tokens, (int64_t)t->tokens,
-                                 run->progress.tokens);
+    struct train_schedule schedule = {.shape = t->schedule ? TRAIN_TRAPEZOID : TRAIN_COSINE, .peak = t->learning_rate,
+                                      .floor = t->final_rate, .decay = t->decay_share,
+                                      .warmup = (int64_t)t->warmup_tokens, .total = (int64_t)t->tokens};
+    double rate = train_rate(&schedule, run->progress.tokens);
     TRY(train_optimizer_step(&run->optimizer, &run->model, rate, t->clip, &norm));
     run->loss_sum += loss;
     run->loss_count++;

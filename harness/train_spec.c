@@ -38,8 +38,12 @@ const struct option train_training_table[] = {
      .help = "tokens over which the learning rate rises from 0"},
     {"learning_rate", OPTION_REAL, AT(train_training_options, learning_rate), "2e-3", 1e-9, 1,
      .help = "highest learning rate"},
+    {"schedule", OPTION_CHOICE, AT(train_training_options, schedule), "cosine", .choices = "cosine|trapezoid",
+     .help = "the learning rate's way down: half a cosine, or constant and then a straight line"},
+    {"decay_share", OPTION_REAL, AT(train_training_options, decay_share), "0.3", 0.001, 1,
+     .help = "the line's share of all tokens, for the schedule trapezoid"},
     {"final_rate", OPTION_REAL, AT(train_training_options, final_rate), "0.02", 0, 1,
-     .help = "where the cosine ends, as a share of learning_rate"},
+     .help = "where the learning rate ends, as a share of learning_rate"},
     {"weight_decay", OPTION_REAL, AT(train_training_options, weight_decay), "0.1", 0, 10,
      .help = "decoupled weight decay of matrices"},
     {"beta1", OPTION_REAL, AT(train_training_options, beta1), "0.9", 0, 0.9999, .help = "AdamW's first moment"},
@@ -224,6 +228,8 @@ static int hash_options(struct hash *hash, const struct option *table, const voi
     int rc = options_to_json(table, options, &json);
     if (rc)
         return rc;
+    json_object_del(json, "tokens");
+    json_object_del(json, "decay_share");
     char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
     if (text)
         hash_add(hash, text, strlen(text) + 1);

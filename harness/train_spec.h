@@ -19,7 +19,8 @@ extern const struct option train_model_table[];
 struct train_training_options {
     int sequences, context; /* a batch */
     double tokens, warmup_tokens; /* whole numbers; REAL since they pass 2^31 */
-    double learning_rate, final_rate, weight_decay, beta1, beta2, clip, dropout;
+    int schedule; /* enum train_shape */
+    double learning_rate, final_rate, decay_share, weight_decay, beta1, beta2, clip, dropout;
     int seed;
 };
 extern const struct option train_training_table[];
@@ -58,7 +59,8 @@ struct train_spec {
 int train_spec_load(struct train_spec *spec, const char *path, const char *const *sets);
 void train_spec_release(struct train_spec *spec);
 
-/* Adds what the result depends on to the hash: everything but output, title and report. */
+/* Adds what the result depends on to the hash: everything but output, title, report, and when the
+ * schedule ends, so that a run can be lengthened. */
 int train_spec_hash(const struct train_spec *spec, struct hash *hash);
 
 /* The model's configuration, once the vocabulary is known. */

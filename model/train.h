@@ -109,8 +109,17 @@ void train_optimizer_release(struct train_optimizer *optimizer);
 int train_optimizer_step(struct train_optimizer *optimizer, struct train_model *model, double rate, double clip,
                          double *norm);
 
-/* The learning rate after `tokens` of `total`: linear from 0 over warmup tokens, then a cosine from peak to peak * floor. */
-double train_schedule(double peak, double floor, int64_t warmup, int64_t total, int64_t tokens);
+/* Shapes of the learning rate over time, each after a linear warm-up from 0: half a cosine from peak to peak * floor, or
+ * peak until the last `decay` share of all tokens and then a straight line to peak * floor. The second does not depend on
+ * the total before its end begins, so a run can be made longer or shorter while it is under way. */
+enum train_shape { TRAIN_COSINE, TRAIN_TRAPEZOID };
+struct train_schedule {
+    enum train_shape shape;
+    double peak, floor, decay;
+    int64_t warmup, total; /* tokens */
+};
+/* The learning rate of the update that reaches `tokens`. */
+double train_rate(const struct train_schedule *schedule, int64_t tokens);
 
 /* One corpus as tokens: documents end to end, borrowed. */
 struct train_stream {

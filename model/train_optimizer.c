@@ -96,12 +96,19 @@ out:
     return rc;
 }
 
-double train_schedule(double peak, double floor, int64_t warmup, int64_t total, int64_t tokens)
+double train_rate(const struct train_schedule *s, int64_t tokens)
 {
-    if (tokens < warmup)
-        return peak * (double)tokens / (double)warmup;
-    if (tokens >= total)
-        return peak * floor;
-    double share = (double)(tokens - warmup) / (double)(total - warmup);
-    return peak * (floor + (1.0 - floor) * 0.5 * (1.0 + cos(3.14159265358979323846 * share)));
+    double span = (double)(s->total - s->warmup), done, part;
+    if (tokens < s->warmup)
+        return s->peak * (double)tokens / (double)s->warmup;
+    if (tokens >= s->total)
+        return s->peak * s->floor;
+    done = (double)(tokens - s->warmup) / span;
+    if (s->shape == TRAIN_COSINE) {
+        part = 0.5 * (1.0 + cos(3.14159265358979323846 * done));
+    } else {
+        double end = s->decay * (double)s->total, left = (double)(s->total - tokens);
+        part = left < end ? left / end : 1.0;
+    }
+    return s->peak * (s->floor + (1.0 - s->floor) * part);
 }

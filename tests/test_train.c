@@ -306,12 +306,18 @@ static void test_sampler(void **state)
 
 static void test_schedule(void **state)
 {
+    struct train_schedule s = {TRAIN_COSINE, 1e-3, 0.1, 0.2, 100, 1100}, line = {TRAIN_TRAPEZOID, 1e-3, 0.1, 0.2, 100, 1000};
     (void)state;
-    assert_true(fabs(train_schedule(1e-3, 0.1, 100, 1100, 50) - 5e-4) < 1e-12);
-    assert_true(fabs(train_schedule(1e-3, 0.1, 100, 1100, 100) - 1e-3) < 1e-12);
-    assert_true(fabs(train_schedule(1e-3, 0.1, 100, 1100, 600) - 0.55e-3) < 1e-12);
-    assert_true(fabs(train_schedule(1e-3, 0.1, 100, 1100, 1100) - 1e-4) < 1e-12);
-    assert_true(fabs(train_schedule(1e-3, 0.1, 0, 1000, 0) - 1e-3) < 1e-12);
+    assert_true(fabs(train_rate(&s, 50) - 5e-4) < 1e-12);
+    assert_true(fabs(train_rate(&s, 100) - 1e-3) < 1e-12);
+    assert_true(fabs(train_rate(&s, 600) - 0.55e-3) < 1e-12);
+    assert_true(fabs(train_rate(&s, 1100) - 1e-4) < 1e-12);
+    assert_true(fabs(train_rate(&line, 50) - 5e-4) < 1e-12);
+    assert_true(fabs(train_rate(&line, 800) - 1e-3) < 1e-12);
+    assert_true(fabs(train_rate(&line, 900) - 0.55e-3) < 1e-12);
+    assert_true(fabs(train_rate(&line, 2000) - 1e-4) < 1e-12);
+    s.warmup = 0;
+    assert_true(fabs(train_rate(&s, 0) - 1e-3) < 1e-12);
 }
 
 /* The first AdamW step moves each weight by rate * sign(gradient), after shrinking matrices by rate * decay. */
