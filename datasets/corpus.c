@@ -18,13 +18,16 @@ static int describe_package(const struct corpus *corpus, struct strbuf *out)
         rc = strbuf_printf(out, "it was read below BITBENCH_CORPUS_ROOT=%s, not from package %s %s",
                            getenv("BITBENCH_CORPUS_ROOT"), corpus->package, expected);
     else if (!version)
-        rc = strbuf_printf(out, "package %s %s was expected, the installed version cannot be told", corpus->package,
-                           expected);
+        rc = strbuf_printf(out, "package %s %s was expected, the installed version cannot be told",
+                           corpus->package, expected);
     else if (strcmp(version, expected) == 0)
-        rc = strbuf_printf(out, "package %s is the expected %s, so its installed files were changed: "
-                                "apt-get install --reinstall %s", corpus->package, version, corpus->package);
+        rc = strbuf_printf(out,
+                           "package %s is the expected %s, so its installed files were changed: "
+                           "apt-get install --reinstall %s",
+                           corpus->package, version, corpus->package);
     else
-        rc = strbuf_printf(out, "package %s %s is installed, %s was expected", corpus->package, version, expected);
+        rc = strbuf_printf(out, "package %s %s is installed, %s was expected", corpus->package,
+                           version, expected);
     mem_free(version);
     return rc;
 }
@@ -34,11 +37,13 @@ int corpus_difference(const struct corpus *corpus, const struct documents *all, 
     struct strbuf text = {0};
     int rc = 0;
     if (corpus->expected_hash && strcmp(all->hash, corpus->expected_hash) != 0) {
-        TRY(strbuf_printf(&text, "corpus %s: the text is not the one that published figures were measured on: ",
-                          corpus->name));
+        TRY(strbuf_printf(
+            &text, "corpus %s: the text is not the one that published figures were measured on: ",
+            corpus->name));
         TRY(describe_package(corpus, &text));
         TRY(strbuf_printf(&text, "; %zu documents and %zu words instead of %zu and %zu", all->count,
-                          documents_words(all), corpus->expected_documents, corpus->expected_words));
+                          documents_words(all), corpus->expected_documents,
+                          corpus->expected_words));
     }
     *line = text.data;
     text = (struct strbuf){0};
@@ -77,17 +82,20 @@ enum split corpus_split_of(const struct corpus *corpus, size_t document)
     return draw < CORPUS_TEST_SHARE + CORPUS_VALIDATION_SHARE ? SPLIT_VALIDATION : SPLIT_TRAIN;
 }
 
-int corpus_split(const struct corpus *corpus, const struct documents *all, enum split split, struct documents *out)
+int corpus_split(const struct corpus *corpus, const struct documents *all, enum split split,
+                 struct documents *out)
 {
     static const char *const names[] = {"train", "validation", "test"};
     struct documents_builder builder = {0};
     char *what = NULL;
     int rc;
-    TRY(mem_printf(&what, "corpus %s, %s split of %zu documents", corpus->name, names[split], all->count));
+    TRY(mem_printf(&what, "corpus %s, %s split of %zu documents", corpus->name, names[split],
+                   all->count));
     for (size_t d = 0; d < all->count; d++) {
         if (!corpus->whole && corpus_split_of(corpus, d) != split)
             continue;
-        TRY(documents_add(&builder, all->text + all->offsets[d], all->offsets[d + 1] - all->offsets[d]));
+        TRY(documents_add(&builder, all->text + all->offsets[d],
+                          all->offsets[d + 1] - all->offsets[d]));
         TRY(documents_close(&builder));
     }
     TRY(documents_finish(&builder, what, out));

@@ -6,9 +6,11 @@ int dictionary_next(struct dictionary_reader *reader, struct dictionary_paragrap
 {
     int inside = 0;
     while (reader->at < reader->size) {
-        const char *line = reader->bytes + reader->at, *newline = memchr(line, '\n', reader->size - reader->at);
+        const char *line = reader->bytes + reader->at,
+                   *newline = memchr(line, '\n', reader->size - reader->at);
         size_t length = newline ? (size_t)(newline - line) : reader->size - reader->at, indent = 0;
-        while (indent < length && (line[indent] == ' ' || line[indent] == '\t' || line[indent] == '\r'))
+        while (indent < length &&
+               (line[indent] == ' ' || line[indent] == '\t' || line[indent] == '\r'))
             indent++;
         if (indent == length && inside)
             return 1;

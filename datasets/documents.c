@@ -26,7 +26,8 @@ int documents_close(struct documents_builder *builder)
         return 0;
     if (builder->count + 2 > builder->capacity) {
         size_t capacity = builder->capacity ? builder->capacity * 2 : 1024;
-        int rc = mem_resize(&builder->offsets, builder->capacity, capacity, sizeof *builder->offsets);
+        int rc = mem_resize(&builder->offsets, builder->capacity, capacity,
+                            sizeof *builder->offsets);
         if (rc)
             return rc;
         if (builder->capacity == 0)
@@ -37,7 +38,8 @@ int documents_close(struct documents_builder *builder)
     return 0;
 }
 
-/* Text first, then the offsets as eight little-endian bytes each, so that moved borders are a difference, too. */
+/* Text first, then the offsets as eight little-endian bytes each, so that moved borders are a
+ * difference, too. */
 static void hash_documents(struct documents *documents)
 {
     struct hash hash;
@@ -59,7 +61,8 @@ int documents_finish(struct documents_builder *builder, const char *what, struct
         return rc;
     if (builder->count == 0)
         return err_set(ERR_FORMAT, "%s: there is no text in it", what);
-    struct documents fresh = {.text = builder->text.data, .offsets = builder->offsets, .count = builder->count};
+    struct documents fresh = {
+        .text = builder->text.data, .offsets = builder->offsets, .count = builder->count};
     hash_documents(&fresh);
     *builder = (struct documents_builder){0};
     *out = fresh;
@@ -82,7 +85,8 @@ void documents_release(struct documents *documents)
 
 size_t documents_words(const struct documents *documents)
 {
-    size_t words = 0; /* by document: the last word of one does not run into the first of the next */
+    size_t words = 0; /* by document: the last word of one does not run into the first of the next
+                       */
     for (size_t d = 0; d < documents->count; d++)
         words += text_words(documents->text + documents->offsets[d],
                             documents->offsets[d + 1] - documents->offsets[d]);

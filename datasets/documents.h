@@ -1,11 +1,12 @@
-/* Building blocks of the corpora: documents that grow, text that is cleaned, files below the corpus root, children. */
+/* Building blocks of the corpora: documents that grow, text that is cleaned, files below the corpus
+ * root, children. */
 #ifndef DATASETS_DOCUMENTS_H
 #define DATASETS_DOCUMENTS_H
 
 #include "datasets/dataset.h"
 
-/* Documents under construction: text is added to the last one with documents_puts and the like, documents_close ends it.
- * Zero-initialise. */
+/* Documents under construction: text is added to the last one with documents_puts and the like,
+ * documents_close ends it. Zero-initialise. */
 struct documents_builder {
     struct strbuf text;
     size_t *offsets; /* ends of the closed documents, after a leading 0 */
@@ -19,24 +20,29 @@ int documents_add_line(struct documents_builder *builder, const char *bytes, siz
 int documents_close(struct documents_builder *builder);
 /* Bytes in the open document. */
 size_t documents_open_size(const struct documents_builder *builder);
-/* Closes the last document and hands everything over, with the hash; the builder is empty afterwards. ERR_FORMAT,
- * starting with `what`, when there is no document. */
+/* Closes the last document and hands everything over, with the hash; the builder is empty
+ * afterwards. ERR_FORMAT, starting with `what`, when there is no document. */
 int documents_finish(struct documents_builder *builder, const char *what, struct documents *out);
 void documents_builder_release(struct documents_builder *builder);
 
-/* Appends the text with every run of white space made one space, none at the ends, and control characters left out. */
+/* Appends the text with every run of white space made one space, none at the ends, and control
+ * characters left out. */
 int text_squeeze(struct strbuf *out, const char *bytes, size_t count);
 size_t text_words(const char *bytes, size_t count);
 
-/* *out = a path below the root of installed files: / or what BITBENCH_CORPUS_ROOT names. Owned by the caller. */
+/* *out = a path below the root of installed files: / or what BITBENCH_CORPUS_ROOT names. Owned by
+ * the caller. */
 int corpus_path(char **out, const char *below_root);
-/* Reads such a file whole; ".dz" and ".gz" are decompressed. ERR_MISSING names the package to install. */
+/* Reads such a file whole; ".dz" and ".gz" are decompressed. ERR_MISSING names the package to
+ * install. */
 int corpus_read(const struct corpus *corpus, const char *below_root, struct strbuf *out);
 
-/* *out = what the program wrote to its standard output; arguments end with NULL, the first is looked up in PATH.
- * ERR_MISSING when there is no such program, ERR_IO when it fails or ends with a status other than 0. */
+/* *out = what the program wrote to its standard output; arguments end with NULL, the first is
+ * looked up in PATH. ERR_MISSING when there is no such program, ERR_IO when it fails or ends with a
+ * status other than 0. */
 int command_read(const char *const *arguments, struct strbuf *out);
-/* The version of an installed Debian package, owned by the caller; NULL when it cannot be told. Never fails. */
+/* The version of an installed Debian package, owned by the caller; NULL when it cannot be told.
+ * Never fails. */
 char *package_version(const char *package);
 
 /* A set of 64-bit keys (hashes of lines or of n-grams). Zero-initialise. */

@@ -13,7 +13,8 @@ enum {
     ATTEMPTS = 400   /* draws for one question before it is given up */
 };
 
-/* Capital letter, small letter, or something else: of the first byte behind blanks and opening quotes. */
+/* Capital letter, small letter, or something else: of the first byte behind blanks and opening
+ * quotes. */
 static int kind_of(const char *text, size_t length)
 {
     size_t i = 0;
@@ -24,10 +25,11 @@ static int kind_of(const char *text, size_t length)
     return text[i] >= 'A' && text[i] <= 'Z' ? 1 : text[i] >= 'a' && text[i] <= 'z' ? 2 : 3;
 }
 
-int draw_add(struct draw_pool *pool, const char *context, size_t context_length, const char *continuation, size_t length,
-             size_t document)
+int draw_add(struct draw_pool *pool, const char *context, size_t context_length,
+             const char *continuation, size_t length, size_t document)
 {
-    struct draw_item item = {.length = length, .document = document, .kind = kind_of(continuation, length)};
+    struct draw_item item = {
+        .length = length, .document = document, .kind = kind_of(continuation, length)};
     int rc = 0;
     if (pool->count == pool->capacity) {
         size_t capacity = pool->capacity ? pool->capacity * 2 : 256;
@@ -61,7 +63,8 @@ static int compare_length(const void *a, const void *b, void *context)
     return x < y ? -1 : x > y;
 }
 
-/* by_length: items by the length of their continuation; ranks: the inverse; order: a random permutation. */
+/* by_length: items by the length of their continuation; ranks: the inverse; order: a random
+ * permutation. */
 struct orders {
     size_t *by_length, *ranks, *order;
 };
@@ -88,11 +91,13 @@ out:
     return rc;
 }
 
-static int acceptable(const struct draw_pool *pool, const struct draw_item *item, const struct draw_item *other,
-                      const char *const *choices, int count)
+static int acceptable(const struct draw_pool *pool, const struct draw_item *item,
+                      const struct draw_item *other, const char *const *choices, int count)
 {
-    const char *text = pool->texts.data + other->continuation, *context = pool->texts.data + item->context;
-    if (other->document == item->document || other->kind != item->kind || strstr(context, text + strspn(text, " \n")))
+    const char *text = pool->texts.data + other->continuation,
+               *context = pool->texts.data + item->context;
+    if (other->document == item->document || other->kind != item->kind ||
+        strstr(context, text + strspn(text, " \n")))
         return 0;
     for (int c = 0; c < count; c++)
         if (strcmp(text, choices[c]) == 0)
@@ -101,8 +106,8 @@ static int acceptable(const struct draw_pool *pool, const struct draw_item *item
 }
 
 /* choices[0] = the right one, then wrong ones; 0 when there are too few. */
-static int draw_choices(const struct draw_pool *pool, const struct orders *orders, size_t index, struct rng *rng,
-                        const char *choices[DRAW_CHOICES])
+static int draw_choices(const struct draw_pool *pool, const struct orders *orders, size_t index,
+                        struct rng *rng, const char *choices[DRAW_CHOICES])
 {
     const struct draw_item *item = &pool->items[index];
     size_t rank = orders->ranks[index], low = rank > NEIGHBOURS ? rank - NEIGHBOURS : 0;
@@ -113,14 +118,16 @@ static int draw_choices(const struct draw_pool *pool, const struct orders *order
     if (strstr(pool->texts.data + item->context, right + strspn(right, " \n")))
         return 0;
     for (int attempt = 0; attempt < ATTEMPTS && count < DRAW_CHOICES; attempt++) {
-        const struct draw_item *other = &pool->items[orders->by_length[low + (size_t)rng_below(rng, high - low)]];
+        const struct draw_item *other =
+            &pool->items[orders->by_length[low + (size_t)rng_below(rng, high - low)]];
         if (acceptable(pool, item, other, choices, count))
             choices[count++] = pool->texts.data + other->continuation;
     }
     return count == DRAW_CHOICES;
 }
 
-int draw_questions(const struct draw_pool *pool, const struct task *task, size_t limit, uint64_t seed, struct questions *out)
+int draw_questions(const struct draw_pool *pool, const struct task *task, size_t limit,
+                   uint64_t seed, struct questions *out)
 {
     struct questions fresh = {0};
     struct orders orders = {0};
@@ -128,7 +135,8 @@ int draw_questions(const struct draw_pool *pool, const struct task *task, size_t
     int rc;
     TRY(make_orders(pool, key, &orders));
     for (size_t i = 0; i < pool->count && (limit == 0 || fresh.count < limit); i++) {
-        const char *choices[DRAW_CHOICES], *context = pool->texts.data + pool->items[orders.order[i]].context;
+        const char *choices[DRAW_CHOICES],
+            *context = pool->texts.data + pool->items[orders.order[i]].context;
         struct rng rng;
         rng_seed(&rng, key_mix(key + orders.order[i]));
         int gold = (int)rng_below(&rng, DRAW_CHOICES);
@@ -140,8 +148,9 @@ int draw_questions(const struct draw_pool *pool, const struct task *task, size_t
         TRY(questions_add(&fresh, &context, 1, choices, DRAW_CHOICES, gold, (int)orders.order[i]));
     }
     if (fresh.count == 0)
-        TRY(err_set(ERR_FORMAT, "task %s: corpus %s gives no question (%zu test passages were usable)", task->name,
-                    task->corpus, pool->count));
+        TRY(err_set(ERR_FORMAT,
+                    "task %s: corpus %s gives no question (%zu test passages were usable)",
+                    task->name, task->corpus, pool->count));
     questions_finish(&fresh);
     *out = fresh;
     fresh = (struct questions){0};

@@ -1,5 +1,6 @@
-/* The Free On-line Dictionary of Computing: the prose of its entries, a paragraph a line, the entry's word before the first.
- * Left out: dates, subject labels, addresses, tables and code. A document is a run of entries. */
+/* The Free On-line Dictionary of Computing: the prose of its entries, a paragraph a line, the
+ * entry's word before the first. Left out: dates, subject labels, addresses, tables and code. A
+ * document is a run of entries. */
 #include "datasets/documents.h"
 
 #include "core/err.h"
@@ -60,11 +61,13 @@ static int add_plain(struct strbuf *out, const char *text, size_t count)
     return rc;
 }
 
-/* Sentences end with a full stop or the like; what does not is a heading, a list or a piece of code. */
+/* Sentences end with a full stop or the like; what does not is a heading, a list or a piece of
+ * code. */
 static int is_prose(const struct strbuf *line)
 {
-    return text_words(line->data, line->length) >= LEAST_WORDS && strchr(".:?!)", line->data[line->length - 1]) &&
-           line->data[0] != '[' && !strstr(line->data, "://");
+    return text_words(line->data, line->length) >= LEAST_WORDS &&
+           strchr(".:?!)", line->data[line->length - 1]) && line->data[0] != '[' &&
+           !strstr(line->data, "://");
 }
 
 static int add_paragraph(struct state *state, const char *text, size_t count)

@@ -1,7 +1,8 @@
-/* The Collaborative International Dictionary of English (Webster's of 1913 with additions): definitions, notes and quotations,
- * a paragraph a line, the entry's word before its first. Left out: pronunciations, etymologies, grammar, the names of those
- * quoted; all that comes from WordNet, and quotations with chapter and verse, since those are other corpora's test text.
- * A document is a run of entries. */
+/* The Collaborative International Dictionary of English (Webster's of 1913 with additions):
+ * definitions, notes and quotations, a paragraph a line, the entry's word before its first. Left
+ * out: pronunciations, etymologies, grammar, the names of those quoted; all that comes from
+ * WordNet, and quotations with chapter and verse, since those are other corpora's test text. A
+ * document is a run of entries. */
 #include "datasets/documents.h"
 
 #include "core/err.h"
@@ -14,10 +15,10 @@ enum { DOCUMENT_SIZE = 6000, LONGEST_NAME = 60, LEAST_WORDS = 3 };
 
 struct state {
     struct documents_builder builder;
-    struct strbuf word;     /* of the entry, until its first paragraph is out */
-    struct strbuf pending;  /* lines of the entry whose source tag has not yet come */
+    struct strbuf word;    /* of the entry, until its first paragraph is out */
+    struct strbuf pending; /* lines of the entry whose source tag has not yet come */
     struct strbuf plain, line;
-    int started;            /* behind the notes at the top */
+    int started; /* behind the notes at the top */
 };
 
 static int is_letter(char byte)
@@ -33,7 +34,8 @@ static int has(const char *bytes, size_t count, const char *word)
 /* "antenn[ae]" is written for a ligature, "r[^a]le" for an accent: the plain letters are kept. */
 static int add_special(struct strbuf *out, const char *bytes, size_t count)
 {
-    static const char *const accents[] = {"mac", "uml", "breve", "circ", "grave", "acute", "tilde", "cedil"};
+    static const char *const accents[] = {"mac",   "uml",   "breve", "circ",
+                                          "grave", "acute", "tilde", "cedil"};
     size_t letters = 0;
     for (size_t i = 0; i < sizeof accents / sizeof *accents; i++) {
         size_t size = strlen(accents[i]);
@@ -56,11 +58,12 @@ static int add_special(struct strbuf *out, const char *bytes, size_t count)
 /* A field or a country: "(Zool.)", "(Bot. & Zool.)". */
 static int is_label(const char *bytes, size_t count)
 {
-    return count >= 4 && count <= 30 && bytes[1] >= 'A' && bytes[1] <= 'Z' && bytes[count - 2] == '.';
+    return count >= 4 && count <= 30 && bytes[1] >= 'A' && bytes[1] <= 'Z' &&
+           bytes[count - 2] == '.';
 }
 
-/* Removes brackets, braces and labels. -1: the paragraph is damaged and of no use. `tagged` receives 1 behind a source tag,
- * 2 when it names WordNet. */
+/* Removes brackets, braces and labels. -1: the paragraph is damaged and of no use. `tagged`
+ * receives 1 behind a source tag, 2 when it names WordNet. */
 static int strip_groups(struct strbuf *out, const char *text, size_t count, int *tagged)
 {
     int rc = 0;
@@ -71,12 +74,15 @@ static int strip_groups(struct strbuf *out, const char *text, size_t count, int 
                 return -1;
             const char *inner = text + i + 1;
             size_t size = end - 2;
-            int joined = (i > 0 && is_letter(text[i - 1])) || (i + end < count && is_letter(text[i + end]));
+            int joined = (i > 0 && is_letter(text[i - 1])) ||
+                         (i + end < count && is_letter(text[i + end]));
             if (joined && size <= 6)
                 rc = add_special(out, inner, size);
             else if (has(inner, size, "WordNet"))
                 *tagged = 2;
-            else if ((has(inner, size, "Webster") || has(inner, size, "PJC") || has(inner, size, "Century")) && *tagged < 2)
+            else if ((has(inner, size, "Webster") || has(inner, size, "PJC") ||
+                      has(inner, size, "Century")) &&
+                     *tagged < 2)
                 *tagged = 1;
             i += end;
         } else if (text[i] == '(' && end && is_label(text + i, end)) {
@@ -90,19 +96,23 @@ static int strip_groups(struct strbuf *out, const char *text, size_t count, int 
     return rc;
 }
 
-/* Grammar between an entry's word and its definition: "v. t.", "n. pl.", "p. p. & vb. n.", and labels without a dot. */
+/* Grammar between an entry's word and its definition: "v. t.", "n. pl.", "p. p. & vb. n.", and
+ * labels without a dot. */
 static int is_grammar(const char *bytes, size_t count)
 {
-    static const char *const words[] = {"n", "a", "adj", "v", "t", "i", "adv", "prep", "conj", "interj", "pl", "sing", "p",
-                                        "pr", "vb", "imp", "pron", "prop", "pref", "suffix", "superl", "compar", "fem",
-                                        "masc", "obs", "pres", "ppr", "auxiliary", "Obs", "E", "L", "F", "def", "art"};
+    static const char *const words[] = {
+        "n",         "a",      "adj",    "v",      "t",   "i",    "adv", "prep", "conj",
+        "interj",    "pl",     "sing",   "p",      "pr",  "vb",   "imp", "pron", "prop",
+        "pref",      "suffix", "superl", "compar", "fem", "masc", "obs", "pres", "ppr",
+        "auxiliary", "Obs",    "E",      "L",      "F",   "def",  "art"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strlen(words[i]) == count && memcmp(words[i], bytes, count) == 0)
             return 1;
     return 0;
 }
 
-/* The definition in an entry's first paragraph: what is behind the word, its pronunciations, grammar and etymology. */
+/* The definition in an entry's first paragraph: what is behind the word, its pronunciations,
+ * grammar and etymology. */
 static size_t skip_header(const char *text, size_t count)
 {
     size_t at = 0;
@@ -135,7 +145,8 @@ static size_t skip_header(const char *text, size_t count)
     return at;
 }
 
-/* Cuts "--Shak." from the end. 0 when the paragraph must go: chapter and verse, or letters that could not be rendered. */
+/* Cuts "--Shak." from the end. 0 when the paragraph must go: chapter and verse, or letters that
+ * could not be rendered. */
 static int cut_name(struct strbuf *text)
 {
     char *name = NULL, *bytes = text->data;
@@ -145,7 +156,8 @@ static int cut_name(struct strbuf *text)
             if (strpbrk(name, "0123456789"))
                 return 0;
         }
-        if (bytes[i] == '?' && (is_letter(bytes[i + 1]) || bytes[i + 1] == '?' || i == 0 || bytes[i - 1] == ' '))
+        if (bytes[i] == '?' &&
+            (is_letter(bytes[i + 1]) || bytes[i + 1] == '?' || i == 0 || bytes[i - 1] == ' '))
             return 0;
     }
     if (name && text->length - (size_t)(name - bytes) <= LONGEST_NAME) {
@@ -199,7 +211,8 @@ static int add_paragraph(struct state *state, const char *text, size_t count, in
     if (line->length == 0 || !cut_name(line) || start >= line->length || strchr(line->data, '\\') ||
         !text_is_utf8(line->data, line->length, NULL))
         goto out;
-    if (state->word.length == 0 && text_words(line->data + start, line->length - start) < LEAST_WORDS)
+    if (state->word.length == 0 &&
+        text_words(line->data + start, line->length - start) < LEAST_WORDS)
         goto out;
     if (state->word.length) {
         TRY(strbuf_printf(&state->pending, "%s: ", state->word.data));
@@ -274,7 +287,8 @@ const struct corpus corpus_gcide = {
     .name = "gcide",
     .title = "Collaborative International Dictionary of English",
     .package = "dict-gcide",
-    .source = "Webster's dictionary of 1913 and its additions, GPL-3+; package dict-gcide of Debian",
+    .source =
+        "Webster's dictionary of 1913 and its additions, GPL-3+; package dict-gcide of Debian",
     .joiner = "\n\n",
     .version = 1,
     .expected_version = "0.48.5+nmu2",

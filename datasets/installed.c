@@ -1,4 +1,5 @@
-/* Where the text of the corpora comes from: installed files, plain or compressed, and programs that print it. */
+/* Where the text of the corpora comes from: installed files, plain or compressed, and programs that
+ * print it. */
 #include "datasets/documents.h"
 
 #include "core/err.h"
@@ -35,7 +36,8 @@ static int read_compressed(const char *path, struct strbuf *out)
     int code = Z_OK;
     const char *text = gzerror(file, &code);
     if (got < 0 || code != Z_OK)
-        rc = err_set(ERR_FORMAT, "%s: cannot decompress behind byte %zu: %s", path, out->length, text);
+        rc = err_set(ERR_FORMAT, "%s: cannot decompress behind byte %zu: %s", path, out->length,
+                     text);
 out:
     if (file)
         gzclose_r(file);
@@ -50,10 +52,11 @@ int corpus_read(const struct corpus *corpus, const char *below_root, struct strb
     int rc;
     TRY(corpus_path(&path, below_root));
     if (!file_exists(path))
-        TRY(err_set(ERR_MISSING, "corpus %s: %s is not there: apt-get install %s", corpus->name, path,
-                    corpus->package));
+        TRY(err_set(ERR_MISSING, "corpus %s: %s is not there: apt-get install %s", corpus->name,
+                    path, corpus->package));
     size_t length = strlen(path);
-    if (length > 3 && (strcmp(path + length - 3, ".dz") == 0 || strcmp(path + length - 3, ".gz") == 0))
+    if (length > 3 &&
+        (strcmp(path + length - 3, ".dz") == 0 || strcmp(path + length - 3, ".gz") == 0))
         TRY(read_compressed(path, out));
     else {
         TRY(file_map_open(&map, path));
@@ -112,14 +115,16 @@ int command_read(const char *const *arguments, struct strbuf *out)
     close(fds[1]);
     if (error) {
         close(fds[0]);
-        return err_set(error == ENOENT ? ERR_MISSING : ERR_IO, "%s: cannot start it: %s", arguments[0],
-                       strerror(error));
+        return err_set(error == ENOENT ? ERR_MISSING : ERR_IO, "%s: cannot start it: %s",
+                       arguments[0], strerror(error));
     }
     rc = drain(fds[0], arguments[0], out);
     close(fds[0]);
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR)
-            return rc ? rc : err_set(ERR_IO, "%s: cannot wait for it: %s", arguments[0], strerror(errno));
+            return rc ? rc
+                      : err_set(ERR_IO, "%s: cannot wait for it: %s", arguments[0],
+                                strerror(errno));
     if (rc == 0 && WIFSIGNALED(status))
         rc = err_set(ERR_IO, "%s: ended by signal %d", arguments[0], WTERMSIG(status));
     else if (rc == 0 && WEXITSTATUS(status) == 127)

@@ -1,13 +1,15 @@
-/* The King James Bible as the program of package bible-kjv prints it: a document is a chapter, its name on the first line,
- * then a verse a line, without the verses' numbers. */
+/* The King James Bible as the program of package bible-kjv prints it: a document is a chapter, its
+ * name on the first line, then a verse a line, without the verses' numbers. */
 #include "datasets/documents.h"
 
 #include "core/err.h"
 
 #include <string.h>
 
-/* One line of the program: "" between chapters, "  12 And the earth ..." for a verse, else a chapter's name. */
-static int add_line(struct documents_builder *builder, const char *line, size_t length, struct strbuf *scratch)
+/* One line of the program: "" between chapters, "  12 And the earth ..." for a verse, else a
+ * chapter's name. */
+static int add_line(struct documents_builder *builder, const char *line, size_t length,
+                    struct strbuf *scratch)
 {
     size_t start = 0;
     while (start < length && line[start] == ' ')
@@ -22,8 +24,10 @@ static int add_line(struct documents_builder *builder, const char *line, size_t 
         while (digits < length && line[digits] >= '0' && line[digits] <= '9')
             digits++;
         if (digits == start || digits == length || line[digits] != ' ')
-            TRY(err_set(ERR_FORMAT, "corpus kjv: 'bible' printed a line that is neither a chapter nor a verse: %.*s",
-                        (int)(length < 80 ? length : 80), line));
+            TRY(err_set(
+                ERR_FORMAT,
+                "corpus kjv: 'bible' printed a line that is neither a chapter nor a verse: %.*s",
+                (int)(length < 80 ? length : 80), line));
         start = digits;
     }
     scratch->length = 0;
@@ -62,7 +66,8 @@ const struct corpus corpus_kjv = {
     .name = "kjv",
     .title = "King James Bible",
     .package = "bible-kjv-text",
-    .source = "public domain (outside the United Kingdom); packages bible-kjv and bible-kjv-text of Debian",
+    .source = "public domain (outside the United Kingdom); packages bible-kjv and bible-kjv-text "
+              "of Debian",
     .joiner = "\n\n",
     .version = 1,
     .expected_version = "4.38",

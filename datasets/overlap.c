@@ -14,8 +14,8 @@ struct window {
     size_t seen;
 };
 
-/* The next word's hash: letters in lower case, digits and bytes above ASCII; anything else in it is passed over, so that
- * "king's," is "kings". 0 at the end. */
+/* The next word's hash: letters in lower case, digits and bytes above ASCII; anything else in it is
+ * passed over, so that "king's," is "kings". 0 at the end. */
 static int next_word(const char *text, size_t *at, size_t end, uint64_t *key)
 {
     while (*at < end) {
@@ -69,8 +69,8 @@ static int add_ngrams(struct keyset *set, int words, const char *text, size_t at
     return rc;
 }
 
-static void count_ngrams(const struct keyset *set, int words, const char *text, size_t at, size_t end,
-                         struct overlap *counts)
+static void count_ngrams(const struct keyset *set, int words, const char *text, size_t at,
+                         size_t end, struct overlap *counts)
 {
     struct window window = {.length = words};
     uint64_t word, key;
@@ -85,11 +85,13 @@ static void count_ngrams(const struct keyset *set, int words, const char *text, 
 static int check_words(int words)
 {
     if (words < 1 || words > MAX_WORDS)
-        return err_set(ERR_USAGE, "overlap: n-grams of %d words; 1 to %d are possible", words, MAX_WORDS);
+        return err_set(ERR_USAGE, "overlap: n-grams of %d words; 1 to %d are possible", words,
+                       MAX_WORDS);
     return 0;
 }
 
-int overlap_measure(const struct documents *train, const struct documents *test, int words, struct overlap *out)
+int overlap_measure(const struct documents *train, const struct documents *test, int words,
+                    struct overlap *out)
 {
     struct keyset set = {0};
     struct overlap counts = {0};
@@ -111,8 +113,8 @@ static size_t line_end(const char *text, size_t at, size_t end)
     return newline ? (size_t)(newline - text) : end;
 }
 
-int overlap_remove(const struct documents *train, const struct documents *test, int words, struct documents *out,
-                   size_t *removed)
+int overlap_remove(const struct documents *train, const struct documents *test, int words,
+                   struct documents *out, size_t *removed)
 {
     struct keyset set = {0};
     struct documents_builder builder = {0};

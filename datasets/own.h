@@ -1,4 +1,5 @@
-/* Text and questions of the user's own, opened by path: patterns that registry.c fills with name and path. */
+/* Text and questions of the user's own, opened by path: patterns that registry.c fills with name
+ * and path. */
 #ifndef DATASETS_OWN_H
 #define DATASETS_OWN_H
 

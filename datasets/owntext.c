@@ -16,10 +16,13 @@ static int read_text(const struct corpus *corpus, struct file_map *map)
     if (rc)
         return rc;
     if (text_words((const char *)fresh.data, fresh.size) == 0)
-        rc = err_set(ERR_FORMAT, "%s: there is no text in it (%zu bytes)", corpus->path, fresh.size);
+        rc = err_set(ERR_FORMAT, "%s: there is no text in it (%zu bytes)", corpus->path,
+                     fresh.size);
     else if (!text_is_utf8((const char *)fresh.data, fresh.size, &bad))
-        rc = err_set(ERR_FORMAT, "%s: not UTF-8: byte %zu is 0x%02x; convert it, for instance with "
-                                 "iconv -f latin1 -t utf8", corpus->path, bad, fresh.data[bad]);
+        rc = err_set(ERR_FORMAT,
+                     "%s: not UTF-8: byte %zu is 0x%02x; convert it, for instance with "
+                     "iconv -f latin1 -t utf8",
+                     corpus->path, bad, fresh.data[bad]);
     if (rc)
         file_unmap(&fresh);
     else
@@ -50,7 +53,8 @@ static int extract_documents(const struct corpus *corpus, struct documents *all)
     const char *text = (const char *)map.data;
     for (size_t at = 0; at < map.size;) {
         const char *newline = memchr(text + at, '\n', map.size - at);
-        size_t length = newline ? (size_t)(newline - text) - at : map.size - at, next = at + length + 1;
+        size_t length = newline ? (size_t)(newline - text) - at : map.size - at,
+               next = at + length + 1;
         if (length && text[at + length - 1] == '\r')
             length--;
         if (text_words(text + at, length) == 0)
@@ -67,8 +71,13 @@ out:
 }
 
 /* The joiner of a single document is never seen. */
-const struct corpus corpus_own_file = {
-    .source = "a text of your own", .joiner = "", .version = 1, .whole = 1, .extract = extract_whole};
+const struct corpus corpus_own_file = {.source = "a text of your own",
+                                       .joiner = "",
+                                       .version = 1,
+                                       .whole = 1,
+                                       .extract = extract_whole};
 
-const struct corpus corpus_own_documents = {
-    .source = "a text of your own, divided at blank lines", .joiner = "\n\n", .version = 1, .extract = extract_documents};
+const struct corpus corpus_own_documents = {.source = "a text of your own, divided at blank lines",
+                                            .joiner = "\n\n",
+                                            .version = 1,
+                                            .extract = extract_documents};

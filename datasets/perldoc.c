@@ -1,5 +1,5 @@
-/* The prose of Perl's manual: paragraphs of running text with the heading or list item above them, a paragraph a line;
- * code is left out. A document is a section, or a part of a long one. */
+/* The prose of Perl's manual: paragraphs of running text with the heading or list item above them,
+ * a paragraph a line; code is left out. A document is a section, or a part of a long one. */
 #include "datasets/documents.h"
 
 #include "core/err.h"
@@ -11,17 +11,18 @@
 #include <string.h>
 
 enum {
-    SMALL_DOCUMENT = 600,   /* bytes: shorter sections go with what follows */
-    LARGE_DOCUMENT = 6000,  /* bytes: a longer one is divided at its next subheading or outer list item */
-    LEAST_WORDS = 4         /* of a paragraph: "or", "This prints" and the like only join pieces of code */
+    SMALL_DOCUMENT = 600,  /* bytes: shorter sections go with what follows */
+    LARGE_DOCUMENT = 6000, /* bytes: a longer one is divided at its next subheading or outer list
+                              item */
+    LEAST_WORDS = 4 /* of a paragraph: "or", "This prints" and the like only join pieces of code */
 };
 
 struct state {
     struct documents_builder builder;
-    struct keyset seen;      /* paragraphs so far */
-    struct strbuf heading;   /* the last heading or item, until a paragraph follows it */
+    struct keyset seen;    /* paragraphs so far */
+    struct strbuf heading; /* the last heading or item, until a paragraph follows it */
     struct strbuf scratch;
-    int skipping;            /* within a section that is no prose */
+    int skipping; /* within a section that is no prose */
 };
 
 static int contains(const char *name, const char *const *parts)
@@ -35,16 +36,18 @@ static int contains(const char *name, const char *const *parts)
 /* Not prose, not English, lists, licences, or rewritten with every update of the package. */
 static int unwanted_file(const char *name)
 {
-    static const char *const parts[] = {"delta.pod",   "perltoc.",      "perlmodlib.", "perluniprops.", "perlhist.",
-                                        "perlcn.",     "perljp.",       "perlko.",     "perltw.",       "perlgpl.",
-                                        "perlartistic.", "perldoc.pod", "perlutil.",   NULL};
+    static const char *const parts[] = {"delta.pod", "perltoc.", "perlmodlib.",   "perluniprops.",
+                                        "perlhist.", "perlcn.",  "perljp.",       "perlko.",
+                                        "perltw.",   "perlgpl.", "perlartistic.", "perldoc.pod",
+                                        "perlutil.", NULL};
     return contains(name, parts);
 }
 
 static int unwanted_section(const char *title)
 {
-    static const char *const parts[] = {"SYNOPSIS", "AUTHOR",   "SEE ALSO",      "COPYRIGHT",  "ACKNOWLEDG", "LICENSE",
-                                        "CREDITS",  "REVISION", "LAST MODIFIED", "MAINTAINER", "REFERENCES", NULL};
+    static const char *const parts[] = {"SYNOPSIS",      "AUTHOR",     "SEE ALSO",   "COPYRIGHT",
+                                        "ACKNOWLEDG",    "LICENSE",    "CREDITS",    "REVISION",
+                                        "LAST MODIFIED", "MAINTAINER", "REFERENCES", NULL};
     return contains(title, parts);
 }
 
@@ -71,7 +74,8 @@ static int set_heading(struct state *state, const struct pod_paragraph *paragrap
 /* Headings that stand in nearly every file and say nothing; the line below NAME titles the file. */
 static int empty_heading(const struct strbuf *heading)
 {
-    return heading->length && (strcmp(heading->data, "NAME") == 0 || strcmp(heading->data, "DESCRIPTION") == 0);
+    return heading->length &&
+           (strcmp(heading->data, "NAME") == 0 || strcmp(heading->data, "DESCRIPTION") == 0);
 }
 
 /* A border of documents before a heading or an outer list item. */
@@ -90,7 +94,8 @@ static int add_text(struct state *state, const struct pod_paragraph *paragraph)
     TRY(pod_plain(&state->scratch, paragraph->text, paragraph->length));
     if (text_words(state->scratch.data, state->scratch.length) < LEAST_WORDS)
         goto out;
-    /* What was said before, word by word, is boilerplate: it would stand in train and test alike. */
+    /* What was said before, word by word, is boilerplate: it would stand in train and test alike.
+     */
     TRY(keyset_add(&state->seen, key_of(state->scratch.data, state->scratch.length), &fresh));
     if (!fresh)
         goto out;
@@ -133,7 +138,8 @@ static int compare_paths(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* /usr/share/perl/5.36.0/pod, whatever the version: perl has one at a time (5.36 is a link to it). */
+/* /usr/share/perl/5.36.0/pod, whatever the version: perl has one at a time (5.36 is a link to it).
+ */
 static int find_files(const struct corpus *corpus, glob_t *found)
 {
     char *pattern = NULL;
@@ -143,8 +149,8 @@ static int find_files(const struct corpus *corpus, glob_t *found)
     if (code == GLOB_NOSPACE)
         rc = err_set(ERR_MEMORY, "out of memory while listing %s", pattern);
     else if (code != 0 || found->gl_pathc == 0)
-        rc = err_set(ERR_MISSING, "corpus %s: there is no %s: apt-get install %s", corpus->name, pattern,
-                     corpus->package);
+        rc = err_set(ERR_MISSING, "corpus %s: there is no %s: apt-get install %s", corpus->name,
+                     pattern, corpus->package);
     else /* not the locale's order, and not the folder's */
         qsort(found->gl_pathv, found->gl_pathc, sizeof *found->gl_pathv, compare_paths);
 out:

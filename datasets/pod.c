@@ -9,16 +9,17 @@ enum { MAX_NESTING = 16 };
 /* E<...>: the few names that occur; anything else by number is left out. */
 static int add_escape(struct strbuf *out, const char *name, size_t length)
 {
-    static const char *const names[][2] = {{"lt", "<"}, {"gt", ">"}, {"verbar", "|"}, {"sol", "/"}, {"amp", "&"},
-                                           {"quot", "\""}, {"lchevron", "<<"}, {"rchevron", ">>"},
-                                           {"nbsp", " "}};
+    static const char *const names[][2] = {{"lt", "<"},        {"gt", ">"},        {"verbar", "|"},
+                                           {"sol", "/"},       {"amp", "&"},       {"quot", "\""},
+                                           {"lchevron", "<<"}, {"rchevron", ">>"}, {"nbsp", " "}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i][0]) == length && memcmp(names[i][0], name, length) == 0)
             return strbuf_puts(out, names[i][1]);
     return 0;
 }
 
-/* The end of a formatting code's content: `open` brackets were used, as in C<< a > b >>. Codes within are skipped. */
+/* The end of a formatting code's content: `open` brackets were used, as in C<< a > b >>. Codes
+ * within are skipped. */
 static size_t find_close(const char *bytes, size_t at, size_t count, size_t open)
 {
     int inner = 0;
@@ -72,7 +73,8 @@ static int add_plain(struct strbuf *out, const char *bytes, size_t count, int ne
     int rc = 0;
     while (rc == 0 && at < count) {
         char code = bytes[at];
-        if (at + 1 >= count || bytes[at + 1] != '<' || !memchr("BCEFILSXZ", code, 9) || nesting >= MAX_NESTING) {
+        if (at + 1 >= count || bytes[at + 1] != '<' || !memchr("BCEFILSXZ", code, 9) ||
+            nesting >= MAX_NESTING) {
             rc = strbuf_add(out, bytes + at, 1);
             at++;
             continue;
@@ -80,14 +82,16 @@ static int add_plain(struct strbuf *out, const char *bytes, size_t count, int ne
         size_t open = 1;
         while (at + 1 + open < count && bytes[at + 1 + open] == '<')
             open++;
-        if (open > 1 && (at + 1 + open >= count || (bytes[at + 1 + open] != ' ' && bytes[at + 1 + open] != '\n')))
+        if (open > 1 && (at + 1 + open >= count ||
+                         (bytes[at + 1 + open] != ' ' && bytes[at + 1 + open] != '\n')))
             open = 1; /* C<<< without a space is one bracket and text */
         size_t start = at + 1 + open, end = find_close(bytes, start, count, open);
         if (code == 'E')
             rc = add_escape(out, bytes + start, end - start);
         else if (code == 'L')
             rc = add_link(out, bytes + start, end - start, nesting + 1);
-        else if (code != 'X' && code != 'Z' && open > 1) { /* the blanks inside the brackets do not count */
+        else if (code != 'X' && code != 'Z' && open > 1) { /* the blanks inside the brackets do not
+                                                              count */
             while (start < end && (bytes[start] == ' ' || bytes[start] == '\n'))
                 start++;
             size_t last = end;
@@ -116,7 +120,8 @@ static int next_block(struct pod_reader *reader, size_t *start, size_t *end)
 {
     int inside = 0;
     while (reader->at < reader->size) {
-        const char *line = reader->bytes + reader->at, *newline = memchr(line, '\n', reader->size - reader->at);
+        const char *line = reader->bytes + reader->at,
+                   *newline = memchr(line, '\n', reader->size - reader->at);
         size_t length = newline ? (size_t)(newline - line) : reader->size - reader->at, blank = 0;
         while (blank < length && (line[blank] == ' ' || line[blank] == '\t' || line[blank] == '\r'))
             blank++;
@@ -140,7 +145,8 @@ static int starts(const char *text, size_t length, const char *word)
 }
 
 /* Handles a command paragraph; 1 when it is one that the caller wants. */
-static int command(struct pod_reader *reader, const char *text, size_t length, struct pod_paragraph *out)
+static int command(struct pod_reader *reader, const char *text, size_t length,
+                   struct pod_paragraph *out)
 {
     reader->cut = starts(text, length, "=cut");
     if (starts(text, length, "=begin"))
@@ -162,8 +168,10 @@ static int command(struct pod_reader *reader, const char *text, size_t length, s
     size_t skip = 5;
     while (skip < length && text[skip] != ' ' && text[skip] != '\n' && text[skip] != '\t')
         skip++;
-    *out = (struct pod_paragraph){item ? POD_ITEM : text[5] == '1' ? POD_HEAD1 : POD_HEAD2, reader->depth, text + skip,
-                                  length - skip};
+    *out = (struct pod_paragraph){item             ? POD_ITEM
+                                  : text[5] == '1' ? POD_HEAD1
+                                                   : POD_HEAD2,
+                                  reader->depth, text + skip, length - skip};
     return 1;
 }
 

@@ -9,7 +9,8 @@ const char *const scoring_names[] = {"sum", "tokens", "bytes", "characters", "pm
 
 static void question_release(struct question *question)
 {
-    for (int c = question->choices - 1; c >= 0; c--) { /* the first context, which may be shared, goes last */
+    for (int c = question->choices - 1; c >= 0; c--) { /* the first context, which may be shared,
+                                                          goes last */
         if (question->contexts && (c == 0 || question->contexts[c] != question->contexts[0]))
             mem_free(question->contexts[c]);
         if (question->continuations)
@@ -66,9 +67,11 @@ void questions_finish(struct questions *questions)
     for (size_t i = 0; i < questions->count; i++) {
         const struct question *question = &questions->items[i];
         char line[64];
-        int length = snprintf(line, sizeof line, "%d %d %d\n", question->id, question->choices, question->gold);
+        int length = snprintf(line, sizeof line, "%d %d %d\n", question->id, question->choices,
+                              question->gold);
         hash_add(&hash, line, (size_t)length);
-        for (int c = 0; c < question->choices; c++) { /* with the NUL, so that texts cannot run together */
+        for (int c = 0; c < question->choices; c++) { /* with the NUL, so that texts cannot run
+                                                         together */
             hash_add(&hash, question->contexts[c], strlen(question->contexts[c]) + 1);
             hash_add(&hash, question->continuations[c], strlen(question->continuations[c]) + 1);
         }

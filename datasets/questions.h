@@ -4,8 +4,8 @@
 
 #include "datasets/dataset.h"
 
-/* Adds a question with a copy of its texts; contexts holds one text for each choice, or a single one that all share
- * (contexts_count 1). Zero-initialise *questions before the first. */
+/* Adds a question with a copy of its texts; contexts holds one text for each choice, or a single
+ * one that all share (contexts_count 1). Zero-initialise *questions before the first. */
 int questions_add(struct questions *questions, const char *const *contexts, int contexts_count,
                   const char *const *continuations, int choices, int gold, int id);
 /* Computes the hash over all texts, gold positions and ids. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define CORPUS(name) extern const struct corpus corpus_##name;
-#define TASK(name) extern const struct task task_##name;
+#define TASK(name)   extern const struct task task_##name;
 #include "datasets/datasets.def"
 #undef CORPUS
 #undef TASK
@@ -34,9 +34,11 @@ static void unknown(const char *kind, const char *name, const char *const *names
 {
     const char *nearest = nearest_name(name, names);
     if (nearest)
-        err_set(ERR_USAGE, "there is no %s '%s'; did you mean '%s'? 'bitbench datasets' lists them", kind, name, nearest);
+        err_set(ERR_USAGE, "there is no %s '%s'; did you mean '%s'? 'bitbench datasets' lists them",
+                kind, name, nearest);
     else
-        err_set(ERR_USAGE, "there is no %s '%s'; 'bitbench datasets' lists them; %s", kind, name, own);
+        err_set(ERR_USAGE, "there is no %s '%s'; 'bitbench datasets' lists them; %s", kind, name,
+                own);
 }
 
 const struct corpus *corpus_find(const char *name)

@@ -8,18 +8,19 @@
 
 enum { LEAST_WORDS = 6, MOST_WORDS = 40, CONTEXT_WORDS = 60 };
 
-/* The offset behind the sentence that starts at `at`: behind ". ", "? " or "! " and before a capital letter, else the line's
- * end. The space belongs to the next sentence. */
+/* The offset behind the sentence that starts at `at`: behind ". ", "? " or "! " and before a
+ * capital letter, else the line's end. The space belongs to the next sentence. */
 static size_t sentence_end(const char *line, size_t at, size_t length)
 {
     for (size_t i = at + 1; i + 2 < length; i++)
-        if (strchr(".?!", line[i]) && line[i + 1] == ' ' && line[i + 2] >= 'A' && line[i + 2] <= 'Z')
+        if (strchr(".?!", line[i]) && line[i + 1] == ' ' && line[i + 2] >= 'A' &&
+            line[i + 2] <= 'Z')
             return i + 1;
     return length;
 }
 
-/* Each sentence but the first, given those before it (from the paragraph's beginning, or the last one alone when they are
- * too long). */
+/* Each sentence but the first, given those before it (from the paragraph's beginning, or the last
+ * one alone when they are too long). */
 static int add_line(struct draw_pool *pool, const char *line, size_t length, size_t document)
 {
     size_t context = 0, before = 0, at = sentence_end(line, 0, length);
@@ -28,7 +29,8 @@ static int add_line(struct draw_pool *pool, const char *line, size_t length, siz
         if (text_words(line + context, at - context) > CONTEXT_WORDS)
             context = before + (line[before] == ' ');
         size_t context_words = text_words(line + context, at - context);
-        if (words >= LEAST_WORDS && words <= MOST_WORDS && context_words >= LEAST_WORDS && context_words <= CONTEXT_WORDS) {
+        if (words >= LEAST_WORDS && words <= MOST_WORDS && context_words >= LEAST_WORDS &&
+            context_words <= CONTEXT_WORDS) {
             int rc = draw_add(pool, line + context, at - context, line + at, end - at, document);
             if (rc)
                 return rc;

@@ -9,7 +9,8 @@
 enum { LEAST_WORDS = 4, LEAST_VERSE = 8, MOST_VERSE = 40 };
 
 /* A chapter's next verse, from offset *at (behind the chapter's name); 0 at the end. */
-static int next_verse(const struct documents *documents, size_t document, size_t *at, const char **verse, size_t *length)
+static int next_verse(const struct documents *documents, size_t document, size_t *at,
+                      const char **verse, size_t *length)
 {
     size_t end = documents->offsets[document + 1];
     if (*at >= end)
@@ -30,8 +31,8 @@ static size_t first_verse(const struct documents *documents, size_t document)
     return at;
 }
 
-/* The offset of the space behind the comma, colon or semicolon nearest to the verse's middle, such that both sides have at
- * least LEAST_WORDS words; 0 when there is none. */
+/* The offset of the space behind the comma, colon or semicolon nearest to the verse's middle, such
+ * that both sides have at least LEAST_WORDS words; 0 when there is none. */
 static size_t find_half(const char *verse, size_t length)
 {
     size_t best = 0, best_distance = length;
@@ -107,7 +108,8 @@ static int load_next(const struct task *task, struct questions *out, size_t limi
         size_t at = first_verse(&test, d), length, before_length = 0;
         while (next_verse(&test, d, &at, &verse, &length)) {
             if (before && usable_verse(before, before_length) && usable_verse(verse, length))
-                TRY(draw_add(&pool, before, before_length, before + before_length, length + 1, d)); /* with the newline */
+                TRY(draw_add(&pool, before, before_length, before + before_length, length + 1,
+                             d)); /* with the newline */
             before = verse;
             before_length = length;
         }

@@ -1,7 +1,8 @@
-/* The definitions of WordNet, one synset a line behind its first lemma: `voice: give voice to; "He voiced his concern"`.
- * Corpus wordnet has the synsets with an example, which is ordinary English; wordnet_rest, for training, has the others, many
- * of them names of plants, animals, people and places. A document is a run of synsets as they stand in the data files: by
- * lexicographer file (acts, animals, artifacts, ...) and there by the alphabet, more or less. */
+/* The definitions of WordNet, one synset a line behind its first lemma: `voice: give voice to; "He
+ * voiced his concern"`. Corpus wordnet has the synsets with an example, which is ordinary English;
+ * wordnet_rest, for training, has the others, many of them names of plants, animals, people and
+ * places. A document is a run of synsets as they stand in the data files: by lexicographer file
+ * (acts, animals, artifacts, ...) and there by the alphabet, more or less. */
 #include "datasets/documents.h"
 
 #include "core/err.h"
@@ -22,14 +23,15 @@ static int next_field(const char **at, const char *end, const char **field, size
     return 1;
 }
 
-/* wndb(5): offset lex_filenum ss_type w_cnt word lex_id ... | gloss. Adjectives may carry "(a)", "(p)" or "(ip)". */
+/* wndb(5): offset lex_filenum ss_type w_cnt word lex_id ... | gloss. Adjectives may carry "(a)",
+ * "(p)" or "(ip)". */
 static int parse_synset(const char *line, size_t length, const char **lexfile, struct strbuf *out)
 {
     const char *at = line, *end = line + length, *field, *word;
     size_t size, word_size;
-    int fields = next_field(&at, end, &field, &size) && next_field(&at, end, lexfile, &size) && size == 2 &&
-                 next_field(&at, end, &field, &size) && next_field(&at, end, &field, &size) &&
-                 next_field(&at, end, &word, &word_size);
+    int fields = next_field(&at, end, &field, &size) && next_field(&at, end, lexfile, &size) &&
+                 size == 2 && next_field(&at, end, &field, &size) &&
+                 next_field(&at, end, &field, &size) && next_field(&at, end, &word, &word_size);
     const char *bar = fields ? memchr(at, '|', (size_t)(end - at)) : NULL;
     if (!bar)
         return -1;
@@ -46,7 +48,8 @@ static int parse_synset(const char *line, size_t length, const char **lexfile, s
     return rc ? rc : text_squeeze(out, bar + 1, (size_t)(end - bar - 1));
 }
 
-static int add_file(const struct corpus *corpus, const char *name, int with_example, struct documents_builder *builder)
+static int add_file(const struct corpus *corpus, const char *name, int with_example,
+                    struct documents_builder *builder)
 {
     struct strbuf file = {0}, line = {0};
     char lexfile[3] = "";
@@ -75,7 +78,9 @@ static int add_file(const struct corpus *corpus, const char *name, int with_exam
     TRY(documents_close(builder));
 out:
     if (rc < 0)
-        rc = err_set(ERR_FORMAT, "corpus wordnet: %s, line %zu: not a synset as wndb(5) describes it", name, number);
+        rc = err_set(ERR_FORMAT,
+                     "corpus wordnet: %s, line %zu: not a synset as wndb(5) describes it", name,
+                     number);
     strbuf_release(&file);
     strbuf_release(&line);
     return rc;
@@ -83,8 +88,9 @@ out:
 
 static int extract_synsets(const struct corpus *corpus, int with_example, struct documents *all)
 {
-    static const char *const names[] = {"usr/share/wordnet/data.noun", "usr/share/wordnet/data.verb",
-                                        "usr/share/wordnet/data.adj", "usr/share/wordnet/data.adv"};
+    static const char *const names[] = {"usr/share/wordnet/data.noun",
+                                        "usr/share/wordnet/data.verb", "usr/share/wordnet/data.adj",
+                                        "usr/share/wordnet/data.adv"};
     struct documents_builder builder = {0};
     int rc = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -105,9 +111,10 @@ static int extract_rest(const struct corpus *corpus, struct documents *all)
     return extract_synsets(corpus, 0, all);
 }
 
-#define SOURCE                                                                                                         \
-    .package = "wordnet-base", .expected_version = "1:3.0-37",                                                         \
-    .source = "WordNet 3.0 by Princeton University, WordNet licence (free with notice); package wordnet-base of Debian"
+#define SOURCE                                                                                     \
+    .package = "wordnet-base", .expected_version = "1:3.0-37",                                     \
+    .source = "WordNet 3.0 by Princeton University, WordNet licence (free with notice); package "  \
+              "wordnet-base of Debian"
 
 const struct corpus corpus_wordnet = {
     .name = "wordnet",
