@@ -20,7 +20,7 @@ static const struct option run_table[] = {
      .type = OPTION_BOOL,
      .offset = offsetof(struct run_command, dry_run),
      .fallback = "false",
-     .help = "Print the grid with estimated time and memory, and run nothing"},
+     .help = "print the grid with estimated time and memory, and run nothing"},
     {.name = "limit",
      .type = OPTION_INT,
      .offset = offsetof(struct run_command, limit),
@@ -28,12 +28,12 @@ static const struct option run_table[] = {
      .low = 0,
      .high = 1e9,
      .choices = "POINTS",
-     .help = "Compute at most this many points (0: all); the next run goes on"},
+     .help = "compute at most this many points (0: all); the next run goes on"},
     {.name = "table",
      .type = OPTION_BOOL,
      .offset = offsetof(struct run_command, table),
      .fallback = "true",
-     .help = "Print the table at the end"},
+     .help = "print the table at the end"},
     {.name = NULL},
 };
 
@@ -116,7 +116,7 @@ const struct command command_run = {
     .list = {.name = "set",
              .value = "KEY=VALUE",
              .letter = 's',
-             .help = "Override a value of the spec, such as model=PATH or calibration.samples=64"},
+             .help = "override a value of the spec, such as model=PATH or calibration.samples=64"},
     .description = "Every point of the spec's grid that is not yet in the database is computed and "
                    "stored in one transaction, so that "
                    "a run that was stopped, or killed, goes on where it was with the same command. "

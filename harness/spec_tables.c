@@ -13,7 +13,7 @@ const struct option harness_option_table[] = {
      .help = "only linear layers whose name contains this text, such as mlp or q_proj"},
     {.name = "invert", .type = OPTION_BOOL, .offset = FIELD(invert), .fallback = "false",
      .help = "the layers that min_layer, max_layer and quant_only would leave alone, and no others"},
-    {.name = "layer_errors", .type = OPTION_BOOL, .offset = FIELD(layer_errors), .fallback = "false",
+    {.name = "layer_errors", .type = OPTION_BOOL, .offset = FIELD(layer_errors), .fallback = "true",
      .help = "calibrate methods that need no calibration as well, to measure their Hessian-weighted layer errors"},
     {.name = "seed", .type = OPTION_INT, .offset = FIELD(seed), .fallback = "0", .low = 0, .high = 2147483647,
      .help = "seed of a method's own random draws"},
