@@ -24,7 +24,7 @@ struct option {
     size_t offset;          /* of the field in the options struct */
     const char *fallback;   /* the default, as text, through the same parser */
     double low, high;       /* bounds of INT and REAL, both inclusive; equal (as when left out): none */
-    const char *choices;    /* "a|b|c" for OPTION_CHOICE; for OPTION_TEXT the word in a usage line ("PATH"), or NULL */
+    const char *choices;    /* "a|b|c" for OPTION_CHOICE; else the word in a usage line ("PATH"), or NULL */
     const char *help;       /* one sentence without a full stop */
     const char *alias_of;   /* NULL, or: this row only spells another option: see options_set */
     int complement;         /* with alias_of: the stored value is 1 - the given one (salient_frac = 1 - low_frac) */

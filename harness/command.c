@@ -237,7 +237,7 @@ static int check_count(const struct command_line *line)
     const struct command *command = line->command;
     if (line->argument_count < command->arguments_min)
         return err_set(ERR_USAGE, "%s: an argument is missing; usage: bitbench %s %s [options]", command->name,
-                       command->name, command->arguments ? command->arguments : "");
+                       command->name, command->arguments);
     if (command->arguments_max >= 0 && line->argument_count > command->arguments_max)
         return err_set(ERR_USAGE, "%s: unexpected argument '%.80s'; usage: bitbench %s %s%s[options]", command->name,
                        line->arguments[command->arguments_max], command->name,
@@ -300,8 +300,8 @@ out:
     return rc;
 }
 
-/* The command's words are argv[0 .. argc - 1]. */
-static int run_words(const struct command *command, int argc, char **argv)
+/* The command's words are argv[0 .. argc - 1]. Until they are parsed, an error is theirs. */
+static int run_words(const struct command *command, int argc, char **argv, const struct command **misused)
 {
     int rc;
     struct command_line line = {.command = command};
@@ -315,7 +315,11 @@ static int run_words(const struct command *command, int argc, char **argv)
     TRY(options_defaults(global_option_table, &line.global));
     if (command->options)
         TRY(options_defaults(command->options, parse.options));
+    if (misused)
+        *misused = command;
     TRY(parse_words(&parse));
+    if (misused)
+        *misused = NULL;
     TRY(dispatch(&line));
 out:
     mem_free(parse.arguments);
@@ -324,11 +328,10 @@ out:
     return rc;
 }
 
-int command_line_run(int argc, char **argv, const struct command **command)
+int command_line_run(int argc, char **argv, const struct command **misused)
 {
-    const struct command *found = NULL;
-    if (command)
-        *command = NULL;
+    if (misused)
+        *misused = NULL;
     /* `bitbench`, `bitbench -h` and `bitbench --version` are commands, too. */
     if (argc < 2)
         return print_help(NULL) ? ERR_MEMORY : err_set(ERR_USAGE, "a command is missing");
@@ -337,12 +340,18 @@ int command_line_run(int argc, char **argv, const struct command **command)
     const char *name = strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0 ? "version" : argv[1];
     if (name[0] == '-')
         return err_set(ERR_USAGE, "%.80s: options come behind the command: bitbench COMMAND [options]", name);
-    found = command_find(name);
-    if (!found)
-        return ERR_USAGE;
-    if (command)
-        *command = found;
-    return run_words(found, argc - 2, argv + 2);
+    const struct command *command = command_find(name);
+    return command ? run_words(command, argc - 2, argv + 2, misused) : ERR_USAGE;
+}
+
+int command_print_json(json_t *object)
+{
+    if (!object)
+        return err_set(ERR_MEMORY, "out of memory: JSON");
+    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+    putchar('\n');
+    json_decref(object);
+    return 0;
 }
 
 int command_exit_code(int rc)

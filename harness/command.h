@@ -68,8 +68,8 @@ struct command {
     int arguments_min, arguments_max; /* how many; max -1: any number */
     enum argument_kind argument_kind;
     unsigned flags;          /* enum command_flags */
-    const struct option *options; /* may be NULL. For OPTION_TEXT `choices` is the word in the usage: "PATH", "FOLDER",
-                                   * "SPEC", "METHOD", "DATASET" (these complete accordingly), or any other */
+    const struct option *options; /* may be NULL. But for OPTION_CHOICE, `choices` is the word in the usage: "PATH",
+                                   * "FOLDER", "SPEC", "METHOD", "DATASET" (these complete accordingly), or any other */
     size_t options_size;
     const char *letters;     /* short forms: "n=limit o=out"; NULL: none */
     struct {
@@ -85,9 +85,12 @@ struct command {
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name); /* NULL with err_set naming the nearest */
 
-/* Parses and runs. Every error is returned with its text; nothing is printed about it here. *command (may be NULL) receives the
- * command, or NULL when it was not found. */
-int command_line_run(int argc, char **argv, const struct command **command);
+/* Parses and runs. Every error is returned with its text; nothing is printed about it here. *misused (may be NULL) receives the
+ * command whose words were wrong, when they were; else NULL. */
+int command_line_run(int argc, char **argv, const struct command **misused);
+
+/* Prints the object to stdout, indented, and takes it over; NULL is answered with ERR_MEMORY. For --json. */
+int command_print_json(json_t *object);
 
 /* The exit codes, in one place: 0 done; 1 failed; 2 wrong usage; 3 something needed is missing; 130 interrupted. */
 int command_exit_code(int rc);
@@ -101,8 +104,10 @@ int usage_help(const struct command *command, struct strbuf *out); /* NULL: the 
 int usage_man(struct strbuf *out);
 int usage_completion(struct strbuf *out);
 
-/* "--limit N", "--[no-]header", "--format markdown|csv|latex": an option as the command line takes it. */
+/* "--limit N", "--[no-]table", "--format markdown|csv|latex": an option as the command line takes it; and what it means, with
+ * what is allowed and the default where they say anything. Both append. */
 int usage_option(const struct option *row, struct strbuf *out);
+int usage_meaning(const struct option *table, const struct option *row, struct strbuf *out);
 /* The short form of an option, or 0. */
 char command_letter(const struct command *command, const char *option);
 

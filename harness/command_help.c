@@ -20,17 +20,29 @@ out:
 
 int usage_option(const struct option *row, struct strbuf *out)
 {
+    static const char *const words[] = {[OPTION_INT] = "N", [OPTION_REAL] = "X", [OPTION_TEXT] = "TEXT"};
     int rc;
     bool on = row->type == OPTION_BOOL && row->fallback && strcmp(row->fallback, "true") == 0;
-    TRY(strbuf_puts(out, on ? "--no-" : "--"));
+    TRY(strbuf_puts(out, on ? "--[no-]" : "--"));
     TRY(dashed(out, row->name));
-    switch (row->type) {
-    case OPTION_INT: TRY(strbuf_puts(out, " N")); break;
-    case OPTION_REAL: TRY(strbuf_puts(out, " X")); break;
-    case OPTION_CHOICE: TRY(strbuf_printf(out, " %s", strlen(row->choices) <= 24 ? row->choices : "WORD")); break;
-    case OPTION_TEXT: TRY(strbuf_printf(out, " %s", row->choices ? row->choices : "TEXT")); break;
-    case OPTION_BOOL: break;
-    }
+    if (row->type == OPTION_CHOICE)
+        TRY(strbuf_printf(out, " %s", strlen(row->choices) <= 24 ? row->choices : "WORD"));
+    else if (row->type != OPTION_BOOL)
+        TRY(strbuf_printf(out, " %s", row->choices ? row->choices : words[row->type]));
+out:
+    return rc;
+}
+
+int usage_meaning(const struct option *table, const struct option *row, struct strbuf *out)
+{
+    int rc;
+    if (row->type != OPTION_BOOL && row->type != OPTION_TEXT)
+        return options_meaning(table, row, out);
+    TRY(strbuf_puts(out, row->help));
+    if (row->type == OPTION_BOOL && strcmp(row->fallback, "true") == 0)
+        TRY(strbuf_puts(out, " (the default)"));
+    else if (row->type == OPTION_TEXT && row->fallback && row->fallback[0])
+        TRY(strbuf_printf(out, " (default %s)", row->fallback));
 out:
     return rc;
 }
@@ -43,24 +55,6 @@ static int left_column(const struct command *command, const struct option *row, 
     out->length = 0;
     TRY(letter ? strbuf_printf(out, "  -%c, ", letter) : strbuf_puts(out, "      "));
     TRY(usage_option(row, out));
-out:
-    return rc;
-}
-
-/* The help sentence, with what is allowed and the default where they say anything. */
-static int right_column(const struct option *table, const struct option *row, struct strbuf *out)
-{
-    int rc;
-    out->length = 0;
-    if (row->type == OPTION_BOOL) {
-        TRY(strbuf_puts(out, row->help));
-    } else if (row->type == OPTION_TEXT) {
-        TRY(strbuf_puts(out, row->help));
-        if (row->fallback && row->fallback[0])
-            TRY(strbuf_printf(out, " (default %s)", row->fallback));
-    } else {
-        TRY(options_meaning(table, row, out));
-    }
 out:
     return rc;
 }
@@ -93,7 +87,8 @@ static int option_rows(const struct command *command, const struct option *table
         if (global && !command_takes(command, row))
             continue;
         TRY(left_column(command, row, &columns.left));
-        TRY(right_column(table, row, &columns.right));
+        columns.right.length = 0;
+        TRY(usage_meaning(table, row, &columns.right));
         TRY(add_row(&columns, out));
     }
     if (!global && command->list.name) {

@@ -40,7 +40,7 @@ static int man_row(const struct command *command, const struct option *table, co
     TRY(roff(out, text.data));
     TRY(strbuf_puts(out, "\n"));
     text.length = 0;
-    TRY(options_meaning(table, row, &text));
+    TRY(usage_meaning(table, row, &text));
     TRY(roff(out, text.data));
     TRY(strbuf_puts(out, ".\n"));
 out:

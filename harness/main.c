@@ -30,16 +30,16 @@ static int finish_output(int rc)
 
 int main(int argc, char **argv)
 {
-    const struct command *command;
+    const struct command *misused;
     cpu_prepare(argv);
     interrupt_install();
-    int rc = command_line_run(argc, argv, &command);
+    int rc = command_line_run(argc, argv, &misused);
     progress_end();
     rc = finish_output(rc);
     if (rc) {
         fprintf(stderr, "bitbench: %s\n", err_text());
-        if (rc == ERR_USAGE && command)
-            fprintf(stderr, "See `bitbench %s --help`.\n", command->name);
+        if (misused)
+            fprintf(stderr, "See `bitbench %s --help`.\n", misused->name);
     }
     return command_exit_code(rc);
 }

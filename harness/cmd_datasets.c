@@ -1,0 +1,240 @@
+/* `bitbench datasets`: the corpora and tasks, whether they are installed, and what they look like. */
+#include "core/err.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include "datasets/dataset.h"
+#include "datasets/documents.h"
+#include "harness/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct datasets_options {
+    int show, split, seed;
+};
+
+static const struct option datasets_table[] = {
+    {.name = "show", .type = OPTION_INT, .offset = offsetof(struct datasets_options, show), .fallback = "0", .low = 0,
+     .high = 1000000, .help = "print so many documents of the corpus, or questions of the task"},
+    {.name = "split", .type = OPTION_CHOICE, .offset = offsetof(struct datasets_options, split), .fallback = "test",
+     .choices = "train|validation|test", .help = "part of the corpus that --show takes"},
+    {.name = "seed", .type = OPTION_INT, .offset = offsetof(struct datasets_options, seed), .fallback = "0", .low = 0,
+     .high = 2147483647, .help = "seed of a task's draw"},
+    {.name = NULL},
+};
+
+static const char *const split_names[] = {"train", "validation", "test"};
+
+/* ---- the list ---- */
+
+static void print_corpus_row(const struct corpus *corpus)
+{
+    char *have = corpus->package ? package_version(corpus->package) : NULL;
+    printf("%-16s %-16s %-22s %s\n", corpus->name, corpus->package ? corpus->package : "-",
+           have                ? have
+           : !corpus->package  ? "-"
+                               : "not installed",
+           corpus->title);
+    mem_free(have);
+}
+
+static json_t *corpus_json(const struct corpus *corpus)
+{
+    char *have = corpus->package ? package_version(corpus->package) : NULL;
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:i, s:I, s:I}", "kind", "corpus", "name",
+                               corpus->name, "title", corpus->title, "source", corpus->source, "package",
+                               corpus->package, "installed_version", have, "expected_version",
+                               corpus->expected_version, "version", corpus->version, "expected_documents",
+                               (json_int_t)corpus->expected_documents, "expected_words",
+                               (json_int_t)corpus->expected_words);
+    mem_free(have);
+    return object;
+}
+
+static json_t *task_json(const struct task *task)
+{
+    return json_pack("{s:s, s:s, s:s, s:s?, s:i, s:s, s:s?}", "kind", "task", "name", task->name, "title", task->title,
+                     "source", task->source, "version", task->version, "scoring", scoring_names[task->scoring], "corpus",
+                     task->corpus);
+}
+
+static int list_all(bool json)
+{
+    if (json) {
+        json_t *list = json_array();
+        for (int i = 0; corpora[i]; i++)
+            json_array_append_new(list, corpus_json(corpora[i]));
+        for (int i = 0; tasks[i]; i++)
+            json_array_append_new(list, task_json(tasks[i]));
+        return command_print_json(list);
+    }
+    printf("%-16s %-16s %-22s %s\n", "corpus", "package", "installed", "title");
+    for (int i = 0; corpora[i]; i++)
+        print_corpus_row(corpora[i]);
+    printf("\n%-16s %-16s %-22s %s\n", "task", "from corpus", "scored by", "title");
+    for (int i = 0; tasks[i]; i++)
+        printf("%-16s %-16s %-22s %s\n", tasks[i]->name, tasks[i]->corpus ? tasks[i]->corpus : "-",
+               scoring_names[tasks[i]->scoring], tasks[i]->title);
+    puts("\nA text of your own: file:PATH (undivided) or docs:PATH (documents between empty lines); a task of your own: "
+         "jsonl:PATH.\n`bitbench datasets NAME` extracts one and counts it.");
+    return 0;
+}
+
+/* ---- one corpus ---- */
+
+/* Counts of one split; an absent split counts nothing. */
+static int split_json(const struct corpus *corpus, const struct documents *all, enum split split, json_t **out)
+{
+    struct documents part = {0};
+    int rc = corpus_split(corpus, all, split, &part);
+    if (rc && rc != ERR_FORMAT)
+        return rc;
+    size_t bytes = part.count ? part.offsets[part.count] : 0;
+    *out = json_pack("{s:I, s:I, s:I}", "documents", (json_int_t)part.count, "words",
+                     (json_int_t)(part.count ? documents_words(&part) : 0), "bytes", (json_int_t)bytes);
+    documents_release(&part);
+    return *out ? 0 : err_set(ERR_MEMORY, "out of memory: JSON");
+}
+
+static void print_counts(const char *name, const json_t *counts)
+{
+    printf("%-12s %10lld documents %12lld words %12lld bytes\n", name,
+           (long long)json_integer_value(json_object_get(counts, "documents")),
+           (long long)json_integer_value(json_object_get(counts, "words")),
+           (long long)json_integer_value(json_object_get(counts, "bytes")));
+}
+
+static int show_documents(const struct corpus *corpus, const struct documents *all, enum split split, int count)
+{
+    struct documents part = {0};
+    int rc = corpus_split(corpus, all, split, &part);
+    for (size_t d = 0; rc == 0 && d < part.count && d < (size_t)count; d++) {
+        printf("\n--- document %zu of %zu of %s ---\n", d + 1, part.count, split_names[split]);
+        fwrite(part.text + part.offsets[d], 1, part.offsets[d + 1] - part.offsets[d], stdout);
+        putchar('\n');
+    }
+    documents_release(&part);
+    return rc;
+}
+
+static int describe_corpus(const struct corpus *corpus, const struct command_line *line)
+{
+    int rc, changed = 0;
+    const struct datasets_options *options = line->options;
+    struct documents all = {0};
+    json_t *object = NULL, *part;
+    TRY(corpus_load(corpus, &all, &changed));
+    object = corpus_json(corpus);
+    json_object_set_new(object, "hash", json_string(all.hash));
+    json_object_set_new(object, "changed", json_boolean(changed));
+    for (int s = SPLIT_TRAIN; s <= SPLIT_TEST; s++) {
+        TRY(split_json(corpus, &all, (enum split)s, &part));
+        json_object_set_new(object, split_names[s], part);
+    }
+    if (line->global.json) {
+        rc = command_print_json(object);
+        object = NULL;
+        goto out;
+    }
+    printf("%s: %s\n", corpus->name, corpus->title);
+    if (corpus->source)
+        printf("source       %s\n", corpus->source);
+    if (corpus->package)
+        printf("package      %s\n", corpus->package);
+    printf("text         %.16s, %s\n", all.hash,
+           !corpus->expected_hash ? "with nothing to compare to"
+           : changed              ? "NOT the text that bitbench was published with"
+                                  : "the one that bitbench was published with");
+    for (int s = SPLIT_TRAIN; s <= SPLIT_TEST; s++)
+        print_counts(split_names[s], json_object_get(object, split_names[s]));
+    if (options->show)
+        TRY(show_documents(corpus, &all, (enum split)options->split, options->show));
+out:
+    json_decref(object);
+    documents_release(&all);
+    return rc;
+}
+
+/* ---- one task ---- */
+
+static void show_question(const struct question *question)
+{
+    printf("\n--- question %d ---\n%s\n", question->id, question->contexts[0]);
+    for (int c = 0; c < question->choices; c++)
+        printf("  %c %s%s\n", c == question->gold ? '*' : ' ', question->continuations[c],
+               strcmp(question->contexts[c], question->contexts[0]) ? "   (behind another context)" : "");
+}
+
+static int describe_task(const struct task *task, const struct command_line *line)
+{
+    int rc;
+    const struct datasets_options *options = line->options;
+    struct questions questions = {0};
+    TRY(task->load(task, &questions, 0, (uint64_t)options->seed));
+    if (line->global.json) {
+        json_t *object = task_json(task);
+        json_object_set_new(object, "questions", json_integer((json_int_t)questions.count));
+        json_object_set_new(object, "hash", json_string(questions.hash));
+        TRY(command_print_json(object));
+    } else {
+        printf("%s: %s\n", task->name, task->title);
+        if (task->source)
+            printf("source       %s\n", task->source);
+        printf("scored by    %s\nquestions    %zu, %d choices, hash %.16s\n", scoring_names[task->scoring],
+               questions.count, questions.count ? questions.items[0].choices : 0, questions.hash);
+        for (size_t i = 0; i < questions.count && i < (size_t)options->show; i++)
+            show_question(&questions.items[i]);
+    }
+out:
+    questions_release(&questions);
+    return rc;
+}
+
+/* A name is a corpus's or a task's; what is near to neither is answered by both lists. */
+static int run_datasets(const struct command_line *line)
+{
+    int rc;
+    struct corpus_source corpus = {0};
+    struct task_source task = {0};
+    const char *name = line->arguments[0];
+    if (!line->argument_count)
+        return list_all(line->global.json);
+    if (task_open(name, &task) == 0) {
+        rc = describe_task(&task.task, line);
+    } else if ((rc = corpus_open(name, &corpus)) == 0) {
+        rc = describe_corpus(&corpus.corpus, line);
+    } else {
+        const char *names[256] = {0};
+        int count = 0;
+        for (int i = 0; corpora[i] && count < 255; i++)
+            names[count++] = corpora[i]->name;
+        for (int i = 0; tasks[i] && count < 255; i++)
+            names[count++] = tasks[i]->name;
+        const char *nearest = nearest_name(name, names);
+        if (nearest)
+            rc = err_set(ERR_USAGE, "there is no corpus or task '%.80s'; did you mean '%s'?", name, nearest);
+        else
+            rc = err_set(ERR_USAGE, "there is no corpus or task '%.80s'; `bitbench datasets` lists them", name);
+    }
+    corpus_close(&corpus);
+    task_close(&task);
+    return rc;
+}
+
+const struct command command_datasets = {
+    .name = "datasets",
+    .summary = "lists the corpora and tasks, or counts and shows one",
+    .arguments = "[NAME]",
+    .arguments_max = 1,
+    .argument_kind = ARGUMENT_DATASET,
+    .flags = COMMAND_JSON,
+    .options = datasets_table,
+    .options_size = sizeof(struct datasets_options),
+    .description = "The text of the corpora comes out of Debian packages; a corpus that is not installed says which one. "
+                   "Names may also be file:PATH, docs:PATH (texts of your own) and jsonl:PATH (questions of your own).",
+    .examples = "bitbench datasets\n"
+                "bitbench datasets kjv\n"
+                "# three questions\n"
+                "bitbench datasets kjv_half --show 3\n",
+    .run = run_datasets,
+};
