@@ -106,7 +106,8 @@ static int expand(struct experiment *experiment, const struct entry *entry)
     TRY(reserve(experiment, (size_t)experiment->point_count + count * draws));
     for (size_t i = 0; i < count; i++) {
         TRY(add_point(experiment, entry, i, 0));
-        if (!point_calibrates(&experiment->points[experiment->point_count - 1]))
+        /* Without a Hessian the calibration changes no weight: the first one serves the layer errors. */
+        if (!entry->method || !(entry->method->caps & QM_NEEDS_HESSIAN))
             continue;
         for (size_t k = 1; k < draws; k++)
             TRY(add_point(experiment, entry, i, k));

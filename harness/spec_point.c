@@ -96,7 +96,8 @@ int point_make_label(struct point *point, const struct axes *set, const struct a
         TRY(add_options(&label, harness_option_table, &point->harness, NULL));
     }
     /* Of the calibration only what tells the points of this spec from each other. */
-    for (int i = 0; point_calibrates(point) && i < calibration->count; i++) {
+    bool varies = point->method && (point->method->caps & QM_NEEDS_HESSIAN);
+    for (int i = 0; varies && i < calibration->count; i++) {
         char text[OPTION_TEXT_SIZE];
         const struct axis *axis = &calibration->items[i];
         if (axis->count == 1)
