@@ -196,6 +196,20 @@ out:
 
 /* ---- values from the command line ---- */
 
+/* 1 when every method that the entry names has the option. */
+static bool entry_takes(const struct yaml_node *entry, const char *key)
+{
+    const struct yaml_node *name = yaml_get(entry, "method");
+    const struct yaml_node *names = name && name->kind == YAML_LIST ? name->items : name;
+    int count = !name ? 0 : name->kind == YAML_LIST ? name->count : 1;
+    for (int i = 0; i < count; i++) {
+        const struct quant_method *method = names[i].kind == YAML_TEXT ? method_find(names[i].text) : NULL;
+        if (!method || !(options_find(method->options, key) || options_find(harness_option_table, key)))
+            return false;
+    }
+    return count > 0;
+}
+
 /* "methods.bits=2" goes to those methods that have the option; other keys go where they say. */
 static int override_methods(struct yaml *yaml, const char *key, const char *value, const char *origin)
 {
@@ -207,9 +221,7 @@ static int override_methods(struct yaml *yaml, const char *key, const char *valu
     if (!list || list->kind != YAML_LIST)
         return err_set(ERR_USAGE, "%s: the spec has no list of methods", origin);
     for (int i = 0; i < list->count; i++) {
-        const struct yaml_node *name = yaml_get(&list->items[i], "method");
-        const struct quant_method *method = name && name->kind == YAML_TEXT ? method_find(name->text) : NULL;
-        if (!method || !(options_find(method->options, key) || options_find(harness_option_table, key)))
+        if (!entry_takes(&list->items[i], key))
             continue;
         TRY(yaml_override(yaml, &list->items[i], key, value, origin));
         taken++;
