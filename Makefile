@@ -20,7 +20,7 @@ OBJECTS += $(BUILD)/generated/schema_sql.o
 
 # Vector kernels: every file of linalg/simd/ is compiled once for each instruction set; linalg/simd.c picks one at start.
 SIMD_SOURCES      := $(sort $(wildcard linalg/simd/*.c))
-SIMD_SETS         := base $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),avx2 avx512)
+SIMD_SETS         := base $(if $(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),avx2 avx512)
 SIMD_FLAGS_avx2   := -DSIMD_AVX2 -mavx2 -mfma
 SIMD_FLAGS_avx512 := -DSIMD_AVX512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 OBJECTS += $(foreach set,$(SIMD_SETS),$(SIMD_SOURCES:%.c=$(BUILD)/%.$(set).o))

@@ -156,6 +156,18 @@ static int corpus_packages(json_t *report, json_t *missing)
     return rc;
 }
 
+/* The program that prints a corpus is a package of its own. */
+static int corpus_programs(json_t *missing)
+{
+    static const char package[] = "bible-kjv";
+    char *version = package_version(package);
+    int rc = version
+                 ? 0
+                 : miss(missing, "corpus kjv: the program 'bible'", "apt-get install bible-kjv");
+    mem_free(version);
+    return rc;
+}
+
 /* Files of ours without which the first command fails. */
 static int own_files(json_t *missing)
 {
@@ -202,6 +214,7 @@ int doctor_examine(double seconds, json_t **out)
     TRY(space(report, missing));
     TRY(gnuplot(report, missing));
     TRY(corpus_packages(report, missing));
+    TRY(corpus_programs(missing));
     TRY(own_files(missing));
     TRY(put(report, "missing", json_incref(missing)));
     *out = report;
