@@ -35,3 +35,20 @@ float plain_sum(const float *x, size_t count)
         sum += (double)x[i];
     return (float)sum;
 }
+
+size_t mask_split_ref(const uint8_t *mask, const float *x, size_t count, float *set, float *clear)
+{
+    size_t s = 0, c = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (mask[i / 8] >> (i % 8) & 1)
+            set[s++] = x[i];
+        else
+            clear[c++] = x[i];
+    }
+    return s;
+}
+
+size_t mask_split(const uint8_t *mask, const float *x, size_t count, float *set, float *clear)
+{
+    return mask_split_ref(mask, x, count, set, clear);
+}

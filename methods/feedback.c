@@ -13,7 +13,8 @@ struct run {
     int tile_rows, tiles;
     float *weights; /* per worker: tile_rows x columns, in the order of processing */
     float *errors;  /* per worker: tile_rows x block */
-    float *lanes;   /* per worker: 3 arrays of block x LANES: weights, quantized, errors, transposed */
+    double *lanes;  /* per worker: block x LANES: weights, transposed */
+    float *outputs; /* per worker: 2 arrays of block x LANES: quantized, errors, transposed */
     double *losses; /* per tile */
 };
 
@@ -39,14 +40,14 @@ static void gather(const struct feedback *f, int first, int count, float *to)
     }
 }
 
-/* lanes[i][l] = tile[l][i] and back. */
-static void to_lanes(const float *tile, long stride, int rows, int columns, float *lanes)
+/* lanes[i][l] = tile[l][i], with zeros in the lanes that have no row. */
+static void to_lanes(const float *tile, long stride, int rows, int columns, double *lanes)
 {
     if (rows < LANES)
         memset(lanes, 0, sizeof *lanes * LANES * (size_t)columns);
     for (int l = 0; l < rows; l++)
         for (int i = 0; i < columns; i++)
-            lanes[i * LANES + l] = tile[l * stride + i];
+            lanes[i * LANES + l] = (double)tile[l * stride + i];
 }
 
 static void from_lanes(const float *lanes, int rows, int columns, float *tile, long stride)
@@ -56,40 +57,46 @@ static void from_lanes(const float *lanes, int rows, int columns, float *tile, l
             tile[l * stride + i] = lanes[i * LANES + l];
 }
 
-/* Later columns of the block: w_j -= err u_j, product and difference rounded apart as the references' outer product is. */
-static void update_block(float *restrict w, const float *restrict error, const float *restrict u, int count)
+/* Later columns of the block: w_j -= err u_j. In float64, since a float32 weight would collect the roundings of all the
+ * columns before it; decisions are then as close to exact arithmetic as the products between blocks let them be. */
+static void update_block(double *restrict w, const double *restrict error, const float *restrict u, int count)
 {
     for (int j = 0; j < count; j++)
         for (int l = 0; l < LANES; l++)
-            w[j * LANES + l] -= error[l] * u[j];
+            w[j * LANES + l] -= error[l] * (double)u[j];
 }
 
 /* One block for LANES rows. */
 static double quantize_block(struct run *run, struct feedback_column *column, int block_start, int width)
 {
     const struct feedback *f = run->feedback;
-    float *w = run->lanes + (long)column->worker * 3 * f->block * LANES;
-    float *q = w + (long)f->block * LANES, *error = q + (long)f->block * LANES;
+    double *w = run->lanes + (long)column->worker * f->block * LANES, sums[LANES] = {0};
+    float *q = run->outputs + (long)column->worker * 2 * f->block * LANES, *errors = q + (long)f->block * LANES;
     const float *tile = column->later;
-    float sums[LANES] = {0};
     to_lanes(tile, column->stride, column->count, width, w);
     for (int i = 0; i < width; i++) {
-        const float *u = f->upper + (long)(block_start + i) * f->columns + block_start + i;
+        float rounded[LANES];
+        double error[LANES];
+        for (int l = 0; l < LANES; l++)
+            rounded[l] = (float)w[i * LANES + l];
         column->column = block_start + i;
-        column->w = w + i * LANES;
+        column->w = rounded;
         column->q = q + i * LANES;
         column->later = tile + i;
         f->quantize(f->context, column);
-        float *e = error + i * LANES;
+        if (!f->upper)
+            continue;
+        const float *u = f->upper + (long)(block_start + i) * f->columns + block_start + i;
         for (int l = 0; l < LANES; l++) {
-            e[l] = (w[i * LANES + l] - q[i * LANES + l]) / u[0];
-            sums[l] += e[l] * e[l];
+            error[l] = (w[i * LANES + l] - (double)q[i * LANES + l]) / (double)u[0];
+            errors[i * LANES + l] = (float)error[l];
+            sums[l] += error[l] * error[l];
         }
-        update_block(w + (i + 1) * LANES, e, u + 1, width - i - 1);
+        update_block(w + (i + 1) * LANES, error, u + 1, width - i - 1);
     }
     double sum = 0;
     for (int l = 0; l < column->count; l++)
-        sum += (double)sums[l];
+        sum += sums[l];
     return sum;
 }
 
@@ -108,7 +115,7 @@ static int run_tile(void *context, int index, int worker)
     int first = index * run->tile_rows, rows = smaller(run->tile_rows, f->rows - first);
     float *weights = run->weights + (long)worker * run->tile_rows * n;
     float *errors = run->errors + (long)worker * run->tile_rows * f->block;
-    float *lanes = run->lanes + (long)worker * 3 * f->block * LANES;
+    const float *outputs = run->outputs + (long)worker * 2 * f->block * LANES;
     double loss = 0;
     gather(f, first, rows, weights);
     for (int start = 0; start < n; start += f->block) {
@@ -117,10 +124,12 @@ static int run_tile(void *context, int index, int worker)
             struct feedback_column column = {.worker = worker, .row = first + r, .count = smaller(LANES, rows - r),
                                              .later = weights + r * n + start, .stride = n};
             loss += quantize_block(run, &column, start, width);
-            scatter(f, lanes + (long)f->block * LANES, first + r, column.count, start, width);
-            from_lanes(lanes + 2L * f->block * LANES, column.count, width, errors + (long)r * f->block, f->block);
+            scatter(f, outputs, first + r, column.count, start, width);
+            if (f->upper)
+                from_lanes(outputs + (long)f->block * LANES, column.count, width, errors + (long)r * f->block,
+                           f->block);
         }
-        if (rest > 0)
+        if (rest > 0 && f->upper)
             gemm(false, false, rows, rest, width, -1.0f, errors, f->block, f->upper + (long)start * n + start + width,
                  f->columns, 1.0f, weights + start + width, f->columns);
     }
@@ -140,7 +149,8 @@ int feedback_run(struct feedback *f)
     size_t tile = (size_t)workers * (size_t)run.tile_rows;
     TRY(arena_alloc(f->arena, &run.weights, tile * (size_t)f->columns, sizeof *run.weights));
     TRY(arena_alloc(f->arena, &run.errors, tile * (size_t)f->block, sizeof *run.errors));
-    TRY(arena_alloc(f->arena, &run.lanes, (size_t)workers * 3 * LANES * (size_t)f->block, sizeof *run.lanes));
+    TRY(arena_alloc(f->arena, &run.lanes, (size_t)workers * LANES * (size_t)f->block, sizeof *run.lanes));
+    TRY(arena_alloc(f->arena, &run.outputs, (size_t)workers * 2 * LANES * (size_t)f->block, sizeof *run.outputs));
     TRY(arena_alloc(f->arena, &run.losses, (size_t)run.tiles, sizeof *run.losses));
     TRY(pool_run(run_tile, &run, run.tiles));
     f->loss = 0;

@@ -26,7 +26,7 @@ struct feedback {
     int rows, columns, block;
     const float *weight;  /* rows x columns */
     float *quantized;     /* rows x columns */
-    const float *upper;   /* columns x columns: U with H^-1 = U^T U */
+    const float *upper;   /* columns x columns: U with H^-1 = U^T U; NULL: no feedback */
     const int *order;     /* processing order of the columns, or NULL */
     const bool *dead;     /* columns whose weights are taken as 0, in W's order; or NULL */
     feedback_quantize *quantize;

@@ -1,0 +1,45 @@
+/* PB-LLM's parts: the quantizer in pbllm.c, the packed form in pbllm_pack.c. */
+#ifndef METHODS_PBLLM_H
+#define METHODS_PBLLM_H
+
+#include "methods/method.h"
+
+#include <stdbool.h>
+
+enum low_method { LOW_XNOR, LOW_SIGN, LOW_RTN, LOW_2BIT, LOW_4BIT, LOW_PRUNE, LOW_NO };
+
+struct pbllm_options {
+    int low_method, salient_metric, high_bits, group_size, block_size, scale_bits, follow;
+    double low_frac, percdamp;
+    bool gptq;
+};
+
+/* Columns that share low scales. */
+int pbllm_group(const struct pbllm_options *options, int columns);
+
+/* Bits of a low code: 0 where nothing is stored (prune) or floats are (no). */
+int pbllm_low_bits(const struct pbllm_options *options);
+
+/* The weight that a low code stands for. xnor: 0 and 1 are mean - scale and mean + scale, 2 is mean itself, which only a
+ * weight equal to the mean gets. */
+static inline float pbllm_low_value(int low_method, int code, float scale, float mean, float zero)
+{
+    switch (low_method) {
+    case LOW_XNOR:
+        return (float)(code == 2 ? 0 : 2 * code - 1) * scale + mean;
+    case LOW_SIGN:
+    case LOW_RTN:
+        return (float)code * scale;
+    case LOW_2BIT:
+    case LOW_4BIT:
+        return scale * ((float)code - zero);
+    }
+    return 0;
+}
+
+int pbllm_pack(const void *options, const struct layer_problem *problem, const struct layer_result *result,
+               struct packed *packed);
+int pbllm_unpack(const void *options, const struct packed *packed, int rows, int columns, float *weight);
+int pbllm_matvec(const void *options, const struct packed *packed, int rows, int columns, const float *x, float *y);
+
+#endif
