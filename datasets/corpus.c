@@ -76,7 +76,9 @@ out:
 
 enum split corpus_split_of(const struct corpus *corpus, size_t document)
 {
-    uint64_t draw = key_mix(key_of(corpus->name, strlen(corpus->name)) + document) % 100;
+    const char *name = corpus->path ? "docs" : corpus->name; /* a file may move without a difference
+                                                              */
+    uint64_t draw = key_mix(key_of(name, strlen(name)) + document) % 100;
     if (draw < CORPUS_TEST_SHARE)
         return SPLIT_TEST;
     return draw < CORPUS_TEST_SHARE + CORPUS_VALIDATION_SHARE ? SPLIT_VALIDATION : SPLIT_TRAIN;

@@ -288,7 +288,7 @@ const struct corpus corpus_gcide = {
     .title = "Collaborative International Dictionary of English",
     .package = "dict-gcide",
     .source =
-        "Webster's dictionary of 1913 and its additions, GPL-3+; package dict-gcide of Debian",
+        "Webster's dictionary of 1913 and its additions, GPL-2+; package dict-gcide of Debian",
     .joiner = "\n\n",
     .version = 1,
     .expected_version = "0.48.5+nmu2",

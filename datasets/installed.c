@@ -14,8 +14,6 @@
 #include <unistd.h>
 #include <zlib.h>
 
-extern char **environ;
-
 int corpus_path(char **out, const char *below_root)
 {
     const char *root = getenv("BITBENCH_CORPUS_ROOT");
