@@ -32,6 +32,9 @@ static struct {
 } pool = {.count = 1, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
           .done = PTHREAD_COND_INITIALIZER};
 
+/* The task that this thread is in, if any: a pool_run from within runs on this thread alone. */
+static _Thread_local int inside, own_worker;
+
 static void record_failure(int index, int code)
 {
     pthread_mutex_lock(&pool.lock);
@@ -48,7 +51,10 @@ static void work(int worker)
         int i = atomic_fetch_add(&pool.next, 1);
         if (i >= pool.tasks || atomic_load(&pool.failed_index) < i)
             return;
+        inside = 1;
+        own_worker = worker;
         int code = pool.task(pool.context, i, worker);
+        inside = 0;
         if (code)
             record_failure(i, code);
     }
@@ -138,6 +144,12 @@ int pool_threads(void)
 
 int pool_run(pool_task *task, void *context, int count)
 {
+    if (inside) {
+        int rc = 0;
+        for (int i = 0; rc == 0 && i < count; i++)
+            rc = task(context, i, own_worker);
+        return rc;
+    }
     pool.task = task;
     pool.context = context;
     pool.tasks = count;

@@ -12,7 +12,8 @@ int pool_threads(void);
 /* Runs task(context, i, worker) for i = 0..count-1 on the pool and waits for all. worker is 0..pool_threads()-1 and
  * names the thread, for scratch memory that is one per thread. A task returns 0 or an error code (with err_set on its
  * own thread); the error of the lowest failing i is returned, with its text, after every started task has ended; tasks
- * that have not started by then are skipped. Must not be called from within a task. */
+ * that have not started by then are skipped. Called from within a task, it runs everything on that task's thread, one after
+ * the other, with that thread's worker: so whole computations that use the pool can themselves be tasks. */
 typedef int pool_task(void *context, int index, int worker);
 int pool_run(pool_task *task, void *context, int count);
 

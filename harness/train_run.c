@@ -18,7 +18,7 @@
 struct run {
     struct train_spec spec;
     struct train_data data;
-    struct train_model model;
+    struct train_group group;
     struct train_optimizer optimizer;
     struct train_sampler sampler;
     struct train_progress progress;
@@ -47,16 +47,15 @@ static int set_up(struct run *run, const struct train_request *request)
     const struct tokenizer *tokenizer = run->data.tokenizer;
     train_spec_config(&run->spec, tokenizer_vocabulary(tokenizer), tokenizer_bos(tokenizer), tokenizer_eos(tokenizer),
                       &config);
-    TRY(train_model_init(&run->model, &config, NULL, t->sequences, t->context, (uint64_t)t->seed));
-    run->model.dropout = t->dropout;
-    TRY(train_optimizer_init(&run->optimizer, &run->model));
+    TRY(train_group_init(&run->group, &config, NULL, t->shards, t->sequences, t->context, (uint64_t)t->seed));
+    TRY(train_optimizer_init(&run->optimizer, &run->group.shards[0]));
     run->optimizer.beta1 = t->beta1;
     run->optimizer.beta2 = t->beta2;
     run->optimizer.decay = t->weight_decay;
     train_data_streams(&run->data, streams);
     TRY(train_sampler_init(&run->sampler, streams, run->data.count, t->context, config.eos_id, (uint64_t)t->seed));
-    TRY(mem_calloc(&run->tokens, (size_t)run->model.rows, sizeof *run->tokens));
-    TRY(mem_calloc(&run->targets, (size_t)run->model.rows, sizeof *run->targets));
+    TRY(mem_calloc(&run->tokens, (size_t)run->group.rows, sizeof *run->tokens));
+    TRY(mem_calloc(&run->targets, (size_t)run->group.rows, sizeof *run->targets));
     hash_init(&hash);
     TRY(train_spec_hash(&run->spec, &hash));
     train_data_hash(&run->data, &hash);
@@ -64,14 +63,14 @@ static int set_up(struct run *run, const struct train_request *request)
     run->progress.best_validation = HUGE_VAL;
     TRY(file_join(&run->checkpoint, run->spec.output, "checkpoint.safetensors"));
     if (!request->fresh && file_exists(run->checkpoint)) {
-        TRY(train_checkpoint_load(run->checkpoint, &run->model, &run->optimizer, &run->sampler, &run->progress));
+        TRY(train_checkpoint_load(run->checkpoint, &run->group.shards[0], &run->optimizer, &run->sampler, &run->progress));
         log_note("resuming at update %lld, %.0f of %.0f tokens", (long long)run->optimizer.step,
                  (double)run->progress.tokens, t->tokens);
     }
     run->tokens_before = run->progress.tokens;
     run->seconds_before = run->progress.seconds;
     TRY(train_log_open(&run->log, run->spec.output, &run->data, run->optimizer.step));
-    log_note("model: %zu parameters; batches of %d x %d tokens; %.0f tokens in all", run->model.parameters, t->sequences,
+    log_note("model: %zu parameters; batches of %d x %d tokens; %.0f tokens in all", run->group.shards[0].parameters, t->sequences,
              t->context, t->tokens);
 out:
     return rc;
@@ -81,13 +80,13 @@ static int save(struct run *run)
 {
     run->progress.seconds = spent(run);
     run->saved = clock_wall();
-    return train_checkpoint_save(run->checkpoint, &run->model, &run->optimizer, &run->sampler, &run->progress);
+    return train_checkpoint_save(run->checkpoint, &run->group.shards[0], &run->optimizer, &run->sampler, &run->progress);
 }
 
 /* Mean loss (nats a token) over windows without overlap of a validation split. */
 static int validate_corpus(struct run *run, const struct train_corpus_data *corpus, double *loss)
 {
-    size_t context = (size_t)run->model.context, limit = (size_t)run->spec.report.validation_tokens, at = 0;
+    size_t context = (size_t)run->spec.training.context, limit = (size_t)run->spec.report.validation_tokens, at = 0;
     size_t end = corpus->validation_count;
     double total = 0.0, part;
     long counted = 0;
@@ -96,17 +95,17 @@ static int validate_corpus(struct run *run, const struct train_corpus_data *corp
         end = limit + 1;
     while (at + 1 < end) {
         int rows = 0;
-        memset(run->tokens, 0, (size_t)run->model.rows * sizeof *run->tokens);
-        for (int r = 0; r < run->model.rows; r++)
+        memset(run->tokens, 0, (size_t)run->group.rows * sizeof *run->tokens);
+        for (int r = 0; r < run->group.rows; r++)
             run->targets[r] = -1;
-        for (int s = 0; s < run->model.sequences && at + 1 < end; s++) {
+        for (int s = 0; s < run->spec.training.sequences && at + 1 < end; s++) {
             size_t count = end - 1 - at < context ? end - 1 - at : context;
             memcpy(run->tokens + (size_t)s * context, corpus->validation + at, count * sizeof *run->tokens);
             memcpy(run->targets + (size_t)s * context, corpus->validation + at + 1, count * sizeof *run->targets);
             at += count;
             rows += (int)count;
         }
-        TRY(train_model_loss(&run->model, run->tokens, run->targets, false, &part));
+        TRY(train_group_loss(&run->group, run->tokens, run->targets, false, 0.0, 0, &part));
         total += part * rows;
         counted += rows;
     }
@@ -137,7 +136,7 @@ static int validate(struct run *run)
     TRY(train_log_validation(&run->log, run->optimizer.step, run->progress.tokens, losses, mean, spent(run)));
     if (best) {
         run->progress.best_validation = mean;
-        TRY(train_export(run->spec.output, &run->model));
+        TRY(train_export(run->spec.output, &run->group.shards[0]));
     }
 out:
     strbuf_release(&line);
@@ -165,14 +164,14 @@ static int update(struct run *run)
     double loss, norm;
     int rc = 0;
     TRY(train_sampler_draw(&run->sampler, t->sequences, run->tokens, run->targets));
-    run->model.dropout_key = (uint64_t)t->seed * 0x9e3779b97f4a7c15u + (uint64_t)run->optimizer.step * 65536u;
-    TRY(train_model_loss(&run->model, run->tokens, run->targets, true, &loss));
-    run->progress.tokens += run->model.rows;
+    uint64_t key = (uint64_t)t->seed * 0xd1342543de82ef95u + (uint64_t)run->optimizer.step * 65536u;
+    TRY(train_group_loss(&run->group, run->tokens, run->targets, true, t->dropout, key, &loss));
+    run->progress.tokens += run->group.rows;
     struct train_schedule schedule = {.shape = t->schedule ? TRAIN_TRAPEZOID : TRAIN_COSINE, .peak = t->learning_rate,
                                       .floor = t->final_rate, .decay = t->decay_share,
                                       .warmup = (int64_t)t->warmup_tokens, .total = (int64_t)t->tokens};
     double rate = train_rate(&schedule, run->progress.tokens);
-    TRY(train_optimizer_step(&run->optimizer, &run->model, rate, t->clip, &norm));
+    TRY(train_optimizer_step(&run->optimizer, &run->group.shards[0], rate, t->clip, &norm));
     run->loss_sum += loss;
     run->loss_count++;
     if (run->optimizer.step % run->spec.report.log_steps == 0)
@@ -220,7 +219,7 @@ out:
         train_log_close(&run->log);
         train_sampler_release(&run->sampler);
         train_optimizer_release(&run->optimizer);
-        train_model_release(&run->model);
+        train_group_release(&run->group);
         train_data_release(&run->data);
         train_spec_release(&run->spec);
         mem_free(run->tokens);

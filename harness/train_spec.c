@@ -32,6 +32,8 @@ const struct option train_model_table[] = {
 const struct option train_training_table[] = {
     {"sequences", OPTION_INT, AT(train_training_options, sequences), "8", 1, 65536, .help = "windows in a batch"},
     {"context", OPTION_INT, AT(train_training_options, context), "256", 2, 65536, .help = "tokens in a window"},
+    {"shards", OPTION_INT, AT(train_training_options, shards), "1", 1, 4096,
+     .help = "parts of a batch that are computed independently, a divisor of sequences"},
     {"tokens", OPTION_REAL, AT(train_training_options, tokens), "1000000", 1, 1e15,
      .help = "tokens to train on; the learning rate reaches its end there"},
     {"warmup_tokens", OPTION_REAL, AT(train_training_options, warmup_tokens), "200000", 0, 1e15,
@@ -166,6 +168,9 @@ static int check(const struct train_spec *spec)
                        spec->path, m->width, m->heads);
     if (m->head_size % 2)
         return err_set(ERR_USAGE, "%s: model.head_size %d must be even", spec->path, m->head_size);
+    if (spec->training.sequences % spec->training.shards)
+        return err_set(ERR_USAGE, "%s: training.shards %d must divide training.sequences %d", spec->path,
+                       spec->training.shards, spec->training.sequences);
     if (spec->training.warmup_tokens >= spec->training.tokens)
         return err_set(ERR_USAGE, "%s: training.warmup_tokens %.0f must be less than training.tokens %.0f", spec->path,
                        spec->training.warmup_tokens, spec->training.tokens);

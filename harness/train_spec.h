@@ -17,7 +17,7 @@ struct train_model_options {
 extern const struct option train_model_table[];
 
 struct train_training_options {
-    int sequences, context; /* a batch */
+    int sequences, context, shards; /* a batch */
     double tokens, warmup_tokens; /* whole numbers; REAL since they pass 2^31 */
     int schedule; /* enum train_shape */
     double learning_rate, final_rate, decay_share, weight_decay, beta1, beta2, clip, dropout;

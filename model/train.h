@@ -66,6 +66,7 @@ struct train_model {
     int tensor_count;
     size_t parameters; /* elements of the flat arrays */
     float *weights, *gradients;
+    bool borrowed; /* the weights are another model's */
     /* where the tensors are: elements from the start of the flat arrays */
     size_t embedding_at, head_at, final_norm_at;
     struct train_layer *layers;
@@ -95,6 +96,21 @@ void train_model_release(struct train_model *model);
 /* Mean negative log-likelihood (nats a token) of targets given tokens, both sequences x context. A target of -1 is left
  * out. With backward, adds d loss / d parameter to model->gradients. Dropout takes part only with backward. */
 int train_model_loss(struct train_model *model, const int32_t *tokens, const int32_t *targets, bool backward, double *loss);
+
+/* A batch cut into shards, each a model of its own with the same weights and its own activations and gradients: a shard is
+ * one task, so threads meet only once a step, which matters where they share their cores with other work. The number of
+ * shards is part of the result (it shapes the sums of the gradients); the number of threads is not. An operator that is
+ * used with more than one shard is called from several threads at once. */
+struct train_group {
+    struct train_model *shards; /* shards[0] owns the weights, and receives the whole gradient */
+    int count, rows;            /* rows: of the whole batch */
+};
+int train_group_init(struct train_group *group, const struct model_config *config, const struct train_operator *operator,
+                     int shards, int sequences, int context, uint64_t seed);
+void train_group_release(struct train_group *group);
+/* As train_model_loss, on the whole batch; dropout and key apply when backward is set. */
+int train_group_loss(struct train_group *group, const int32_t *tokens, const int32_t *targets, bool backward, double dropout,
+                     uint64_t key, double *loss);
 
 /* AdamW (decoupled weight decay) on flat arrays. */
 struct train_optimizer {

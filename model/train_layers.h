@@ -25,6 +25,16 @@ int train_attention_forward(struct train_model *model, struct train_layer *layer
 int train_attention_backward(struct train_model *model, const struct train_layer *layer, const float *dattended, float *dq,
                              float *dk, float *dv);
 
+/* The same model once more: borrows the weights of `original`, has its own gradients and activations. */
+int train_model_twin(struct train_model *model, const struct train_model *original);
+
+/* Checks a batch; *counted = rows with a target. */
+int train_check_batch(const struct train_model *model, const int32_t *tokens, const int32_t *targets, int *counted);
+
+/* *sum = the sum of the rows' losses; with backward, gradients of that sum / divisor are added. */
+int train_model_pass(struct train_model *model, const int32_t *tokens, const int32_t *targets, bool backward,
+                     double divisor, double *sum);
+
 /* Fills model->tensors and the places of the weights; on its own so that other parts can enumerate a config's tensors. */
 int train_layout(struct train_model *model);
 

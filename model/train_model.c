@@ -128,15 +128,22 @@ static void first_weights(struct train_model *m, uint64_t seed)
             if (w == TRAIN_O || w == TRAIN_DOWN)
                 deviation /= sqrt(2.0 * c->layers);
             fill_normal(&rng, m->weights + l->linear_at[w], (size_t)linear->out * linear->in, deviation);
-            linear->weight = m->weights + l->linear_at[w];
-            linear->gradient = m->gradients + l->linear_at[w];
-            if (l->extra_count[w]) {
-                linear->extra = m->weights + l->extra_at[w];
-                linear->extra_gradient = m->gradients + l->extra_at[w];
-                if (m->operator.extra_init)
-                    m->operator.extra_init(m->operator.state, linear, m->weights + l->extra_at[w]);
-            }
+            if (l->extra_count[w] && m->operator.extra_init)
+                m->operator.extra_init(m->operator.state, linear, m->weights + l->extra_at[w]);
         }
+    }
+}
+
+static void bind_linears(struct train_model *m)
+{
+    for (int i = 0; i < m->config.layers * TRAIN_LINEARS; i++) {
+        struct train_layer *l = &m->layers[i / TRAIN_LINEARS];
+        int w = i % TRAIN_LINEARS;
+        struct train_linear *linear = &l->linears[w];
+        linear->weight = m->weights + l->linear_at[w];
+        linear->gradient = m->gradients + l->linear_at[w];
+        linear->extra = l->extra_count[w] ? m->weights + l->extra_at[w] : NULL;
+        linear->extra_gradient = l->extra_count[w] ? m->gradients + l->extra_at[w] : NULL;
     }
 }
 
@@ -205,8 +212,9 @@ static void rope_table(struct train_model *m)
     }
 }
 
-int train_model_init(struct train_model *model, const struct model_config *config, const struct train_operator *operator,
-                     int sequences, int context, uint64_t seed)
+/* Everything but the first weights; weights NULL: its own. */
+static int set_up(struct train_model *model, const struct model_config *config, const struct train_operator *operator,
+                  int sequences, int context, float *weights)
 {
     int rc = 0;
     memset(model, 0, sizeof *model);
@@ -217,15 +225,33 @@ int train_model_init(struct train_model *model, const struct model_config *confi
     model->context = context;
     model->rows = sequences * context;
     TRY(train_layout(model));
-    TRY(mem_calloc(&model->weights, model->parameters, sizeof(float)));
+    model->weights = weights;
+    model->borrowed = weights != NULL;
+    if (!weights)
+        TRY(mem_calloc(&model->weights, model->parameters, sizeof(float)));
     TRY(mem_calloc(&model->gradients, model->parameters, sizeof(float)));
     TRY(model_buffers(model));
     rope_table(model);
-    first_weights(model, seed);
+    bind_linears(model);
 out:
     if (rc)
         train_model_release(model);
     return rc;
+}
+
+int train_model_init(struct train_model *model, const struct model_config *config, const struct train_operator *operator,
+                     int sequences, int context, uint64_t seed)
+{
+    int rc = set_up(model, config, operator, sequences, context, NULL);
+    if (rc == 0)
+        first_weights(model, seed);
+    return rc;
+}
+
+int train_model_twin(struct train_model *model, const struct train_model *original)
+{
+    return set_up(model, &original->config, &original->operator, original->sequences, original->context,
+                  original->weights);
 }
 
 static void layer_release(struct train_layer *l)
@@ -240,7 +266,7 @@ void train_model_release(struct train_model *m)
 {
     for (int i = 0; m->layers && i < m->config.layers; i++)
         layer_release(&m->layers[i]);
-    float *const buffers[] = {m->weights, m->gradients, m->x, m->normed, m->inverse, m->logits, m->row_loss, m->dx,
+    float *const buffers[] = {m->borrowed ? NULL : m->weights, m->gradients, m->x, m->normed, m->inverse, m->logits, m->row_loss, m->dx,
                               m->dnormed, m->dbranch, m->dwide[0], m->dwide[1], m->dwide[2], m->scratch, m->norm_parts,
                               m->rope};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)

@@ -252,31 +252,49 @@ out:
     return rc;
 }
 
-int train_model_loss(struct train_model *m, const int32_t *tokens, const int32_t *targets, bool backward, double *loss)
+int train_check_batch(const struct train_model *m, const int32_t *tokens, const int32_t *targets, int *counted)
 {
-    bool dropout = backward && m->dropout > 0.0;
-    struct train_layer *l = &m->layers[0];
-    int counted = 0, rc = 0;
-    double total = 0.0;
+    *counted = 0;
     for (int r = 0; r < m->rows; r++) {
         if (tokens[r] < 0 || tokens[r] >= m->config.vocabulary || targets[r] < -1 || targets[r] >= m->config.vocabulary)
             return err_set(ERR_FORMAT, "training batch: row %d has token %d and target %d, but the vocabulary has %d", r,
                            (int)tokens[r], (int)targets[r], m->config.vocabulary);
-        counted += targets[r] >= 0;
+        *counted += targets[r] >= 0;
     }
-    if (counted == 0)
-        return err_set(ERR_USAGE, "training batch: no row has a target");
+    return 0;
+}
+
+int train_model_pass(struct train_model *m, const int32_t *tokens, const int32_t *targets, bool backward, double divisor,
+                     double *sum)
+{
+    bool dropout = backward && m->dropout > 0.0;
+    struct train_layer *l = &m->layers[0];
+    int rc = 0;
     TRY(run_stage((struct stage){.run = embed_rows, .model = m, .tokens = tokens, .out = l->x, .dropout = dropout}));
     TRY(run_stage((struct stage){.run = add_norm_rows, .model = m, .out = l->x, .weight = m->weights + l->norm1_at,
                                  .normed = l->normed1, .inverse = l->inverse1}));
     for (int i = 0; i < m->config.layers; i++)
         TRY(layer_forward(m, i, dropout));
-    TRY(head_pass(m, targets, 1.0f / (float)counted, backward));
+    TRY(head_pass(m, targets, (float)(1.0 / divisor), backward));
+    *sum = 0.0;
     for (int r = 0; r < m->rows; r++)
-        total += (double)m->row_loss[r];
+        *sum += (double)m->row_loss[r];
     if (backward)
         TRY(backward_pass(m, tokens, dropout));
-    *loss = total / counted;
 out:
+    return rc;
+}
+
+int train_model_loss(struct train_model *m, const int32_t *tokens, const int32_t *targets, bool backward, double *loss)
+{
+    int counted, rc = train_check_batch(m, tokens, targets, &counted);
+    double sum;
+    if (rc)
+        return rc;
+    if (counted == 0)
+        return err_set(ERR_USAGE, "training batch: no row has a target");
+    rc = train_model_pass(m, tokens, targets, backward, counted, &sum);
+    if (rc == 0)
+        *loss = sum / counted;
     return rc;
 }
