@@ -26,7 +26,7 @@ void progress_duration(double seconds, char out[32])
 double progress_share(const struct progress_state *state)
 {
     if (!(state->cost_total > 0))
-        return state->points > 0 && state->finished + state->skipped >= state->points ? 1 : 0;
+        return state->finished + state->skipped >= state->points ? 1 : 0;
     double share = (state->cost_finished + state->within * state->cost_point) / state->cost_total;
     return share < 0 ? 0 : share > 1 ? 1 : share;
 }
