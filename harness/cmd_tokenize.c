@@ -97,16 +97,20 @@ static int write_ids(const char *path, const int32_t *ids, size_t count)
     return rc;
 }
 
+/* The ids, or with --json an object; ids NULL: only what is known about them. */
 static void print_ids(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
                       size_t bytes, bool json)
 {
+    const char *ids_key = ids ? ", \"ids\": [" : "";
     if (json)
-        printf("{\"tokenizer\": \"%s\", \"vocabulary\": %d, \"bytes\": %zu, \"tokens\": %zu, "
-               "\"ids\": [",
-               tokenizer_hash(tokenizer), tokenizer_vocabulary(tokenizer), bytes, count);
-    for (size_t i = 0; i < count; i++)
+        printf("{\"tokenizer\": \"%s\", \"vocabulary\": %d, \"bytes\": %zu, \"tokens\": %zu%s",
+               tokenizer_hash(tokenizer), tokenizer_vocabulary(tokenizer), bytes, count, ids_key);
+    for (size_t i = 0; ids && i < count; i++)
         printf("%s%" PRId32, i == 0 ? "" : json ? ", " : i % 16 ? " " : "\n", ids[i]);
-    printf(json ? "]}\n" : count ? "\n" : "");
+    if (json)
+        printf(ids ? "]}\n" : "}\n");
+    else if (ids && count)
+        printf("\n");
 }
 
 static int encode(const struct tokenizer *tokenizer, const struct tokenize_options *options,
@@ -130,8 +134,8 @@ static int encode(const struct tokenizer *tokenizer, const struct tokenize_optio
     count += options->bos;
     if (options->out[0])
         TRY(write_ids(options->out, all, count));
-    else
-        print_ids(tokenizer, all, count, text->length, json);
+    if (json || !options->out[0])
+        print_ids(tokenizer, options->out[0] ? NULL : all, count, text->length, json);
 out:
     mem_free(ids);
     mem_free(all);
@@ -186,6 +190,8 @@ static int run_tokenize(const struct command_line *line)
     char *folder = NULL;
     struct tokenizer *tokenizer = NULL;
     struct strbuf text = {0};
+    if (options->decode && line->global.json)
+        return err_set(ERR_USAGE, "--decode gives text, which --json has no form for");
     TRY(model_folder(&folder, options->tokenizer));
     TRY(tokenizer_open(&tokenizer, folder));
     TRY(read_input(line->argument_count ? line->arguments[0] : NULL, &text));

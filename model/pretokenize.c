@@ -42,7 +42,7 @@ static int compile(struct pretokenizer *rules, struct pretokenizer_step *step, c
     if (!step->code) {
         PCRE2_UCHAR text[160];
         pcre2_get_error_message(error, text, sizeof text);
-        rc = err_set(ERR_FORMAT,
+        rc = err_set(error == PCRE2_ERROR_HEAP_FAILED ? ERR_MEMORY : ERR_FORMAT,
                      "%s: pre_tokenizer: the pattern '%s' does not compile: %s (at byte %zu)", file,
                      pattern, (const char *)text, offset);
     } else {
