@@ -202,6 +202,9 @@ static int compute_point(struct point_job *job)
     const struct evaluation *evaluation = &run->evaluation;
     const struct run_calibration *calibration;
     TRY(run_calibration_of(run, job->point, &calibration));
+    if (calibration)
+        TRY(store_calibration(job->store, calibration->hash, calibration->stream.tokens,
+                              calibration->stream.count, calibration->spec.length));
     struct pipeline_input input = {.model = &run->model,
                                    .point = job->point,
                                    .calibration = calibration ? &calibration->stream : NULL,

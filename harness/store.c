@@ -181,7 +181,7 @@ int store_point_done(struct store *store, const char *id, const char *experiment
     TRY(store_bind(store, statement, "t", id));
     TRY(store_step(store, statement, &row));
     sqlite3_reset(statement); /* ends the read before the write */
-    if (row)
+    if (row && experiment)
         TRY(store_link(store, id, experiment, order));
     *done = row;
 out:

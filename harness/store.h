@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct store; /* opaque: one connection */
 
@@ -97,7 +98,8 @@ int store_experiment(struct store *store, const char *name, const char *title, c
 
 /* *done = 1 when a point of this id is stored with status "done". It is then also linked to the
  * experiment, so that a point shared by two experiments is computed once and listed in both. order
- * is its place in the spec. */
+ * is its place in the spec. experiment NULL:
+ * it is only asked. */
 int store_point_done(struct store *store, const char *id, const char *experiment, int order,
                      int *done);
 
@@ -108,5 +110,9 @@ int store_write_point(struct store *store, const struct point_record *record, in
 /* Forgets the list of points of an experiment (not the points): called once at the start of a run,
  * before the points are linked again, so that a table shows what the spec says now. */
 int store_experiment_reset(struct store *store, const char *name);
+
+/* Stores the token ids of a calibration (segments x length, borrowed) under their hash, once. */
+int store_calibration(struct store *store, const char *hash, const int32_t *ids, int segments,
+                      int length);
 
 #endif

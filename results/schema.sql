@@ -119,6 +119,14 @@ CREATE TABLE timings (
     PRIMARY KEY (point_id, stage)
 ) STRICT, WITHOUT ROWID;
 
+-- The segments that were drawn for calibration; a point names its own in settings ->> '$.calibration.hash'.
+CREATE TABLE calibrations (
+    hash     TEXT PRIMARY KEY,          -- SHA-256 of ids and lengths
+    segments INTEGER NOT NULL,
+    length   INTEGER NOT NULL,          -- tokens of each
+    ids      BLOB NOT NULL              -- segments x length token ids, little-endian int32
+) STRICT, WITHOUT ROWID;
+
 -- Points as they are listed: tables and plots read this.
 CREATE VIEW experiment_rows AS
     SELECT e.name AS experiment, x.position, p.*

@@ -126,6 +126,11 @@ static void test_second_run_skips_and_limit_resumes(void **state)
     assert_int_equal(run_spec("whole.db", 0, &summary), 0);
     assert_int_equal(summary.computed, 0);
     assert_int_equal(summary.skipped, 4);
+    char *drawn = query("whole.db",
+                        "SELECT segments, length, length(ids), (SELECT count(*) FROM points "
+                        "WHERE settings ->> '$.calibration.hash' = hash) FROM calibrations");
+    assert_string_equal(drawn, "6|40|960|3|\n");
+    mem_free(drawn);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(run_spec("pieces.db", 1, &summary), 0);
         assert_int_equal(summary.computed, 1);
