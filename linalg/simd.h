@@ -4,6 +4,8 @@
 #ifndef LINALG_SIMD_H
 #define LINALG_SIMD_H
 
+#include <stdint.h>
+
 struct simd {
     const char *name; /* "avx512", "avx2", "base", "ref" */
 #define KERNEL(result, kernel, arguments) result(*kernel) arguments;
