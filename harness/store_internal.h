@@ -48,6 +48,10 @@ int store_integer(const struct store *store, const char *sql, int64_t *value);
 int store_begin(const struct store *store);
 int store_end(const struct store *store, int rc);
 
+/* *found = name, or the only experiment of the database when name is NULL; the caller's. ERR_USAGE
+ * names the experiments there are. */
+int store_find_experiment(const struct store *store, const char *name, char **found);
+
 /* Lists the point in the experiment, which must be registered. */
 int store_link(const struct store *store, const char *id, const char *experiment, int order);
 

@@ -39,50 +39,21 @@ static double column_real(sqlite3_stmt *statement, int column)
                : sqlite3_column_double(statement, column);
 }
 
-/* "a, b, c": the experiments of the database; *count of them. */
-static int list_experiments(struct store *store, struct strbuf *names, int *count)
-{
-    sqlite3_stmt *statement = NULL;
-    int rc, row;
-    *count = 0;
-    TRY(store_prepare(store, &statement, "SELECT name FROM experiments ORDER BY name"));
-    for (;;) {
-        TRY(store_step(store, statement, &row));
-        if (!row)
-            break;
-        TRY(strbuf_printf(names, "%s%s", *count ? ", " : "", sqlite3_column_text(statement, 0)));
-        ++*count;
-    }
-out:
-    sqlite3_finalize(statement);
-    return rc;
-}
-
 static int find_experiment(struct table *table, struct store *store, const char *name,
                            struct arena *arena)
 {
     sqlite3_stmt *statement = NULL;
-    struct strbuf names = {0};
-    int rc, row, count;
-    TRY(list_experiments(store, &names, &count));
-    if (count == 0)
-        TRY(err_set(ERR_MISSING, "%s: no experiments in it yet; `bitbench run SPEC` adds one",
-                    store->path));
-    if (!name && count > 1)
-        TRY(err_set(ERR_USAGE, "%s holds %d experiments, name one of them: %s", store->path, count,
-                    names.data));
-    TRY(store_prepare(store, &statement,
-                      "SELECT name, title FROM experiments WHERE name = ?1 OR ?1 IS NULL"));
-    TRY(store_bind(store, statement, "t", name));
+    char *found = NULL;
+    int rc, row;
+    TRY(store_find_experiment(store, name, &found));
+    TRY(store_prepare(store, &statement, "SELECT name, title FROM experiments WHERE name = ?1"));
+    TRY(store_bind(store, statement, "t", found));
     TRY(store_step(store, statement, &row));
-    if (!row)
-        TRY(err_set(ERR_USAGE, "%s: there is no experiment '%s', only %s", store->path, name,
-                    names.data));
     TRY(column_text(arena, statement, 0, &table->experiment));
     TRY(column_text(arena, statement, 1, &table->title));
 out:
     sqlite3_finalize(statement);
-    strbuf_release(&names);
+    mem_free(found);
     return rc;
 }
 

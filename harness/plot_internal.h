@@ -1,0 +1,41 @@
+/* Between the plots' own files. */
+#ifndef HARNESS_PLOT_INTERNAL_H
+#define HARNESS_PLOT_INTERNAL_H
+
+#include "core/mem.h"
+#include "harness/plot.h"
+#include "harness/store.h"
+
+/* A line of plots.list. */
+struct plot_entry {
+    char name[64];
+    char source[512]; /* "database", or the path of a CSV below the data folder */
+};
+
+struct plot_list {
+    struct plot_entry *entries; /* owned */
+    int count;
+    char *folder; /* of the scripts, owned */
+};
+int plot_list_load(struct plot_list *list);
+void plot_list_release(struct plot_list *list);
+
+/* A script made ready: everything that gnuplot is to read. */
+struct plot_script {
+    const char *path;       /* of the .gp file, for messages */
+    const char *experiment; /* NULL for a plot of a file */
+    const char *data;       /* the CSV, or NULL */
+    const char *format, *output, *folder;
+    struct store *store;
+};
+
+/* Appends the terminal, the data blocks that the script's SQL gives, and the script itself. *empty
+ * receives the name of the first block that has no rows though the plot needs some; it is NULL when
+ * there is none. `name` is a buffer for it. */
+int plot_script_build(const struct plot_script *script, struct strbuf *out, char name[64],
+                      const char **empty);
+
+/* Runs gnuplot on the text. ERR_MISSING when there is no gnuplot. */
+int plot_gnuplot(const char *script_path, const struct strbuf *text);
+
+#endif

@@ -1,0 +1,250 @@
+/* From plots/NAME.gp and the database to the text that gnuplot reads.
+ *
+ * The comment lines on top of a script say what it needs:
+ *   #size WIDTH, HEIGHT      in pixels at 96 a inch; gnuplot expressions, may use NAME_rows
+ *   #sql NAME: SELECT ...    becomes the data block $NAME (tab-separated) and NAME_rows
+ *   #sql NAME?: SELECT ...   the same, and no rows are fine
+ *   #list NAME: SELECT ...   a single column, becomes the array NAME with NAME_count elements
+ *   #+ ...                   continues the line above
+ * In the SQL :experiment is the experiment's name. NULL becomes NaN. The script finds the variables
+ * `experiment`, `data_file`, `mark_size` (of points), `letter_width` (pixels, a mean), `small_font`
+ * (its size) and the colours of plots/colours.gp. */
+#include "core/err.h"
+#include "core/file.h"
+#include "harness/plot_internal.h"
+#include "harness/store_internal.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_ROWS = 100000 };
+
+struct directive {
+    char word[8];  /* "size", "sql", "list" */
+    char name[64]; /* of the block; "" for size */
+    int optional;
+    struct strbuf text;
+};
+
+/* Text in gnuplot's quotes: '' stands for a quote. */
+static int quoted(struct strbuf *out, const char *text)
+{
+    int rc;
+    TRY(strbuf_puts(out, "'"));
+    for (; *text; text++)
+        TRY(*text == '\'' ? strbuf_puts(out, "''") : strbuf_add(out, text, 1));
+    TRY(strbuf_puts(out, "'"));
+out:
+    return rc;
+}
+
+/* A field of a data block: no tabs, line ends or double quotes, which gnuplot would read as such.
+ */
+static int field(struct strbuf *out, sqlite3_stmt *statement, int column)
+{
+    int rc = 0;
+    if (sqlite3_column_type(statement, column) == SQLITE_NULL)
+        return strbuf_puts(out, "NaN");
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    if (!text)
+        return err_set(ERR_MEMORY, "plot: out of memory");
+    for (; *text; text++) {
+        char letter = *text == '\t' || *text == '\n' || *text == '\r' ? ' ' : *text;
+        TRY(strbuf_add(out, letter == '"' ? "'" : &letter, 1));
+    }
+out:
+    return rc;
+}
+
+static int prepare(const struct plot_script *script, const struct directive *directive,
+                   sqlite3_stmt **statement)
+{
+    int rc;
+    TRY(store_prepare(script->store, statement, directive->text.data));
+    if (!*statement || !sqlite3_stmt_readonly(*statement))
+        TRY(err_set(ERR_FORMAT, "%s: #%s %s is not a SELECT", script->path, directive->word,
+                    directive->name));
+    int parameter = sqlite3_bind_parameter_index(*statement, ":experiment");
+    if (parameter)
+        sqlite3_bind_text(*statement, parameter, script->experiment, -1, SQLITE_STATIC);
+out:
+    return rc;
+}
+
+static int data_block(const struct directive *directive, struct store *store,
+                      sqlite3_stmt *statement, struct strbuf *out, int *rows)
+{
+    int rc, row;
+    TRY(strbuf_printf(out, "$%s << END_OF_BLOCK\n", directive->name));
+    for (*rows = 0; *rows < MAX_ROWS; ++*rows) {
+        TRY(store_step(store, statement, &row));
+        if (!row)
+            break;
+        for (int i = 0; i < sqlite3_column_count(statement); i++) {
+            TRY(strbuf_puts(out, i ? "\t" : ""));
+            TRY(field(out, statement, i));
+        }
+        TRY(strbuf_puts(out, "\n"));
+    }
+    TRY(strbuf_printf(out, "END_OF_BLOCK\n%s_rows = %d\n", directive->name, *rows));
+out:
+    return rc;
+}
+
+static int list_block(const struct directive *directive, struct store *store,
+                      sqlite3_stmt *statement, struct strbuf *out, int *rows)
+{
+    struct strbuf elements = {0};
+    int rc, row;
+    for (*rows = 0; *rows < MAX_ROWS; ++*rows) {
+        TRY(store_step(store, statement, &row));
+        if (!row)
+            break;
+        const char *text = (const char *)sqlite3_column_text(statement, 0);
+        TRY(strbuf_printf(&elements, "%s[%d] = ", directive->name, *rows + 1));
+        TRY(quoted(&elements, text ? text : ""));
+        TRY(strbuf_puts(&elements, "\n"));
+    }
+    TRY(strbuf_printf(out, "%s_count = %d\narray %s[%d]\n", directive->name, *rows, directive->name,
+                      *rows ? *rows : 1));
+    TRY(strbuf_puts(out, elements.data ? elements.data : ""));
+out:
+    strbuf_release(&elements);
+    return rc;
+}
+
+/* One size of picture, letters and marks for the three kinds, whose units differ. */
+static int terminal(const struct plot_script *script, const char *size, struct strbuf *out)
+{
+    static const struct {
+        const char *format, *terminal, *size, *font, *variables;
+    } kinds[] = {
+        {"png", "pngcairo", "'%d,%d', w, h", "10", "1.0\nletter_width = 7.6\nsmall_font = '9'"},
+        {"svg", "svg", "'%d,%d', w, h", "13", "0.75\nletter_width = 7.4\nsmall_font = '12'"},
+        {"pdf", "pdfcairo", "'%gin,%gin', w / 96.0, h / 96.0", "12",
+         "0.6\nletter_width = 6.8\nsmall_font = '11'"}};
+    int rc, i = 0;
+    while (i < 2 && strcmp(kinds[i].format, script->format) != 0)
+        i++;
+    TRY(strbuf_printf(out, "mark_size = %s\nplot_size(w, h) = sprintf(%s)\n", kinds[i].variables,
+                      kinds[i].size));
+    TRY(strbuf_printf(out,
+                      "eval 'set terminal %s size ' . plot_size(%s) . "
+                      "' font \"DejaVu Sans,%s\" background \"#ffffff\"'\nset output ",
+                      kinds[i].terminal, size, kinds[i].font));
+    TRY(quoted(out, script->output));
+    TRY(strbuf_puts(out, "\n"));
+out:
+    return rc;
+}
+
+static int apply(const struct plot_script *script, const struct directive *directive,
+                 struct strbuf *size, struct strbuf *out, int *rows)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc;
+    *rows = 1;
+    if (strcmp(directive->word, "size") == 0) {
+        size->length = 0;
+        return strbuf_puts(size, directive->text.data);
+    }
+    if (!script->store)
+        return err_set(ERR_FORMAT, "%s: it has SQL, but plots.list says that it reads a file",
+                       script->path);
+    TRY(prepare(script, directive, &statement));
+    if (strcmp(directive->word, "sql") == 0)
+        TRY(data_block(directive, script->store, statement, out, rows));
+    else
+        TRY(list_block(directive, script->store, statement, out, rows));
+out:
+    sqlite3_finalize(statement);
+    return rc ? err_prefix(rc, "%s: #%s %s", script->path, directive->word, directive->name) : 0;
+}
+
+/* Splits "#sql NAME?: TEXT" and "#size TEXT"; *is = 0 when the line is no directive. */
+static int parse(const char *path, const char *line, size_t length, struct directive *directive,
+                 int *is)
+{
+    const char *end = line + length;
+    int n = 0;
+    struct strbuf kept = directive->text;
+    *is = 0;
+    kept.length = 0;
+    *directive = (struct directive){.text = kept};
+    for (line++; line < end && islower((unsigned char)*line) && n < 7; line++)
+        directive->word[n++] = *line;
+    int size = strcmp(directive->word, "size") == 0;
+    if (!size && strcmp(directive->word, "sql") != 0 && strcmp(directive->word, "list") != 0)
+        return 0;
+    while (line < end && *line == ' ')
+        line++;
+    for (n = 0; !size && line < end && (isalnum((unsigned char)*line) || *line == '_') && n < 63;
+         line++)
+        directive->name[n++] = *line;
+    directive->optional = !size && line < end && *line == '?';
+    line += directive->optional;
+    if (!size && (line >= end || *line != ':' || !n))
+        return err_set(ERR_FORMAT, "%s: '#%s' is not followed by 'NAME: SELECT ...'", path,
+                       directive->word);
+    *is = 1;
+    line += !size;
+    return strbuf_add(&directive->text, line, (size_t)(end - line));
+}
+
+/* Runs the directives of the comment block on top. */
+static int read_head(const struct plot_script *script, const char *text, struct strbuf *size,
+                     struct strbuf *out, char name[64], const char **empty)
+{
+    struct directive directive = {0};
+    int rc = 0, is, rows;
+    *empty = NULL;
+    while (*text == '#') {
+        size_t length = strcspn(text, "\n");
+        TRY(parse(script->path, text, length, &directive, &is));
+        text += length + (text[length] == '\n');
+        while (text[0] == '#' && text[1] == '+') {
+            length = strcspn(text, "\n");
+            if (is)
+                TRY(strbuf_add(&directive.text, text + 2, length - 2));
+            text += length + (text[length] == '\n');
+        }
+        if (!is)
+            continue;
+        TRY(apply(script, &directive, size, out, &rows));
+        if (rows == 0 && !directive.optional && !*empty) {
+            snprintf(name, 64, "%s", directive.name);
+            *empty = name;
+        }
+    }
+out:
+    strbuf_release(&directive.text);
+    return rc;
+}
+
+int plot_script_build(const struct plot_script *script, struct strbuf *out, char name[64],
+                      const char **empty)
+{
+    struct strbuf size = {0};
+    char *text = NULL;
+    int rc;
+    TRY(file_read(script->path, &text, NULL));
+    TRY(strbuf_puts(&size, "900, 500"));
+    TRY(strbuf_puts(out, "set datafile separator \"\\t\"\nset datafile missing 'NaN'\n"
+                         "set encoding utf8\nset loadpath "));
+    TRY(quoted(out, script->folder));
+    TRY(strbuf_puts(out, "\nexperiment = "));
+    TRY(quoted(out, script->experiment ? script->experiment : ""));
+    TRY(strbuf_puts(out, "\ndata_file = "));
+    TRY(quoted(out, script->data ? script->data : ""));
+    TRY(strbuf_puts(out, "\n"));
+    TRY(read_head(script, text, &size, out, name, empty));
+    TRY(terminal(script, size.data, out));
+    TRY(strbuf_puts(out, "load 'colours.gp'\nload "));
+    TRY(quoted(out, script->path));
+    TRY(strbuf_puts(out, "\nunset output\n"));
+out:
+    strbuf_release(&size);
+    mem_free(text);
+    return rc;
+}

@@ -1,0 +1,69 @@
+# The error of each layer as a map: a row for each point, a column for each layer, projections side by side and blocks within
+# them. Colour: relative Hessian loss, tr((W - Wq) H (W - Wq)^T) / tr(W H W^T).
+#
+#size 900, 150 + 17 * rows_count
+#list rows: SELECT r.label FROM experiment_rows r WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM layers l
+#+ WHERE l.point_id = r.id AND l.relative_loss > 0) ORDER BY r.position, r.id
+#list projections: SELECT name FROM layers l JOIN experiment_rows r ON r.id = l.point_id WHERE r.experiment = :experiment
+#+ AND block = 0 GROUP BY name ORDER BY CASE
+#+ WHEN name LIKE '%q_proj' THEN 0 WHEN name LIKE '%k_proj' THEN 1 WHEN name LIKE '%v_proj' THEN 2
+#+ WHEN name LIKE '%o_proj' OR name LIKE '%out_proj' THEN 3 WHEN name LIKE '%gate_proj' THEN 4
+#+ WHEN name LIKE '%up_proj' OR name LIKE '%fc1' THEN 5 ELSE 6 END, name
+#sql cells: WITH shown AS (SELECT r.id, row_number() OVER (ORDER BY r.position, r.id) AS place FROM experiment_rows r
+#+ WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM layers l WHERE l.point_id = r.id AND l.relative_loss > 0))
+#+ SELECT l.name, l.block, s.place, log10(l.relative_loss) FROM shown s JOIN layers l ON l.point_id = s.id
+#+ WHERE l.relative_loss > 0
+
+stats $cells using 2 nooutput name 'BLOCK'
+stats $cells using 4 nooutput name 'LOSS'
+blocks = int(BLOCK_max) + 1
+gap = max(0.5, blocks / 10.0) # between projections
+step = blocks + gap
+
+array offsets[projections_count]
+do for [i = 1:projections_count] { offsets[i] = (i - 1) * step }
+place(name) = (found = 0, sum [i = 1:projections_count] (projections[i] eq name ? offsets[i] : 0))
+
+load 'row-labels.gp'
+
+height = 150.0 + 17 * rows_count
+set lmargin at screen left
+set rmargin at screen 0.985
+set tmargin at screen 1 - 62 / height
+set bmargin at screen 74 / height
+unset key
+set border 0
+set tics scale 0
+unset grid
+set xrange [-0.5:projections_count * step - gap - 0.5]
+set yrange [rows_count + 0.5:0.5]
+set label 2 'relative error of each layer, tr((W − Wq) H (W − Wq)ᵀ) / tr(W H Wᵀ)' noenhanced \
+    at screen 0.5, screen 1 - 14 / height center
+set ytics () noenhanced font row_font
+do for [i = 1:rows_count] { set ytics add (shortened(rows[i]) i) }
+
+# Below each projection its name without the folder ("q_proj"); blocks are counted above.
+tail(name) = strstrt(name, '.') ? name[strstrt(name, '.') + 1:] : name
+set xtics () noenhanced offset 0, 0.3
+do for [i = 1:projections_count] { set xtics add (tail(projections[i]) offsets[i] + (blocks - 1) / 2.0) }
+every = max(1, int(blocks / 6.0 + 0.5))
+set x2range [-0.5:projections_count * step - gap - 0.5]
+set x2tics () offset 0, -0.4
+do for [i = 1:projections_count] {
+    do for [b = 0:blocks - 1:every] { set x2tics add (sprintf('%d', b) offsets[i] + b) }
+}
+set x2tics textcolor rgb 0x666666 font ',' . small_font
+set label 1 'block' at screen left - 6.0 / 900, screen 1 - 50 / height right textcolor rgb 0x666666 font ',' . small_font
+
+# Perceptually even and the same for the colour-blind: viridis, light for small errors.
+set palette defined (0 '#fde725', 1 '#b5de2b', 2 '#6ece58', 3 '#35b779', 4 '#1f9e89', 5 '#26828e', 6 '#31688e', \
+                     7 '#3e4989', 8 '#482878', 9 '#440154')
+from = floor(LOSS_min)
+to = max(from + 1, ceil(LOSS_max))
+set cbrange [from:to]
+set colorbox horizontal user origin screen left, screen 22 / height size screen 0.985 - left, screen 10 / height
+set cbtics scale 0.4 offset 0, 0.5 ()
+do for [k = from:to] { set cbtics add (sprintf('%g', 10.0 ** k) k) }
+
+plot $cells using (place(strcol(1)) + $2):3:(place(strcol(1)) + $2 - 0.5):(place(strcol(1)) + $2 + 0.5): \
+        ($3 - 0.46):($3 + 0.46):4 with boxxyerror fillstyle solid noborder linecolor palette

@@ -1,0 +1,122 @@
+# Perplexity against stored bits, one panel for each corpus. Points far above full precision would press all others into a
+# line: they are drawn at the upper edge with their value.
+#
+#size 900, 70 + 340 * ((panels_count + 2) / 3)
+#list panels: SELECT m.dataset || m.split || m.window || m.data_hash FROM experiment_rows r
+#+ JOIN metrics m ON m.point_id = r.id WHERE r.experiment = :experiment AND m.kind = 'perplexity' GROUP BY 1
+#+ ORDER BY min(m.id)
+#list titles: SELECT m.dataset || ', ' || m.split || ' split, windows of ' || m.window FROM experiment_rows r
+#+ JOIN metrics m ON m.point_id = r.id WHERE r.experiment = :experiment AND m.kind = 'perplexity'
+#+ GROUP BY m.dataset || m.split || m.window || m.data_hash ORDER BY min(m.id)
+#list methods: SELECT method FROM experiment_rows WHERE experiment = :experiment AND method <> 'full'
+#+ AND status = 'done' GROUP BY method ORDER BY min(position)
+#sql points: SELECT m.dataset || m.split || m.window || m.data_hash, r.method, r.stored_bits, m.value, m.low, m.high
+#+ FROM experiment_rows r JOIN metrics m ON m.point_id = r.id WHERE r.experiment = :experiment
+#+ AND m.kind = 'perplexity' AND r.weights > 0 AND m.value IS NOT NULL ORDER BY r.position
+#sql base?: SELECT m.dataset || m.split || m.window || m.data_hash, m.value, ifnull(m.low, m.value),
+#+ ifnull(m.high, m.value) FROM experiment_rows r JOIN metrics m ON m.point_id = r.id
+#+ WHERE r.experiment = :experiment AND m.kind = 'perplexity' AND r.method = 'full'
+
+OFF_SCALE = 8.0 # times the base
+columns = min(panels_count, 3)
+lines = (panels_count + columns - 1) / columns
+key_height = 40.0 / (70 + 340 * ((panels_count + 2) / 3))
+
+shortened(y) = y < 1e5 ? sprintf('↑ %.0f', y) : sprintf('↑ %.0e', y)
+
+set multiplot
+set logscale xy
+set tics nomirror scale 0.5
+set border 3
+unset key
+
+do for [i = 1:panels_count] {
+    column = (i - 1) % columns
+    line = (i - 1) / columns
+    cell_width = 1.0 / columns
+    cell_height = (1.0 - key_height) / lines
+    set lmargin at screen column * cell_width + 62.0 / 900
+    set rmargin at screen (column + 1) * cell_width - 14.0 / 900
+    set tmargin at screen 1.0 - line * cell_height - 0.1 * cell_height
+    set bmargin at screen 1.0 - (line + 1) * cell_height + 0.16 * cell_height
+
+    here(key) = key eq panels[i]
+    set xrange [*:*] # of the panel before: they would hide points from stats
+    set yrange [*:*]
+    stats $points using (here(strcol(1)) ? $4 : NaN) nooutput name 'Y'
+    stats $points using (here(strcol(1)) ? $3 : NaN) nooutput name 'X'
+    base = NaN
+    base_low = NaN
+    base_high = NaN
+    if (base_rows > 0) {
+        stats $base using (here(strcol(1)) ? $2 : NaN) nooutput name 'B'
+        if (B_records > 0) {
+            base = B_min
+            stats $base using (here(strcol(1)) ? $3 : NaN) nooutput name 'B'
+            base_low = B_min
+            stats $base using (here(strcol(1)) ? $4 : NaN) nooutput name 'B'
+            base_high = B_max
+        }
+    }
+    lowest = base == base ? min(base, Y_min) : Y_min
+    limit = OFF_SCALE * lowest
+    highest = min(limit, Y_max)
+    bottom = lowest / (highest / lowest) ** 0.15 / 1.08
+    top = highest * (highest / lowest) ** 0.12 * 1.12
+    set yrange [bottom:top]
+    set xrange [X_min / 1.12:X_max * 1.15]
+
+    unset xtics
+    unset ytics
+    set xtics (0.5, 1, 1.5, 2, 3, 4, 6, 8, 16) nomirror
+    set ytics () nomirror
+    set grid xtics ytics
+    fine = top / bottom < 5
+    do for [k = 0:9] {
+        do for [m in (fine ? '1 1.2 1.5 2 2.5 3 4 5 6 8' : '1 2 3 5')] {
+            set ytics add (sprintf('%g', real(m) * 10.0 ** k) real(m) * 10.0 ** k)
+        }
+    }
+    set title titles[i] noenhanced offset 0, -0.6
+    set xlabel 'stored bits per weight' offset 0, 0.4
+    set ylabel (column == 0 ? 'perplexity' : '') offset 1.2, 0
+    unset object
+    if (base == base) {
+        set object 1 rectangle from graph 0, first base_low to graph 1, first base_high behind \
+            fillcolor rgb 0xE6E6E6 fillstyle solid noborder
+        set arrow 1 from graph 0, first base to graph 1, first base nohead dashtype 2 linewidth 1.2 \
+            linecolor rgb method_colour('full') back
+    }
+    shown(key, y) = here(key) && y <= limit
+    beyond(key, y) = here(key) && y > limit
+    plot for [k = 1:methods_count] $points \
+            using (shown(strcol(1), $4) && strcol(2) eq methods[k] ? $3 : NaN):4:5:6 with yerrorbars \
+            pointtype method_shape(methods[k]) pointsize mark_size linecolor rgb method_colour(methods[k]), \
+         for [k = 1:methods_count] $points \
+            using (beyond(strcol(1), $4) && strcol(2) eq methods[k] ? $3 : NaN):(top / (top / bottom) ** 0.03) \
+            with points pointtype method_shape(methods[k]) pointsize mark_size linecolor rgb method_colour(methods[k]), \
+         $points using (beyond(strcol(1), $4) ? $3 : NaN):(top / (top / bottom) ** 0.03):(shortened($4)) \
+            with labels left offset 0.9, 0 textcolor rgb 0x444444 noenhanced
+    unset arrow
+}
+
+# The key, in a strip of its own.
+set lmargin at screen 0.02
+set rmargin at screen 0.98
+set bmargin at screen 0
+set tmargin at screen key_height
+unset logscale
+unset title
+unset xlabel
+unset ylabel
+unset tics
+unset border
+unset object
+set xrange [0:1]
+set yrange [0:1]
+set key at screen 0.5, screen key_height * 0.5 center center horizontal Left reverse noenhanced samplen 2 width 3
+plot for [k = 1:methods_count] NaN with points pointtype method_shape(methods[k]) pointsize mark_size \
+        linecolor rgb method_colour(methods[k]) title methods[k], \
+     NaN with lines dashtype 2 linewidth 1.2 linecolor rgb method_colour('full') title 'full precision', \
+     NaN with boxes fillstyle solid noborder fillcolor rgb 0xE6E6E6 title '95 % interval'
+unset multiplot

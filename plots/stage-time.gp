@@ -1,0 +1,38 @@
+# Where the time goes: one bar for each point, stages end to end.
+#
+#size 900, 110 + 20 * rows_count
+#list rows: SELECT r.label FROM experiment_rows r WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM timings t
+#+ WHERE t.point_id = r.id) ORDER BY r.position, r.id
+#list stages: SELECT stage FROM timings t JOIN experiment_rows r ON r.id = t.point_id WHERE r.experiment = :experiment
+#+ AND stage <> 'total' GROUP BY stage HAVING max(wall) > 0 ORDER BY CASE stage WHEN 'load' THEN 0 WHEN 'calibrate' THEN 1
+#+ WHEN 'quantize' THEN 2 WHEN 'diagnose' THEN 3 WHEN 'evaluate' THEN 4 ELSE 5 END, stage
+#sql bars: WITH shown AS (SELECT r.id, row_number() OVER (ORDER BY r.position, r.id) AS place FROM experiment_rows r
+#+ WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM timings t WHERE t.point_id = r.id))
+#+ SELECT t.stage, s.place, sum(t.wall) OVER w - t.wall, sum(t.wall) OVER w FROM shown s JOIN timings t
+#+ ON t.point_id = s.id WHERE t.stage <> 'total' WINDOW w AS (PARTITION BY s.id ORDER BY CASE t.stage WHEN 'load' THEN 0
+#+ WHEN 'calibrate' THEN 1 WHEN 'quantize' THEN 2 WHEN 'diagnose' THEN 3 WHEN 'evaluate' THEN 4 ELSE 5 END, t.stage)
+#sql totals: WITH shown AS (SELECT r.id, row_number() OVER (ORDER BY r.position, r.id) AS place FROM experiment_rows r
+#+ WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM timings t WHERE t.point_id = r.id))
+#+ SELECT s.place, sum(t.wall) FROM shown s JOIN timings t ON t.point_id = s.id WHERE t.stage <> 'total' GROUP BY s.id
+
+load 'row-labels.gp'
+
+height = 110.0 + 20 * rows_count
+stats $totals using 2 nooutput name 'T'
+set lmargin at screen left
+set rmargin at screen 0.93
+set tmargin at screen 1 - 44 / height
+set bmargin at screen 52 / height
+set border 3
+set xrange [0:T_max * 1.02]
+set yrange [rows_count + 0.6:0.4]
+set ytics () noenhanced scale 0 font row_font
+do for [i = 1:rows_count] { set ytics add (shortened(rows[i]) i) }
+set xtics nomirror
+set grid xtics
+set xlabel 'seconds'
+set key at screen 0.5, screen 1 - 20 / height center center maxrows 1 horizontal noenhanced Left reverse samplen 1.5 width 1
+
+plot for [k = 1:stages_count] $bars using (strcol(1) eq stages[k] ? $3 : NaN):2:3:4:($2 - 0.36):($2 + 0.36) \
+        with boxxyerror fillstyle solid 1.0 noborder linecolor rgb series_colour(k) title stages[k], \
+     $totals using 2:1:(sprintf('%.1f', $2)) with labels left offset 0.5, 0 textcolor rgb 0x444444 notitle
