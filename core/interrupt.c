@@ -47,7 +47,9 @@ int interrupted(void)
 
 int interrupt_check(void)
 {
-    return caught ? err_set(ERR_INTERRUPTED, "stopped by %s", caught == SIGINT ? "Ctrl-C" : "a signal") : 0;
+    return caught
+               ? err_set(ERR_INTERRUPTED, "stopped by %s", caught == SIGINT ? "Ctrl-C" : "a signal")
+               : 0;
 }
 
 void interrupt_epilogue(const char *bytes)

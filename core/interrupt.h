@@ -2,18 +2,19 @@
 #ifndef CORE_INTERRUPT_H
 #define CORE_INTERRUPT_H
 
-/* Installs the handlers for SIGINT, SIGTERM and SIGHUP; called once by main.c. SIGPIPE is ignored: a closed pipe is then a
- * write error like any other. */
+/* Installs the handlers for SIGINT, SIGTERM and SIGHUP; called once by main.c. SIGPIPE is ignored:
+ * a closed pipe is then a write error like any other. */
 void interrupt_install(void);
 
-/* 0, or the number of the signal that asked us to stop. Cheap: loops ask it once a block, a window or a step. */
+/* 0, or the number of the signal that asked us to stop. Cheap: loops ask it once a block, a window
+ * or a step. */
 int interrupted(void);
 
 /* 0, or ERR_INTERRUPTED with a line: for TRY(interrupt_check()). */
 int interrupt_check(void);
 
-/* Bytes (borrowed, kept until replaced) that the second signal writes to stderr before it ends the process, so that a live
- * display leaves a usable terminal; NULL: none. */
+/* Bytes (borrowed, kept until replaced) that the second signal writes to stderr before it ends the
+ * process, so that a live display leaves a usable terminal; NULL: none. */
 void interrupt_epilogue(const char *bytes);
 
 /* As if the signal had come (0: none came), for tests. */

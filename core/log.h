@@ -1,5 +1,5 @@
-/* What the program says beside its results: notes and warnings, on stderr, whole lines, from any thread. A warning also
- * stays silent for nobody: -q takes away notes and progress only. */
+/* What the program says beside its results: notes and warnings, on stderr, whole lines, from any
+ * thread. A warning also stays silent for nobody: -q takes away notes and progress only. */
 #ifndef CORE_LOG_H
 #define CORE_LOG_H
 
@@ -15,8 +15,8 @@ void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A line of text; nothing with -q. */
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* From now on the text of each warning is also added to buffer, joined by "; " (each text once); NULL ends it. The buffer is
- * the caller's. This is how a point's record learns of its warnings. */
+/* From now on the text of each warning is also added to buffer, joined by "; " (each text once);
+ * NULL ends it. The buffer is the caller's. This is how a point's record learns of its warnings. */
 void log_capture(struct strbuf *buffer);
 
 #endif

@@ -25,8 +25,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Insertions, deletions, substitutions and swaps of two neighbours each cost 1 (Damerau's distance, restricted form);
- * before_last, last and row are three rows of the usual table. */
+/* Insertions, deletions, substitutions and swaps of two neighbours each cost 1 (Damerau's distance,
+ * restricted form); before_last, last and row are three rows of the usual table. */
 static size_t edit_distance(const char *a, size_t m, const char *b, size_t n)
 {
     size_t rows[3][LONGEST + 1];
@@ -38,7 +38,8 @@ static size_t edit_distance(const char *a, size_t m, const char *b, size_t n)
         for (size_t j = 1; j <= n; j++) {
             int same = letter(a[i - 1]) == letter(b[j - 1]);
             row[j] = least(least(last[j] + 1, row[j - 1] + 1), last[j - 1] + !same);
-            if (i > 1 && j > 1 && letter(a[i - 1]) == letter(b[j - 2]) && letter(a[i - 2]) == letter(b[j - 1]))
+            if (i > 1 && j > 1 && letter(a[i - 1]) == letter(b[j - 2]) &&
+                letter(a[i - 2]) == letter(b[j - 1]))
                 row[j] = least(row[j], before_last[j - 2] + 1);
         }
         size_t *spare = before_last;

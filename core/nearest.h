@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/* Start with {.word = word}, offer candidates, read best (NULL: none is near enough). An earlier candidate wins a tie. */
+/* Start with {.word = word}, offer candidates, read best (NULL: none is near enough). An earlier
+ * candidate wins a tie. */
 struct nearest {
     const char *word, *best;
     size_t distance; /* of best */

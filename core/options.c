@@ -21,7 +21,8 @@ struct value {
     const char *text; /* borrowed */
 };
 
-/* The row that holds the field: an alias's target, or the row itself. NULL when the table is wrong. */
+/* The row that holds the field: an alias's target, or the row itself. NULL when the table is wrong.
+ */
 static const struct option *target_row(const struct option *table, const struct option *row)
 {
     if (!row->alias_of)
@@ -84,12 +85,8 @@ int options_allowed(const struct option *row, struct strbuf *out)
     int rc = 0;
     switch (row->type) {
     case OPTION_INT:
-    case OPTION_REAL:
-        TRY(allowed_numbers(row, out));
-        break;
-    case OPTION_BOOL:
-        TRY(strbuf_puts(out, "true or false"));
-        break;
+    case OPTION_REAL: TRY(allowed_numbers(row, out)); break;
+    case OPTION_BOOL: TRY(strbuf_puts(out, "true or false")); break;
     case OPTION_CHOICE:
         for (const char *c = row->choices; *c; c++)
             TRY(*c == '|' ? strbuf_puts(out, ", ") : strbuf_add(out, c, 1));
@@ -98,9 +95,7 @@ int options_allowed(const struct option *row, struct strbuf *out)
         if (special_value(row, &number, &meaning))
             TRY(strbuf_printf(out, ", %s", meaning));
         break;
-    case OPTION_TEXT:
-        TRY(strbuf_puts(out, "text"));
-        break;
+    case OPTION_TEXT: TRY(strbuf_puts(out, "text")); break;
     }
 out:
     return rc;
@@ -118,16 +113,16 @@ static void place(char *out, size_t size, const char *where, const char *name)
         snprintf(out, size, "%s: %s", where, name);
 }
 
-static int bad_value(const struct option *row, const char *name, const char *value, const char *where,
-                     const char *problem, const char *hint)
+static int bad_value(const struct option *row, const char *name, const char *value,
+                     const char *where, const char *problem, const char *hint)
 {
     char at[256];
     struct strbuf allowed = {0};
     place(at, sizeof at, where, name);
     int rc = options_allowed(row, &allowed);
     if (rc == 0 && hint)
-        rc = err_set(ERR_USAGE, "%s: '%.80s' %s; did you mean '%s'? (allowed: %s)", at, value, problem, hint,
-                     allowed.data);
+        rc = err_set(ERR_USAGE, "%s: '%.80s' %s; did you mean '%s'? (allowed: %s)", at, value,
+                     problem, hint, allowed.data);
     else if (rc == 0)
         rc = err_set(ERR_USAGE, "%s: '%.80s' %s: allowed is %s", at, value, problem, allowed.data);
     strbuf_release(&allowed);
@@ -177,8 +172,8 @@ static bool in_bounds(const struct option *row, double number)
     return !options_bounded(row) || (number >= row->low && number <= row->high);
 }
 
-static int parse_number(const struct option *row, const char *name, const char *text, const char *where,
-                        struct value *value)
+static int parse_number(const struct option *row, const char *name, const char *text,
+                        const char *where, struct value *value)
 {
     char *end = NULL;
     double number;
@@ -195,7 +190,8 @@ static int parse_number(const struct option *row, const char *name, const char *
     }
     if (!end || end == text || *end != '\0' || strspn(text, " \t\n") != 0)
         return bad_value(row, name, text, where,
-                         row->type == OPTION_INT ? "is not a whole number" : "is not a number", NULL);
+                         row->type == OPTION_INT ? "is not a whole number" : "is not a number",
+                         NULL);
     if (!isfinite(number) || !in_bounds(row, number))
         return bad_value(row, name, text, where, "is out of range", NULL);
     return 0;
@@ -210,8 +206,7 @@ static int parse(const struct option *row, const char *name, const char *text, c
     *value = (struct value){.text = text};
     switch (row->type) {
     case OPTION_INT:
-    case OPTION_REAL:
-        return parse_number(row, name, text, where, value);
+    case OPTION_REAL: return parse_number(row, name, text, where, value);
     case OPTION_BOOL:
         value->integer = parse_bool(text);
         return value->integer >= 0 ? 0 : bad_value(row, name, text, where, "is neither", NULL);
@@ -221,16 +216,18 @@ static int parse(const struct option *row, const char *name, const char *text, c
             return 0;
         }
         value->integer = choice_index(row->choices, text, hint, sizeof hint);
-        return value->integer >= 0 ? 0
-                                   : bad_value(row, name, text, where, "is no choice", hint[0] ? hint : NULL);
+        return value->integer >= 0
+                   ? 0
+                   : bad_value(row, name, text, where, "is no choice", hint[0] ? hint : NULL);
     case OPTION_TEXT:
         if (strlen(text) < OPTION_TEXT_SIZE)
             return 0;
         place(at, sizeof at, where, name);
-        return err_set(ERR_USAGE, "%s: the text has %zu bytes; at most %d are allowed", at, strlen(text),
-                       OPTION_TEXT_SIZE - 1);
+        return err_set(ERR_USAGE, "%s: the text has %zu bytes; at most %d are allowed", at,
+                       strlen(text), OPTION_TEXT_SIZE - 1);
     }
-    return err_set(ERR_INTERNAL, "option table: row '%s' has the unknown type %d", row->name, (int)row->type);
+    return err_set(ERR_INTERNAL, "option table: row '%s' has the unknown type %d", row->name,
+                   (int)row->type);
 }
 
 static int unknown_option(const struct option *table, const char *name, const char *where)
@@ -239,27 +236,31 @@ static int unknown_option(const struct option *table, const char *name, const ch
     for (const struct option *row = table; row->name; row++)
         nearest_offer(&nearest, row->name);
     if (nearest.best)
-        return err_set(ERR_USAGE, "%s: unknown option '%.80s'; did you mean '%s'?", where, name, nearest.best);
+        return err_set(ERR_USAGE, "%s: unknown option '%.80s'; did you mean '%s'?", where, name,
+                       nearest.best);
     if (!table->name)
-        return err_set(ERR_USAGE, "%s: unknown option '%.80s'; no options are taken here", where, name);
+        return err_set(ERR_USAGE, "%s: unknown option '%.80s'; no options are taken here", where,
+                       name);
     char known[600] = "";
     size_t used = 0;
     for (const struct option *row = table; row->name && used < sizeof known; row++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", row->name);
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "",
+                                 row->name);
     return err_set(ERR_USAGE, "%s: unknown option '%.80s'; valid are %s", where, name, known);
 }
 
-/* Finds the row, parses, and turns an alias's value into its target's. *field is the row that holds the field. */
-static int resolve(const struct option *table, const char *name, const char *text, const char *where,
-                   const struct option **field, struct value *value)
+/* Finds the row, parses, and turns an alias's value into its target's. *field is the row that holds
+ * the field. */
+static int resolve(const struct option *table, const char *name, const char *text,
+                   const char *where, const struct option **field, struct value *value)
 {
     const struct option *row = options_find(table, name);
     if (!row)
         return unknown_option(table, name, where);
     *field = target_row(table, row);
     if (!*field)
-        return err_set(ERR_INTERNAL, "option table: '%s' is an alias of '%s', which is not there", row->name,
-                       row->alias_of);
+        return err_set(ERR_INTERNAL, "option table: '%s' is an alias of '%s', which is not there",
+                       row->name, row->alias_of);
     struct option seen = **field; /* with the bounds that the alias has */
     if (row->complement) {
         seen.low = 1 - (*field)->high;
@@ -267,7 +268,8 @@ static int resolve(const struct option *table, const char *name, const char *tex
     }
     int rc = parse(&seen, row->name, text, where, value);
     if (rc == 0 && row->complement) {
-        /* 15 digits, so that 0.1 given as its complement 0.9 is the same double, and so the same point. */
+        /* 15 digits, so that 0.1 given as its complement 0.9 is the same double, and so the same
+         * point. */
         char digits[40];
         snprintf(digits, sizeof digits, "%.15g", 1 - value->real);
         value->real = strtod(digits, NULL);
@@ -281,15 +283,9 @@ static void store(const struct option *row, void *target, const struct value *va
     bool flag = value->integer != 0;
     switch (row->type) {
     case OPTION_INT:
-    case OPTION_CHOICE:
-        memcpy(field, &value->integer, sizeof value->integer);
-        break;
-    case OPTION_REAL:
-        memcpy(field, &value->real, sizeof value->real);
-        break;
-    case OPTION_BOOL:
-        memcpy(field, &flag, sizeof flag);
-        break;
+    case OPTION_CHOICE: memcpy(field, &value->integer, sizeof value->integer); break;
+    case OPTION_REAL: memcpy(field, &value->real, sizeof value->real); break;
+    case OPTION_BOOL: memcpy(field, &flag, sizeof flag); break;
     case OPTION_TEXT:
         memset(field, 0, OPTION_TEXT_SIZE);
         memcpy(field, value->text, strlen(value->text));
@@ -297,7 +293,8 @@ static void store(const struct option *row, void *target, const struct value *va
     }
 }
 
-int options_set(const struct option *table, void *target, const char *name, const char *value, const char *where)
+int options_set(const struct option *table, void *target, const char *name, const char *value,
+                const char *where)
 {
     const struct option *field;
     struct value parsed;
@@ -324,7 +321,8 @@ int options_defaults(const struct option *table, void *target)
     return 0;
 }
 
-int options_check(const struct option *table, const char *name, const char *value, const char *where)
+int options_check(const struct option *table, const char *name, const char *value,
+                  const char *where)
 {
     const struct option *field;
     struct value parsed;
@@ -333,7 +331,8 @@ int options_check(const struct option *table, const char *name, const char *valu
 
 int options_is_default(const struct option *row, const void *source, int *same)
 {
-    const char *field = (const char *)source + row->offset, *fallback = row->fallback ? row->fallback : "";
+    const char *field = (const char *)source + row->offset,
+               *fallback = row->fallback ? row->fallback : "";
     struct value value;
     bool flag;
     int rc = parse(row, row->name, fallback, "option table: default", &value);
@@ -342,18 +341,10 @@ int options_is_default(const struct option *row, const void *source, int *same)
     flag = value.integer != 0;
     switch (row->type) {
     case OPTION_INT:
-    case OPTION_CHOICE:
-        *same = memcmp(field, &value.integer, sizeof value.integer) == 0;
-        break;
-    case OPTION_REAL:
-        *same = memcmp(field, &value.real, sizeof value.real) == 0;
-        break;
-    case OPTION_BOOL:
-        *same = memcmp(field, &flag, sizeof flag) == 0;
-        break;
-    case OPTION_TEXT:
-        *same = strncmp(field, fallback, OPTION_TEXT_SIZE) == 0;
-        break;
+    case OPTION_CHOICE: *same = memcmp(field, &value.integer, sizeof value.integer) == 0; break;
+    case OPTION_REAL: *same = memcmp(field, &value.real, sizeof value.real) == 0; break;
+    case OPTION_BOOL: *same = memcmp(field, &flag, sizeof flag) == 0; break;
+    case OPTION_TEXT: *same = strncmp(field, fallback, OPTION_TEXT_SIZE) == 0; break;
     }
     return 0;
 }

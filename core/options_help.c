@@ -71,8 +71,8 @@ int options_markdown(const struct option *table, struct strbuf *out)
         else
             TRY(options_allowed(row, &allowed));
         int plain = !row->alias_of && row->fallback && row->fallback[0];
-        TRY(strbuf_printf(out, "| `%s` | %s%s%s | ", row->name, plain ? "`" : "", plain ? row->fallback : "",
-                          plain ? "`" : ""));
+        TRY(strbuf_printf(out, "| `%s` | %s%s%s | ", row->name, plain ? "`" : "",
+                          plain ? row->fallback : "", plain ? "`" : ""));
         TRY(cell(out, allowed.data));
         TRY(cell(out, row->help));
         out->length--; /* the space behind the last bar */

@@ -51,8 +51,7 @@ int options_value(const struct option *row, const void *source, char out[OPTION_
     case OPTION_TEXT:
         snprintf(out, OPTION_TEXT_SIZE, "%.*s", OPTION_TEXT_SIZE - 1, field);
         return 0;
-    case OPTION_CHOICE:
-        break;
+    case OPTION_CHOICE: break;
     }
     size_t length = 0;
     const char *text = NULL;
@@ -77,16 +76,12 @@ static int value_to_json(const struct option *row, const void *source, json_t **
     if (rc)
         return rc;
     switch (row->type) {
-    case OPTION_INT:
-        *out = json_integer(strtol(text, NULL, 10));
-        break;
+    case OPTION_INT: *out = json_integer(strtol(text, NULL, 10)); break;
     case OPTION_REAL:
         memcpy(&real, (const char *)source + row->offset, sizeof real);
         *out = json_real(real);
         break;
-    case OPTION_BOOL:
-        *out = json_boolean(strcmp(text, "true") == 0);
-        break;
+    case OPTION_BOOL: *out = json_boolean(strcmp(text, "true") == 0); break;
     default:
         *out = json_string(text);
         if (!*out)
@@ -118,11 +113,13 @@ out:
     return rc;
 }
 
-static int json_value_text(const json_t *value, const char *name, const char *where, char out[OPTION_TEXT_SIZE])
+static int json_value_text(const json_t *value, const char *name, const char *where,
+                           char out[OPTION_TEXT_SIZE])
 {
     switch (json_typeof(value)) {
     case JSON_STRING:
-        if (strlen(json_string_value(value)) >= OPTION_TEXT_SIZE || json_string_length(value) >= OPTION_TEXT_SIZE)
+        if (strlen(json_string_value(value)) >= OPTION_TEXT_SIZE ||
+            json_string_length(value) >= OPTION_TEXT_SIZE)
             return err_set(ERR_USAGE, "%s: %.80s: the text is longer than %d bytes", where, name,
                            OPTION_TEXT_SIZE - 1);
         snprintf(out, OPTION_TEXT_SIZE, "%s", json_string_value(value));
@@ -130,19 +127,20 @@ static int json_value_text(const json_t *value, const char *name, const char *wh
     case JSON_INTEGER:
         snprintf(out, OPTION_TEXT_SIZE, "%lld", (long long)json_integer_value(value));
         return 0;
-    case JSON_REAL:
-        real_text(json_real_value(value), out);
-        return 0;
+    case JSON_REAL: real_text(json_real_value(value), out); return 0;
     case JSON_TRUE:
     case JSON_FALSE:
         snprintf(out, OPTION_TEXT_SIZE, "%s", json_is_true(value) ? "true" : "false");
         return 0;
     default:
-        return err_set(ERR_USAGE, "%s: %.80s: a single value is expected, not an object, a list or null", where, name);
+        return err_set(ERR_USAGE,
+                       "%s: %.80s: a single value is expected, not an object, a list or null",
+                       where, name);
     }
 }
 
-int options_from_json(const struct option *table, void *target, const json_t *object, const char *where)
+int options_from_json(const struct option *table, void *target, const json_t *object,
+                      const char *where)
 {
     const char *name;
     json_t *value;
@@ -151,7 +149,8 @@ int options_from_json(const struct option *table, void *target, const json_t *ob
         return err_set(ERR_USAGE, "%s: an object of options is expected", where);
     /* Checked before anything is set, so that the target is untouched on failure. */
     for (int pass = 0; pass < 2; pass++) {
-        json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+        json_object_foreach((json_t *)(uintptr_t)object, name, value)
+        {
             int rc = json_value_text(value, name, where, text);
             if (rc == 0)
                 rc = pass ? options_set(table, target, name, text, where)

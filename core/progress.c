@@ -86,9 +86,9 @@ static void say(const char *line)
 
 static json_t *progress_event(void)
 {
-    json_t *object = json_pack("{s:s, s:i, s:i, s:s, s:s, s:f}", "event", "progress", "index", state.index, "points",
-                               state.points, "label", state.label, "stage", state.stage, "share",
-                               progress_share(&state));
+    json_t *object = json_pack("{s:s, s:i, s:i, s:s, s:s, s:f}", "event", "progress", "index",
+                               state.index, "points", state.points, "label", state.label, "stage",
+                               state.stage, "share", progress_share(&state));
     if (!object)
         return NULL;
     if (state.blocks > 0) {
@@ -111,7 +111,9 @@ static void refresh(int force)
 {
     char line[512];
     enum progress_mode mode = progress_mode();
-    double interval = mode == PROGRESS_LIVE ? live_interval : mode == PROGRESS_JSON ? json_interval : plain_interval;
+    double interval = mode == PROGRESS_LIVE   ? live_interval
+                      : mode == PROGRESS_JSON ? json_interval
+                                              : plain_interval;
     state.now = clock_wall();
     if (!active || state.index < 0 || (!force && state.now - last_shown < interval))
         return;
@@ -149,7 +151,8 @@ void progress_begin(const char *title, int points, const double *expected)
     paused = drawn = 0;
     last_shown = state.now = state.begin;
     if (progress_mode() == PROGRESS_JSON)
-        event(json_pack("{s:s, s:s, s:i}", "event", "begin", "title", state.title, "points", points));
+        event(
+            json_pack("{s:s, s:s, s:i}", "event", "begin", "title", state.title, "points", points));
     pthread_mutex_unlock(&lock);
 }
 
@@ -165,8 +168,8 @@ void progress_point(int index, const char *label)
     state.cost_point = cost_of(index);
     state.point_begin = state.stage_begin = clock_wall();
     if (active && progress_mode() == PROGRESS_JSON)
-        event(json_pack("{s:s, s:i, s:i, s:s}", "event", "point", "index", index, "points", state.points, "label",
-                        state.label));
+        event(json_pack("{s:s, s:i, s:i, s:s}", "event", "point", "index", index, "points",
+                        state.points, "label", state.label));
     else if (progress_mode() == PROGRESS_PLAIN)
         last_shown = state.point_begin;
     else
@@ -181,8 +184,8 @@ void progress_skip(int index, const char *label, const char *why)
     state.skipped++;
     state.cost_total -= cost_of(index);
     if (active && progress_mode() == PROGRESS_JSON) {
-        event(json_pack("{s:s, s:i, s:i, s:s, s:s}", "event", "skip", "index", index, "points", state.points, "label",
-                        label, "why", why));
+        event(json_pack("{s:s, s:i, s:i, s:s, s:s}", "event", "skip", "index", index, "points",
+                        state.points, "label", label, "why", why));
     } else if (active && progress_mode() == PROGRESS_PLAIN) {
         snprintf(line, sizeof line, "[%d/%d] %s: %s", index + 1, state.points, label, why);
         say(line);
@@ -239,15 +242,16 @@ void progress_point_done(const char *result)
     state.cost_point = state.within = 0;
     double seconds = state.now - state.point_begin, estimate = progress_estimate(&state);
     if (active && progress_mode() == PROGRESS_JSON) {
-        event(json_pack("{s:s, s:i, s:i, s:s, s:s, s:f}", "event", "done", "index", state.index, "points",
-                        state.points, "label", state.label, "result", result, "seconds", seconds));
+        event(json_pack("{s:s, s:i, s:i, s:s, s:s, s:f}", "event", "done", "index", state.index,
+                        "points", state.points, "label", state.label, "result", result, "seconds",
+                        seconds));
     } else if (active && progress_mode() != PROGRESS_QUIET) {
         progress_duration(seconds, took);
         progress_duration(estimate, rest);
         if (progress_mode() == PROGRESS_PLAIN && estimate > 0)
             snprintf(left, sizeof left, ", %s left", rest);
-        snprintf(line, sizeof line, "[%d/%d] %s%s%s  (%s%s)", state.index + 1, state.points, state.label,
-                 *result ? ": " : "", result, took, left);
+        snprintf(line, sizeof line, "[%d/%d] %s%s%s  (%s%s)", state.index + 1, state.points,
+                 state.label, *result ? ": " : "", result, took, left);
         say(line);
     }
     pthread_mutex_unlock(&lock);
@@ -279,8 +283,8 @@ void progress_end(void)
         erase();
         state.now = clock_wall();
         if (progress_mode() == PROGRESS_JSON)
-            event(json_pack("{s:s, s:i, s:i, s:f}", "event", "end", "finished", state.finished, "skipped",
-                            state.skipped, "seconds", state.now - state.begin));
+            event(json_pack("{s:s, s:i, s:i, s:f}", "event", "end", "finished", state.finished,
+                            "skipped", state.skipped, "seconds", state.now - state.begin));
         active = 0;
         mem_free(costs);
         costs = NULL;

@@ -1,6 +1,8 @@
-/* The progress of a long command. On a terminal (stderr) one line redrawn in place; otherwise plain lines on stderr; with
- * --json one JSON object a line on stdout; with -q nothing. Every function may be called from any thread, before
- * progress_begin and after progress_end (it then does nothing, but progress_line still prints), and none fails.
+/* The progress of a long command. On a terminal (stderr) one line redrawn in place; otherwise plain
+ * lines on stderr; with
+ * --json one JSON object a line on stdout; with -q nothing. Every function may be called from any
+ * thread, before progress_begin and after progress_end (it then does nothing, but progress_line
+ * still prints), and none fails.
  *
  *     progress_begin("quickstart", 9, NULL);
  *     for each point i: progress_point(i, "gptq bits=2");
@@ -23,21 +25,23 @@ void progress_set_mode(enum progress_mode mode);
 /* The mode in force; AUTO is answered with LIVE or PLAIN. */
 enum progress_mode progress_mode(void);
 
-/* Starts a display of `points` points. costs (may be NULL; copied) are `points` expected costs in any unit: they only weigh
- * the points against each other for the time that is left. */
+/* Starts a display of `points` points. costs (may be NULL; copied) are `points` expected costs in
+ * any unit: they only weigh the points against each other for the time that is left. */
 void progress_begin(const char *title, int points, const double *costs);
 
 /* Point index (0-based) starts now. */
 void progress_point(int index, const char *label);
 
-/* The point index needs no work; its cost no longer counts. Prints nothing on a terminal but the count. */
+/* The point index needs no work; its cost no longer counts. Prints nothing on a terminal but the
+ * count. */
 void progress_skip(int index, const char *label, const char *why);
 
 /* Within the point: block (0-based) of blocks. */
 void progress_block(int block, int blocks);
 
-/* Within the point: `done` of `total` units of a stage (total 0: unknown), and the tokens processed since the stage began (0:
- * tokens have no meaning here). A stage begins when its name changes or `done` falls. */
+/* Within the point: `done` of `total` units of a stage (total 0: unknown), and the tokens processed
+ * since the stage began (0: tokens have no meaning here). A stage begins when its name changes or
+ * `done` falls. */
 void progress_stage(const char *stage, long done, long total, long tokens);
 
 /* The point ended; result is a short text for its line ("perplexity kjv 27.9", "failed: ..."). */
@@ -49,7 +53,8 @@ void progress_line(const char *format, ...) __attribute__((format(printf, 1, 2))
 /* Takes the live line away. Legal twice. */
 void progress_end(void);
 
-/* Other output to the terminal goes between these two, so that it does not mix with the live line. */
+/* Other output to the terminal goes between these two, so that it does not mix with the live line.
+ */
 void progress_pause(void);
 void progress_resume(void);
 

@@ -54,7 +54,8 @@ struct piece {
 static void add(struct piece *piece, const char *separator, const char *text)
 {
     if (piece->used + 1 < piece->size) {
-        int wrote = snprintf(piece->out + piece->used, piece->size - piece->used, "%s%s", separator, text);
+        int wrote = snprintf(piece->out + piece->used, piece->size - piece->used, "%s%s", separator,
+                             text);
         piece->used += wrote > 0 ? (size_t)wrote : 0;
         if (piece->used >= piece->size)
             piece->used = piece->size - 1;
@@ -88,7 +89,8 @@ void progress_format(const struct progress_state *state, size_t columns, char *o
     if (state->stage[0]) {
         add(&line, state->blocks > 0 ? ", " : "  ", state->stage);
         if (state->total > 0) {
-            snprintf(text, sizeof text, " %.0f %%", 100.0 * (double)state->done / (double)state->total);
+            snprintf(text, sizeof text, " %.0f %%",
+                     100.0 * (double)state->done / (double)state->total);
             add(&line, "", text);
         }
     }

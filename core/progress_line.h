@@ -10,7 +10,7 @@ struct progress_state {
     int skipped, finished;
     int block, blocks; /* blocks 0: none */
     long done, total, tokens;
-    double begin, point_begin, stage_begin, now; /* clock_wall */
+    double begin, point_begin, stage_begin, now;  /* clock_wall */
     double cost_total, cost_finished, cost_point; /* skipped points are in none of them */
     double within; /* share of the point that is done, never falling */
 };

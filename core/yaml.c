@@ -71,15 +71,17 @@ static int parser_error(const struct builder *b)
     if (p->error == YAML_MEMORY_ERROR)
         return err_set(ERR_MEMORY, "%s: out of memory while reading YAML", b->path);
     if (p->error == YAML_READER_ERROR)
-        return err_set(ERR_FORMAT, "%s:%d: byte %zu: %s", b->path, line_of_offset(b, p->problem_offset),
-                       p->problem_offset, p->problem ? p->problem : "unreadable");
+        return err_set(ERR_FORMAT, "%s:%d: byte %zu: %s", b->path,
+                       line_of_offset(b, p->problem_offset), p->problem_offset,
+                       p->problem ? p->problem : "unreadable");
     if (indented_by_tab(b, line))
         return fail(b, line, "a tab where YAML wants spaces for indentation");
     if (p->context && (int)p->context_mark.line + 1 != line)
-        return err_set(ERR_FORMAT, "%s:%d: %s (%s from line %zu)", b->path, line, p->problem, p->context,
-                       p->context_mark.line + 1);
-    return err_set(ERR_FORMAT, "%s:%d: %s%s%s%s", b->path, line, p->problem ? p->problem : "not YAML",
-                   p->context ? " (" : "", p->context ? p->context : "", p->context ? ")" : "");
+        return err_set(ERR_FORMAT, "%s:%d: %s (%s from line %zu)", b->path, line, p->problem,
+                       p->context, p->context_mark.line + 1);
+    return err_set(ERR_FORMAT, "%s:%d: %s%s%s%s", b->path, line,
+                   p->problem ? p->problem : "not YAML", p->context ? " (" : "",
+                   p->context ? p->context : "", p->context ? ")" : "");
 }
 
 static int next_event(struct builder *b, yaml_event_t *event)
@@ -114,7 +116,8 @@ static int add_item(struct yaml_node *node, struct yaml_node **item)
     return 0;
 }
 
-static int copy_node(struct builder *b, const struct yaml_node *from, int line, struct yaml_node *to)
+static int copy_node(struct builder *b, const struct yaml_node *from, int line,
+                     struct yaml_node *to)
 {
     int rc;
     struct yaml_node *item;
@@ -157,8 +160,9 @@ static int use_alias(struct builder *b, const char *name, int line, struct yaml_
     for (int i = b->anchor_count - 1; i >= 0; i--)
         if (strcmp(b->anchors[i].name, name) == 0)
             return copy_node(b, &b->anchors[i].node, line, node);
-    return err_set(ERR_FORMAT, "%s:%d: alias *%.80s: no complete value before it has the anchor &%.80s", b->path, line,
-                   name, name);
+    return err_set(ERR_FORMAT,
+                   "%s:%d: alias *%.80s: no complete value before it has the anchor &%.80s",
+                   b->path, line, name, name);
 }
 
 static int build_scalar(struct builder *b, const yaml_event_t *event, struct yaml_node *node)
@@ -199,22 +203,27 @@ static int build_list(struct builder *b, int depth, struct yaml_node *node)
 }
 
 /* Takes the key out of its event. */
-static int read_key(struct builder *b, const yaml_event_t *event, struct yaml_node *map, struct yaml_node **item)
+static int read_key(struct builder *b, const yaml_event_t *event, struct yaml_node *map,
+                    struct yaml_node **item)
 {
     int rc, line = (int)event->start_mark.line + 1;
     if (event->type != YAML_SCALAR_EVENT)
         return fail(b, line, "a key has to be plain text, not a list, a mapping or an alias");
     const char *key = (const char *)event->data.scalar.value;
     if (strcmp(key, "<<") == 0)
-        return fail(b, line, "merge keys (<<) are not supported: write the keys out, or use an alias for the whole value");
-    if (event->data.scalar.tag || event->data.scalar.anchor || strlen(key) != event->data.scalar.length)
+        return fail(b, line,
+                    "merge keys (<<) are not supported: write the keys out, or use an alias for "
+                    "the whole value");
+    if (event->data.scalar.tag || event->data.scalar.anchor ||
+        strlen(key) != event->data.scalar.length)
         return fail(b, line, "tags, anchors and NUL bytes are not supported in keys");
     if (map->count >= YAML_MAX_KEYS)
         return fail(b, line, "more than 4096 keys in one mapping");
     const struct yaml_node *before = yaml_get(map, key);
     if (before)
-        return err_set(ERR_FORMAT, "%s:%d: the key '%.80s' stands here for the second time; first on line %d", b->path,
-                       line, key, before->key_line);
+        return err_set(ERR_FORMAT,
+                       "%s:%d: the key '%.80s' stands here for the second time; first on line %d",
+                       b->path, line, key, before->key_line);
     TRY(add_item(map, item));
     (*item)->key_line = line;
     TRY(mem_strdup(&(*item)->key, key));
@@ -245,7 +254,8 @@ static int build_map(struct builder *b, int depth, struct yaml_node *node)
     return 0;
 }
 
-/* The value that begins with event (which stays the caller's) into *node, whose key is already there. */
+/* The value that begins with event (which stays the caller's) into *node, whose key is already
+ * there. */
 static int build(struct builder *b, const yaml_event_t *event, int depth, struct yaml_node *node)
 {
     int rc, list = event->type == YAML_SEQUENCE_START_EVENT;
@@ -270,7 +280,8 @@ static int build(struct builder *b, const yaml_event_t *event, int depth, struct
         return fail(b, node->line, "lists and mappings nested more than 32 deep");
     node->kind = list ? YAML_LIST : YAML_MAP;
     TRY(list ? build_list(b, depth, node) : build_map(b, depth, node));
-    TRY(remember_anchor(b, list ? event->data.sequence_start.anchor : event->data.mapping_start.anchor, node));
+    TRY(remember_anchor(
+        b, list ? event->data.sequence_start.anchor : event->data.mapping_start.anchor, node));
 out:
     return rc;
 }
@@ -323,10 +334,11 @@ int yaml_parse(struct yaml *yaml, const char *name, const char *text, size_t siz
     struct yaml fresh = {0};
     struct builder b = {.path = name, .text = text, .size = size};
     if (size > YAML_MAX_BYTES)
-        return err_set(ERR_FORMAT, "%s: %zu bytes; a YAML file of at most %d is read", name, size, YAML_MAX_BYTES);
+        return err_set(ERR_FORMAT, "%s: %zu bytes; a YAML file of at most %d is read", name, size,
+                       YAML_MAX_BYTES);
     if (!text_is_utf8(text, size, &wrong))
-        return err_set(ERR_FORMAT, "%s:%d: byte %zu (0x%02x) is not UTF-8", name, line_of_offset(&b, wrong), wrong,
-                       (unsigned)(unsigned char)text[wrong]);
+        return err_set(ERR_FORMAT, "%s:%d: byte %zu (0x%02x) is not UTF-8", name,
+                       line_of_offset(&b, wrong), wrong, (unsigned)(unsigned char)text[wrong]);
     if (!yaml_parser_initialize(&b.parser))
         return err_set(ERR_MEMORY, "%s: out of memory while reading YAML", name);
     yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
@@ -362,27 +374,4 @@ void yaml_release(struct yaml *yaml)
     node_release(&yaml->root);
     mem_free(yaml->path);
     *yaml = (struct yaml){0};
-}
-
-/* ---- asking ---- */
-
-const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
-{
-    if (map && map->kind == YAML_MAP)
-        for (int i = 0; i < map->count; i++)
-            if (strcmp(map->items[i].key, key) == 0)
-                return &map->items[i];
-    return NULL;
-}
-
-int yaml_is_null(const struct yaml_node *node)
-{
-    return node->kind == YAML_TEXT && !node->quoted &&
-           (node->text[0] == '\0' || strcmp(node->text, "~") == 0 || strcmp(node->text, "null") == 0);
-}
-
-const char *yaml_kind_name(enum yaml_kind kind)
-{
-    static const char *const names[] = {"a text", "a list", "a mapping"};
-    return names[kind];
 }

@@ -1,31 +1,10 @@
-/* Values that come from the command line into a tree that was read from a file; and where a value comes from. */
+/* Values that come from the command line into a tree that was read from a file. */
 #include "core/err.h"
 #include "core/mem.h"
 #include "core/yaml.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void yaml_where(const struct yaml *yaml, const struct yaml_node *node, char *out, size_t size)
-{
-    if (node->origin)
-        snprintf(out, size, "%s", node->origin);
-    else
-        snprintf(out, size, "%s:%d", yaml->path, node->key ? node->key_line : node->line);
-}
-
-int yaml_error(const struct yaml *yaml, const struct yaml_node *node, const char *format, ...)
-{
-    char where[300], line[900];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    yaml_where(yaml, node, where, sizeof where);
-    return err_set(ERR_USAGE, "%s: %s", where, line);
-}
 
 static int mark_origin(struct yaml_node *node, const char *origin)
 {
@@ -36,7 +15,8 @@ static int mark_origin(struct yaml_node *node, const char *origin)
 }
 
 /* Replaces the value of *node (keeping its key) by value, read as YAML. */
-static int set_value(struct yaml *yaml, struct yaml_node *node, const char *value, const char *origin)
+static int set_value(struct yaml *yaml, struct yaml_node *node, const char *value,
+                     const char *origin)
 {
     int rc;
     struct yaml_node kept = *node;
@@ -55,7 +35,8 @@ out:
     return rc;
 }
 
-static int add_key(struct yaml_node *map, const char *key, size_t length, const char *origin, struct yaml_node **out)
+static int add_key(struct yaml_node *map, const char *key, size_t length, const char *origin,
+                   struct yaml_node **out)
 {
     int rc;
     struct yaml_node fresh = {.kind = YAML_MAP}, *items = NULL;
@@ -87,7 +68,8 @@ static struct yaml_node *find_key(struct yaml_node *map, const char *key, size_t
     return NULL;
 }
 
-int yaml_override(struct yaml *yaml, struct yaml_node *start, const char *key, const char *value, const char *origin)
+int yaml_override(struct yaml *yaml, struct yaml_node *start, const char *key, const char *value,
+                  const char *origin)
 {
     size_t length = strcspn(key, ".");
     int rc = 0, last = key[length] == '\0';
@@ -96,16 +78,18 @@ int yaml_override(struct yaml *yaml, struct yaml_node *start, const char *key, c
     if (length == 0 || length > 200)
         return err_set(ERR_USAGE, "%s: a name is missing, or too long, in the key", origin);
     if (start->kind == YAML_TEXT)
-        return err_set(ERR_USAGE, "%s: '%.*s' is asked of a plain value, which has no parts", origin, (int)length, key);
+        return err_set(ERR_USAGE, "%s: '%.*s' is asked of a plain value, which has no parts",
+                       origin, (int)length, key);
     if (start->kind == YAML_LIST) {
         char *end;
         long index = strtol(key, &end, 10);
         if (end == key + length) {
             if (index < 0 || index >= start->count)
-                return err_set(ERR_USAGE, "%s: the list has %d elements, from 0; there is no %ld", origin, start->count,
-                               index);
+                return err_set(ERR_USAGE, "%s: the list has %d elements, from 0; there is no %ld",
+                               origin, start->count, index);
             next = &start->items[index];
-            return last ? set_value(yaml, next, value, origin) : yaml_override(yaml, next, rest, value, origin);
+            return last ? set_value(yaml, next, value, origin)
+                        : yaml_override(yaml, next, rest, value, origin);
         }
         for (int i = 0; rc == 0 && i < start->count; i++)
             rc = yaml_override(yaml, &start->items[i], key, value, origin);
@@ -114,7 +98,8 @@ int yaml_override(struct yaml *yaml, struct yaml_node *start, const char *key, c
     next = find_key(start, key, length);
     if (!next)
         TRY(add_key(start, key, length, origin, &next));
-    TRY(last ? set_value(yaml, next, value, origin) : yaml_override(yaml, next, rest, value, origin));
+    TRY(last ? set_value(yaml, next, value, origin)
+             : yaml_override(yaml, next, rest, value, origin));
 out:
     return rc;
 }

@@ -1,4 +1,5 @@
-/* `bitbench datasets`: the corpora and tasks, whether they are installed, and what they look like. */
+/* `bitbench datasets`: the corpora and tasks, whether they are installed, and what they look like.
+ */
 #include "core/err.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -14,12 +15,26 @@ struct datasets_options {
 };
 
 static const struct option datasets_table[] = {
-    {.name = "show", .type = OPTION_INT, .offset = offsetof(struct datasets_options, show), .fallback = "0", .low = 0,
-     .high = 1000000, .help = "print so many documents of the corpus, or questions of the task"},
-    {.name = "split", .type = OPTION_CHOICE, .offset = offsetof(struct datasets_options, split), .fallback = "test",
-     .choices = "train|validation|test", .help = "part of the corpus that --show takes"},
-    {.name = "seed", .type = OPTION_INT, .offset = offsetof(struct datasets_options, seed), .fallback = "0", .low = 0,
-     .high = 2147483647, .help = "seed of a task's draw"},
+    {.name = "show",
+     .type = OPTION_INT,
+     .offset = offsetof(struct datasets_options, show),
+     .fallback = "0",
+     .low = 0,
+     .high = 1000000,
+     .help = "print so many documents of the corpus, or questions of the task"},
+    {.name = "split",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(struct datasets_options, split),
+     .fallback = "test",
+     .choices = "train|validation|test",
+     .help = "part of the corpus that --show takes"},
+    {.name = "seed",
+     .type = OPTION_INT,
+     .offset = offsetof(struct datasets_options, seed),
+     .fallback = "0",
+     .low = 0,
+     .high = 2147483647,
+     .help = "seed of a task's draw"},
     {.name = NULL},
 };
 
@@ -31,9 +46,9 @@ static void print_corpus_row(const struct corpus *corpus)
 {
     char *have = corpus->package ? package_version(corpus->package) : NULL;
     printf("%-16s %-16s %-22s %s\n", corpus->name, corpus->package ? corpus->package : "-",
-           have                ? have
-           : !corpus->package  ? "-"
-                               : "not installed",
+           have               ? have
+           : !corpus->package ? "-"
+                              : "not installed",
            corpus->title);
     mem_free(have);
 }
@@ -41,21 +56,21 @@ static void print_corpus_row(const struct corpus *corpus)
 static json_t *corpus_json(const struct corpus *corpus)
 {
     char *have = corpus->package ? package_version(corpus->package) : NULL;
-    json_t *object = json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:i, s:I, s:I}", "kind", "corpus", "name",
-                               corpus->name, "title", corpus->title, "source", corpus->source, "package",
-                               corpus->package, "installed_version", have, "expected_version",
-                               corpus->expected_version, "version", corpus->version, "expected_documents",
-                               (json_int_t)corpus->expected_documents, "expected_words",
-                               (json_int_t)corpus->expected_words);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:i, s:I, s:I}", "kind", "corpus", "name",
+        corpus->name, "title", corpus->title, "source", corpus->source, "package", corpus->package,
+        "installed_version", have, "expected_version", corpus->expected_version, "version",
+        corpus->version, "expected_documents", (json_int_t)corpus->expected_documents,
+        "expected_words", (json_int_t)corpus->expected_words);
     mem_free(have);
     return object;
 }
 
 static json_t *task_json(const struct task *task)
 {
-    return json_pack("{s:s, s:s, s:s, s:s?, s:i, s:s, s:s?}", "kind", "task", "name", task->name, "title", task->title,
-                     "source", task->source, "version", task->version, "scoring", scoring_names[task->scoring], "corpus",
-                     task->corpus);
+    return json_pack("{s:s, s:s, s:s, s:s?, s:i, s:s, s:s?}", "kind", "task", "name", task->name,
+                     "title", task->title, "source", task->source, "version", task->version,
+                     "scoring", scoring_names[task->scoring], "corpus", task->corpus);
 }
 
 static int list_all(bool json)
@@ -75,7 +90,8 @@ static int list_all(bool json)
     for (int i = 0; tasks[i]; i++)
         printf("%-16s %-16s %-22s %s\n", tasks[i]->name, tasks[i]->corpus ? tasks[i]->corpus : "-",
                scoring_names[tasks[i]->scoring], tasks[i]->title);
-    puts("\nA text of your own: file:PATH (undivided) or docs:PATH (documents between empty lines); a task of your own: "
+    puts("\nA text of your own: file:PATH (undivided) or docs:PATH (documents between empty "
+         "lines); a task of your own: "
          "jsonl:PATH.\n`bitbench datasets NAME` extracts one and counts it.");
     return 0;
 }
@@ -83,7 +99,8 @@ static int list_all(bool json)
 /* ---- one corpus ---- */
 
 /* Counts of one split; an absent split counts nothing. */
-static int split_json(const struct corpus *corpus, const struct documents *all, enum split split, json_t **out)
+static int split_json(const struct corpus *corpus, const struct documents *all, enum split split,
+                      json_t **out)
 {
     struct documents part = {0};
     int rc = corpus_split(corpus, all, split, &part);
@@ -91,7 +108,8 @@ static int split_json(const struct corpus *corpus, const struct documents *all, 
         return rc;
     size_t bytes = part.count ? part.offsets[part.count] : 0;
     *out = json_pack("{s:I, s:I, s:I}", "documents", (json_int_t)part.count, "words",
-                     (json_int_t)(part.count ? documents_words(&part) : 0), "bytes", (json_int_t)bytes);
+                     (json_int_t)(part.count ? documents_words(&part) : 0), "bytes",
+                     (json_int_t)bytes);
     documents_release(&part);
     return *out ? 0 : err_set(ERR_MEMORY, "out of memory: JSON");
 }
@@ -104,7 +122,8 @@ static void print_counts(const char *name, const json_t *counts)
            (long long)json_integer_value(json_object_get(counts, "bytes")));
 }
 
-static int show_documents(const struct corpus *corpus, const struct documents *all, enum split split, int count)
+static int show_documents(const struct corpus *corpus, const struct documents *all,
+                          enum split split, int count)
 {
     struct documents part = {0};
     int rc = corpus_split(corpus, all, split, &part);
@@ -162,7 +181,8 @@ static void show_question(const struct question *question)
     printf("\n--- question %d ---\n%s\n", question->id, question->contexts[0]);
     for (int c = 0; c < question->choices; c++)
         printf("  %c %s%s\n", c == question->gold ? '*' : ' ', question->continuations[c],
-               strcmp(question->contexts[c], question->contexts[0]) ? "   (behind another context)" : "");
+               strcmp(question->contexts[c], question->contexts[0]) ? "   (behind another context)"
+                                                                    : "");
 }
 
 static int describe_task(const struct task *task, const struct command_line *line)
@@ -180,8 +200,9 @@ static int describe_task(const struct task *task, const struct command_line *lin
         printf("%s: %s\n", task->name, task->title);
         if (task->source)
             printf("source       %s\n", task->source);
-        printf("scored by    %s\nquestions    %zu, %d choices, hash %.16s\n", scoring_names[task->scoring],
-               questions.count, questions.count ? questions.items[0].choices : 0, questions.hash);
+        printf("scored by    %s\nquestions    %zu, %d choices, hash %.16s\n",
+               scoring_names[task->scoring], questions.count,
+               questions.count ? questions.items[0].choices : 0, questions.hash);
         for (size_t i = 0; i < questions.count && i < (size_t)options->show; i++)
             show_question(&questions.items[i]);
     }
@@ -212,9 +233,12 @@ static int run_datasets(const struct command_line *line)
             names[count++] = tasks[i]->name;
         const char *nearest = nearest_name(name, names);
         if (nearest)
-            rc = err_set(ERR_USAGE, "there is no corpus or task '%.80s'; did you mean '%s'?", name, nearest);
+            rc = err_set(ERR_USAGE, "there is no corpus or task '%.80s'; did you mean '%s'?", name,
+                         nearest);
         else
-            rc = err_set(ERR_USAGE, "there is no corpus or task '%.80s'; `bitbench datasets` lists them", name);
+            rc = err_set(ERR_USAGE,
+                         "there is no corpus or task '%.80s'; `bitbench datasets` lists them",
+                         name);
     }
     corpus_close(&corpus);
     task_close(&task);
@@ -230,8 +254,10 @@ const struct command command_datasets = {
     .flags = COMMAND_JSON,
     .options = datasets_table,
     .options_size = sizeof(struct datasets_options),
-    .description = "The text of the corpora comes out of Debian packages; a corpus that is not installed says which one. "
-                   "Names may also be file:PATH, docs:PATH (texts of your own) and jsonl:PATH (questions of your own).",
+    .description = "The text of the corpora comes out of Debian packages; a corpus that is not "
+                   "installed says which one. "
+                   "Names may also be file:PATH, docs:PATH (texts of your own) and jsonl:PATH "
+                   "(questions of your own).",
     .examples = "bitbench datasets\n"
                 "bitbench datasets kjv\n"
                 "# three questions\n"

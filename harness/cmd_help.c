@@ -11,9 +11,16 @@ struct help_options {
 };
 
 static const struct option help_table[] = {
-    {.name = "completion", .type = OPTION_CHOICE, .offset = offsetof(struct help_options, completion),
-     .fallback = "none", .choices = "none|bash", .help = "print the completion script for a shell"},
-    {.name = "man", .type = OPTION_BOOL, .offset = offsetof(struct help_options, man), .fallback = "false",
+    {.name = "completion",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(struct help_options, completion),
+     .fallback = "none",
+     .choices = "none|bash",
+     .help = "print the completion script for a shell"},
+    {.name = "man",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct help_options, man),
+     .fallback = "false",
      .help = "print the man page, in roff"},
     {.name = NULL},
 };

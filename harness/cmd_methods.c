@@ -12,7 +12,10 @@ struct methods_options {
 };
 
 static const struct option methods_table[] = {
-    {.name = "markdown", .type = OPTION_BOOL, .offset = offsetof(struct methods_options, markdown), .fallback = "false",
+    {.name = "markdown",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct methods_options, markdown),
+     .fallback = "false",
      .help = "print the tables of options as Markdown, as in docs/methods"},
     {.name = NULL},
 };
@@ -27,10 +30,12 @@ static int rows_to_json(const struct option *table, json_t **out)
     for (const struct option *row = table; row->name; row++) {
         allowed.length = 0;
         TRY(options_allowed(row, &allowed));
-        json_t *object = json_pack("{s:s, s:s, s:s?, s:s, s:s}", "name", row->name, "type", types[row->type], "default",
-                                   row->fallback, "allowed", allowed.data, "help", row->help);
+        json_t *object = json_pack("{s:s, s:s, s:s?, s:s, s:s}", "name", row->name, "type",
+                                   types[row->type], "default", row->fallback, "allowed",
+                                   allowed.data, "help", row->help);
         if (row->alias_of)
-            json_object_set_new(object, row->complement ? "complement_of" : "alias_of", json_string(row->alias_of));
+            json_object_set_new(object, row->complement ? "complement_of" : "alias_of",
+                                json_string(row->alias_of));
         json_array_append_new(list, object);
     }
     *out = list;
@@ -45,9 +50,10 @@ static int method_to_json(const struct quant_method *method, bool with_options, 
 {
     int rc = 0;
     json_t *options = NULL, *harness = NULL;
-    json_t *object = json_pack("{s:s, s:s, s:s?, s:i, s:b, s:b, s:b}", "name", method->name, "title", method->title,
-                               "paper", method->paper, "version", method->version, "calibrates",
-                               !!(method->caps & QM_NEEDS_HESSIAN), "packs", !!(method->caps & QM_PACKS), "matvec",
+    json_t *object = json_pack("{s:s, s:s, s:s?, s:i, s:b, s:b, s:b}", "name", method->name,
+                               "title", method->title, "paper", method->paper, "version",
+                               method->version, "calibrates", !!(method->caps & QM_NEEDS_HESSIAN),
+                               "packs", !!(method->caps & QM_PACKS), "matvec",
                                !!(method->caps & QM_MATVEC));
     if (with_options) {
         TRY(rows_to_json(method->options, &options));
@@ -80,10 +86,11 @@ static int list_all(bool json, bool markdown)
             TRY(method_to_json(m, false, &object));
             json_array_append_new(list, object);
         } else if (markdown) {
-            printf("| `%s` | %s | %s | %s |\n", m->name, m->title, m->paper ? m->paper : "", needs(m));
+            printf("| `%s` | %s | %s | %s |\n", m->name, m->title, m->paper ? m->paper : "",
+                   needs(m));
         } else {
-            printf("%-10s %s\n%-10s %s%sneeds %s\n", m->name, m->title, "", m->paper ? m->paper : "",
-                   m->paper ? "; " : "", needs(m));
+            printf("%-10s %s\n%-10s %s%sneeds %s\n", m->name, m->title, "",
+                   m->paper ? m->paper : "", m->paper ? "; " : "", needs(m));
         }
     }
     if (json)
@@ -106,12 +113,15 @@ static int show(const struct quant_method *method, bool markdown)
         if (method->paper)
             TRY(strbuf_printf(&text, "paper: %s\n", method->paper));
         TRY(strbuf_printf(&text, "needs %s; %s; version %d\n\nOptions:\n", needs(method),
-                          method->caps & QM_PACKS ? "has a packed form" : "has no packed form", method->version));
+                          method->caps & QM_PACKS ? "has a packed form" : "has no packed form",
+                          method->version));
         TRY(options_help(method->options, &text));
         TRY(strbuf_puts(&text, "\nOptions of every method, which the harness applies:\n"));
         TRY(options_help(harness_option_table, &text));
-        TRY(strbuf_printf(&text, "\nIn a spec: - {method: %s, NAME: VALUE, ...}; a list of values means a grid.\n",
-                          method->name));
+        TRY(strbuf_printf(
+            &text,
+            "\nIn a spec: - {method: %s, NAME: VALUE, ...}; a list of values means a grid.\n",
+            method->name));
     }
     fputs(text.data, stdout);
 out:
@@ -143,7 +153,8 @@ const struct command command_methods = {
     .flags = COMMAND_JSON,
     .options = methods_table,
     .options_size = sizeof(struct methods_options),
-    .description = "An option has the same name in a spec, on the command line (`bitbench layer -o bits=2`) and in the "
+    .description = "An option has the same name in a spec, on the command line (`bitbench layer -o "
+                   "bits=2`) and in the "
                    "database.",
     .examples = "bitbench methods\n"
                 "bitbench methods gptq\n",

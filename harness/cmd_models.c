@@ -49,25 +49,29 @@ static int count_parameters(const struct model *model, struct parameters *count)
     return 0;
 }
 
-static json_t *model_json(const struct model *model, const struct parameters *count, const struct tokenizer *tokenizer)
+static json_t *model_json(const struct model *model, const struct parameters *count,
+                          const struct tokenizer *tokenizer)
 {
     const struct model_config *c = &model->config;
     json_t *types = json_object();
     for (int i = 0; i < DTYPES; i++)
         if (count->by_type[i] > 0)
-            json_object_set_new(types, dtype_name((enum dtype)i), json_integer((json_int_t)count->by_type[i]));
+            json_object_set_new(types, dtype_name((enum dtype)i),
+                                json_integer((json_int_t)count->by_type[i]));
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:f, s:f}, s:{s:I, s:I, s:I, s:I}, s:o, s:I}",
-        "folder", model->folder, "hash", model->hash, "architecture", c->architecture, "config", "layers", c->layers,
-        "width", c->width, "hidden", c->hidden, "heads", c->heads, "kv_heads", c->kv_heads, "head_size", c->head_size,
-        "vocabulary", c->vocabulary, "max_positions", c->max_positions, "tied_head", c->tied_head, "norm_epsilon",
-        c->norm_epsilon, "rope_theta", c->rope_theta, "parameters", "linear", (json_int_t)count->linear, "embedding",
-        (json_int_t)count->embedding, "head", (json_int_t)count->head, "other", (json_int_t)count->other, "dtypes", types,
-        "bytes", (json_int_t)count->bytes);
+        "{s:s, s:s, s:s, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:f, s:f}, s:{s:I, s:I, "
+        "s:I, s:I}, s:o, s:I}",
+        "folder", model->folder, "hash", model->hash, "architecture", c->architecture, "config",
+        "layers", c->layers, "width", c->width, "hidden", c->hidden, "heads", c->heads, "kv_heads",
+        c->kv_heads, "head_size", c->head_size, "vocabulary", c->vocabulary, "max_positions",
+        c->max_positions, "tied_head", c->tied_head, "norm_epsilon", c->norm_epsilon, "rope_theta",
+        c->rope_theta, "parameters", "linear", (json_int_t)count->linear, "embedding",
+        (json_int_t)count->embedding, "head", (json_int_t)count->head, "other",
+        (json_int_t)count->other, "dtypes", types, "bytes", (json_int_t)count->bytes);
     if (object && tokenizer)
         json_object_set_new(object, "tokenizer",
-                            json_pack("{s:i, s:s}", "vocabulary", tokenizer_vocabulary(tokenizer), "hash",
-                                      tokenizer_hash(tokenizer)));
+                            json_pack("{s:i, s:s}", "vocabulary", tokenizer_vocabulary(tokenizer),
+                                      "hash", tokenizer_hash(tokenizer)));
     return object;
 }
 
@@ -76,17 +80,20 @@ static void print_share(const char *what, double part, double total)
     printf("  %-26s %14.0f  %5.1f %%\n", what, part, total > 0 ? 100 * part / total : 0);
 }
 
-static void print_model(const struct model *model, const struct parameters *count, const struct tokenizer *tokenizer)
+static void print_model(const struct model *model, const struct parameters *count,
+                        const struct tokenizer *tokenizer)
 {
     const struct model_config *c = &model->config;
     double total = count->linear + count->embedding + count->head + count->other;
     printf("%s\n", model->folder);
-    printf("architecture  %s, %d blocks, width %d, hidden %d, %d heads of %d (%d for keys and values)\n", c->architecture,
-           c->layers, c->width, c->hidden, c->heads, c->head_size, c->kv_heads);
-    printf("vocabulary    %d, %s head; positions up to %d\n", c->vocabulary, c->tied_head ? "tied" : "separate",
-           c->max_positions);
+    printf("architecture  %s, %d blocks, width %d, hidden %d, %d heads of %d (%d for keys and "
+           "values)\n",
+           c->architecture, c->layers, c->width, c->hidden, c->heads, c->head_size, c->kv_heads);
+    printf("vocabulary    %d, %s head; positions up to %d\n", c->vocabulary,
+           c->tied_head ? "tied" : "separate", c->max_positions);
     if (tokenizer)
-        printf("tokenizer     %d ids, hash %.16s\n", tokenizer_vocabulary(tokenizer), tokenizer_hash(tokenizer));
+        printf("tokenizer     %d ids, hash %.16s\n", tokenizer_vocabulary(tokenizer),
+               tokenizer_hash(tokenizer));
     else
         printf("tokenizer     none: %s\n", err_text());
     printf("parameters    %.0f\n", total);
@@ -145,15 +152,15 @@ static int list_one(const char *folder, const char *name, json_t *list)
         rc = count_parameters(&model, &count);
     double total = rc ? 0 : count.linear + count.embedding + count.head + count.other;
     if (list && rc == 0)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:s}", "name", name, "folder", folder, "architecture",
-                                              model.config.architecture, "parameters", (json_int_t)total, "hash",
-                                              model.hash));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:s}", "name", name, "folder",
+                                              folder, "architecture", model.config.architecture,
+                                              "parameters", (json_int_t)total, "hash", model.hash));
     else if (list)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:s}", "name", name, "folder", folder, "error", err_text()));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name", name, "folder", folder,
+                                              "error", err_text()));
     else if (rc == 0)
-        printf("%-24s %-10s %3d x %-5d %12.0f parameters  %s\n", name, model.config.architecture, model.config.layers,
-               model.config.width, total, folder);
+        printf("%-24s %-10s %3d x %-5d %12.0f parameters  %s\n", name, model.config.architecture,
+               model.config.layers, model.config.width, total, folder);
     else
         printf("%-24s cannot be opened: %s\n", name, err_text());
     model_close(&model);
@@ -200,9 +207,12 @@ static int list_models(const char *folder, bool json)
         found = 1;
     }
     if (!found)
-        rc = folder ? err_set(ERR_MISSING, "%s: no model folder: a file config.json is expected in it, or one level below",
+        rc = folder ? err_set(ERR_MISSING,
+                              "%s: no model folder: a file config.json is expected in it, or one "
+                              "level below",
                               folder)
-                    : err_set(ERR_MISSING, "the embedded model is not there: `bitbench train` makes it; other models are "
+                    : err_set(ERR_MISSING, "the embedded model is not there: `bitbench train` "
+                                           "makes it; other models are "
                                            "named by their folder");
     else if (json)
         rc = command_print_json(json_incref(list));
@@ -217,7 +227,8 @@ static int run_models(const struct command_line *line)
     const char *first = line->argument_count ? line->arguments[0] : NULL;
     if (first && strcmp(first, "inspect") == 0 && !is_model(first)) {
         if (line->argument_count < 2)
-            return err_set(ERR_USAGE, "models inspect: the model's folder, or embedded, is missing");
+            return err_set(ERR_USAGE,
+                           "models inspect: the model's folder, or embedded, is missing");
         return inspect(line->arguments[1], line->global.json);
     }
     if (line->argument_count > 1)
@@ -234,8 +245,10 @@ const struct command command_models = {
     .arguments_max = 2,
     .argument_kind = ARGUMENT_FOLDER,
     .flags = COMMAND_JSON,
-    .description = "Without an argument the model that comes with bitbench. A model is a folder in Hugging Face's layout "
-                   "(config.json, tokenizer.json, model.safetensors); a folder of such folders is listed.",
+    .description =
+        "Without an argument the model that comes with bitbench. A model is a folder in Hugging "
+        "Face's layout "
+        "(config.json, tokenizer.json, model.safetensors); a folder of such folders is listed.",
     .examples = "bitbench models\n"
                 "bitbench models inspect embedded\n"
                 "bitbench models ~/models --json\n",

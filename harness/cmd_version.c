@@ -7,8 +7,9 @@
 static int run_version(const struct command_line *line)
 {
     if (line->global.json) {
-        json_t *object = json_pack("{s:s, s:s, s:b, s:s, s:s}", "version", BITBENCH_VERSION, "commit", version.commit,
-                                   "dirty", version.dirty, "compiler", version.compiler, "flags", version.flags);
+        json_t *object = json_pack("{s:s, s:s, s:b, s:s, s:s}", "version", BITBENCH_VERSION,
+                                   "commit", version.commit, "dirty", version.dirty, "compiler",
+                                   version.compiler, "flags", version.flags);
         if (!object)
             return err_set(ERR_MEMORY, "out of memory while writing JSON");
         json_dumpf(object, stdout, JSON_INDENT(2));

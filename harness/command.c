@@ -24,15 +24,34 @@ const struct command *const commands[] = {
 
 #define FIELD(name) offsetof(struct global_options, name)
 const struct option global_option_table[] = {
-    {.name = "threads", .type = OPTION_INT, .offset = FIELD(threads), .fallback = "0", .low = 0, .high = 1024,
+    {.name = "threads",
+     .type = OPTION_INT,
+     .offset = FIELD(threads),
+     .fallback = "0",
+     .low = 0,
+     .high = 1024,
      .help = "threads to compute with; 0: one for each core. Results do not depend on it"},
-    {.name = "database", .type = OPTION_TEXT, .offset = FIELD(database), .fallback = "results/bitbench.db",
-     .choices = "PATH", .help = "the SQLite database"},
-    {.name = "json", .type = OPTION_BOOL, .offset = FIELD(json), .fallback = "false",
+    {.name = "database",
+     .type = OPTION_TEXT,
+     .offset = FIELD(database),
+     .fallback = "results/bitbench.db",
+     .choices = "PATH",
+     .help = "the SQLite database"},
+    {.name = "json",
+     .type = OPTION_BOOL,
+     .offset = FIELD(json),
+     .fallback = "false",
      .help = "JSON on standard output instead of text"},
-    {.name = "quiet", .type = OPTION_BOOL, .offset = FIELD(quiet), .fallback = "false",
+    {.name = "quiet",
+     .type = OPTION_BOOL,
+     .offset = FIELD(quiet),
+     .fallback = "false",
      .help = "no progress and no notes; warnings and errors stay"},
-    {.name = "help", .type = OPTION_BOOL, .offset = FIELD(help), .fallback = "false", .help = "this text"},
+    {.name = "help",
+     .type = OPTION_BOOL,
+     .offset = FIELD(help),
+     .fallback = "false",
+     .help = "this text"},
     {.name = NULL},
 };
 
@@ -67,7 +86,8 @@ char command_letter(const struct command *command, const char *option)
     size_t length = strlen(option);
     for (int i = 0; i < 2; i++)
         for (const char *at = tables[i]; *at; at += strcspn(at, " "), at += strspn(at, " "))
-            if (at[1] == '=' && strncmp(at + 2, option, length) == 0 && (at[2 + length] == ' ' || !at[2 + length]))
+            if (at[1] == '=' && strncmp(at + 2, option, length) == 0 &&
+                (at[2 + length] == ' ' || !at[2 + length]))
                 return at[0];
     if (command->list.name && strcmp(command->list.name, option) == 0)
         return command->list.letter;
@@ -129,18 +149,19 @@ static int unknown_option(const struct command *command, const char *name)
         if (command_takes(command, row))
             nearest_offer(&nearest, row->name);
     if (!nearest.best)
-        return err_set(ERR_USAGE, "%s: unknown option --%.80s; `bitbench %s --help` lists them", command->name, name,
-                       command->name);
+        return err_set(ERR_USAGE, "%s: unknown option --%.80s; `bitbench %s --help` lists them",
+                       command->name, name, command->name);
     char best[80];
     snprintf(best, sizeof best, "%s", nearest.best);
     for (char *c = best; *c; c++)
         *c = *c == '_' ? '-' : *c;
-    return err_set(ERR_USAGE, "%s: unknown option --%.80s; did you mean --%s?", command->name, name, best);
+    return err_set(ERR_USAGE, "%s: unknown option --%.80s; did you mean --%s?", command->name, name,
+                   best);
 }
 
 /* The value of an option: behind its = or the next word. */
-static int take_value(struct parse *parse, const char *usage, const char *inline_value, const struct option *row,
-                      const char **value)
+static int take_value(struct parse *parse, const char *usage, const char *inline_value,
+                      const struct option *row, const char **value)
 {
     int rc = 0;
     struct strbuf allowed = {0};
@@ -149,14 +170,17 @@ static int take_value(struct parse *parse, const char *usage, const char *inline
         *value = parse->argv[parse->next++];
     if (*value)
         return 0;
-    TRY(row ? options_allowed(row, &allowed) : strbuf_puts(&allowed, parse->line->command->list.value));
-    rc = err_set(ERR_USAGE, "%s: %s: a value is missing: %s", parse->line->command->name, usage, allowed.data);
+    TRY(row ? options_allowed(row, &allowed)
+            : strbuf_puts(&allowed, parse->line->command->list.value));
+    rc = err_set(ERR_USAGE, "%s: %s: a value is missing: %s", parse->line->command->name, usage,
+                 allowed.data);
 out:
     strbuf_release(&allowed);
     return rc;
 }
 
-static int apply(struct parse *parse, const struct found *found, const char *usage, const char *inline_value)
+static int apply(struct parse *parse, const struct found *found, const char *usage,
+                 const char *inline_value)
 {
     const char *value = NULL;
     char where[120];
@@ -195,7 +219,8 @@ static int parse_long(struct parse *parse, const char *word)
     const char *equals = strchr(word, '=');
     size_t length = equals ? (size_t)(equals - word) : strlen(word);
     if (length >= sizeof name)
-        return err_set(ERR_USAGE, "%s: unknown option --%.80s...", parse->line->command->name, word);
+        return err_set(ERR_USAGE, "%s: unknown option --%.80s...", parse->line->command->name,
+                       word);
     snprintf(name, sizeof name, "%.*s", (int)length, word);
     snprintf(usage, sizeof usage, "--%s", name);
     if (!find_long(parse->line->command, name, &found))
@@ -222,8 +247,8 @@ static int parse_short(struct parse *parse, const char *word)
                 found = (struct found){.place = PLACE_GLOBAL, .row = row};
             }
         if (!known)
-            return err_set(ERR_USAGE, "%s: unknown option -%c; `bitbench %s --help` lists them", command->name, *word,
-                           command->name);
+            return err_set(ERR_USAGE, "%s: unknown option -%c; `bitbench %s --help` lists them",
+                           command->name, *word, command->name);
         bool flag = found.place != PLACE_LIST && found.row->type == OPTION_BOOL;
         int rc = apply(parse, &found, usage, flag || !word[1] ? NULL : word + 1);
         if (rc || !flag)
@@ -236,11 +261,12 @@ static int check_count(const struct command_line *line)
 {
     const struct command *command = line->command;
     if (line->argument_count < command->arguments_min)
-        return err_set(ERR_USAGE, "%s: an argument is missing; usage: bitbench %s %s [options]", command->name,
-                       command->name, command->arguments);
+        return err_set(ERR_USAGE, "%s: an argument is missing; usage: bitbench %s %s [options]",
+                       command->name, command->name, command->arguments);
     if (command->arguments_max >= 0 && line->argument_count > command->arguments_max)
-        return err_set(ERR_USAGE, "%s: unexpected argument '%.80s'; usage: bitbench %s %s%s[options]", command->name,
-                       line->arguments[command->arguments_max], command->name,
+        return err_set(ERR_USAGE,
+                       "%s: unexpected argument '%.80s'; usage: bitbench %s %s%s[options]",
+                       command->name, line->arguments[command->arguments_max], command->name,
                        command->arguments ? command->arguments : "", command->arguments ? " " : "");
     return 0;
 }
@@ -301,7 +327,8 @@ out:
 }
 
 /* The command's words are argv[0 .. argc - 1]. Until they are parsed, an error is theirs. */
-static int run_words(const struct command *command, int argc, char **argv, const struct command **misused)
+static int run_words(const struct command *command, int argc, char **argv,
+                     const struct command **misused)
 {
     int rc;
     struct command_line line = {.command = command};
@@ -337,9 +364,11 @@ int command_line_run(int argc, char **argv, const struct command **misused)
         return print_help(NULL) ? ERR_MEMORY : err_set(ERR_USAGE, "a command is missing");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return print_help(NULL);
-    const char *name = strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0 ? "version" : argv[1];
+    const char *name = strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0 ? "version"
+                                                                                       : argv[1];
     if (name[0] == '-')
-        return err_set(ERR_USAGE, "%.80s: options come behind the command: bitbench COMMAND [options]", name);
+        return err_set(ERR_USAGE,
+                       "%.80s: options come behind the command: bitbench COMMAND [options]", name);
     const struct command *command = command_find(name);
     return command ? run_words(command, argc - 2, argv + 2, misused) : ERR_USAGE;
 }

@@ -1,10 +1,11 @@
-/* Commands of the program. A command is one file cmd_NAME.c with one constant descriptor, listed in commands.def; the
- * descriptor drives parsing, --help, `bitbench help`, the shell completion and the man page. A body looks like this:
+/* Commands of the program. A command is one file cmd_NAME.c with one constant descriptor, listed in
+ * commands.def; the descriptor drives parsing, --help, `bitbench help`, the shell completion and
+ * the man page. A body looks like this:
  *
  *     struct plot_options { char out[OPTION_TEXT_SIZE]; int width; };
  *     static const struct option plot_table[] = {
- *         {.name = "out", .type = OPTION_TEXT, .offset = offsetof(struct plot_options, out), .fallback = "plots-out",
- *          .choices = "FOLDER", .help = "where the pictures go"},
+ *         {.name = "out", .type = OPTION_TEXT, .offset = offsetof(struct plot_options, out),
+ * .fallback = "plots-out", .choices = "FOLDER", .help = "where the pictures go"},
  *         ...,
  *         {.name = NULL},
  *     };
@@ -14,10 +15,12 @@
  *         ... line->arguments[0], line->global.database, line->global.json ...
  *         return 0, or err_set(...): main.c prints the text and makes the exit code of it
  *     }
- *     const struct command command_plot = {.name = "plot", .summary = "draws pictures from the database", ...};
+ *     const struct command command_plot = {.name = "plot", .summary = "draws pictures from the
+ * database", ...};
  *
- * and commands.def gets the line COMMAND(plot). Results go to stdout; notes, warnings, progress to stderr (core/log.h,
- * core/progress.h). With --json one JSON object (or one a line) goes to stdout and nothing else. */
+ * and commands.def gets the line COMMAND(plot). Results go to stdout; notes, warnings, progress to
+ * stderr (core/log.h, core/progress.h). With --json one JSON object (or one a line) goes to stdout
+ * and nothing else. */
 #ifndef HARNESS_COMMAND_H
 #define HARNESS_COMMAND_H
 
@@ -63,39 +66,44 @@ struct command_line {
 
 struct command {
     const char *name;
-    const char *summary;     /* one line, "draws pictures from the database" */
-    const char *arguments;   /* as in the usage line: "SPEC", "[NAME]"; NULL: none */
+    const char *summary;              /* one line, "draws pictures from the database" */
+    const char *arguments;            /* as in the usage line: "SPEC", "[NAME]"; NULL: none */
     int arguments_min, arguments_max; /* how many; max -1: any number */
     enum argument_kind argument_kind;
-    unsigned flags;          /* enum command_flags */
-    const struct option *options; /* may be NULL. But for OPTION_CHOICE, `choices` is the word in the usage: "PATH",
-                                   * "FOLDER", "SPEC", "METHOD", "DATASET" (these complete accordingly), or any other */
+    unsigned flags;               /* enum command_flags */
+    const struct option *options; /* may be NULL. But for OPTION_CHOICE, `choices` is the word in
+                                   * the usage: "PATH", "FOLDER", "SPEC", "METHOD", "DATASET" (these
+                                   * complete accordingly), or any other */
     size_t options_size;
-    const char *letters;     /* short forms: "n=limit o=out"; NULL: none */
+    const char *letters; /* short forms: "n=limit o=out"; NULL: none */
     struct {
         const char *name, *value, *help; /* "set", "KEY=VALUE", "one sentence" */
         char letter;                     /* 0: none */
     } list;                  /* one option that may be given repeatedly; name NULL: none */
-    const char *description; /* paragraphs of plain text separated by an empty line; NULL: the summary only */
-    const char *examples;    /* lines "bitbench plot --out pictures", each ended by a newline; a line that starts with # is a
-                              * remark on the next */
+    const char *description; /* paragraphs of plain text separated by an empty line; NULL: the
+                                summary only */
+    const char *examples; /* lines "bitbench plot --out pictures", each ended by a newline; a line
+                           * that starts with # is a remark on the next */
     int (*run)(const struct command_line *line);
 };
 
-extern const struct command *const commands[]; /* ends with NULL */
+extern const struct command *const commands[];        /* ends with NULL */
 const struct command *command_find(const char *name); /* NULL with err_set naming the nearest */
 
-/* Parses and runs. Every error is returned with its text; nothing is printed about it here. *misused (may be NULL) receives the
- * command whose words were wrong, when they were; else NULL. */
+/* Parses and runs. Every error is returned with its text; nothing is printed about it here.
+ * *misused (may be NULL) receives the command whose words were wrong, when they were; else NULL. */
 int command_line_run(int argc, char **argv, const struct command **misused);
 
-/* Prints the object to stdout, indented, and takes it over; NULL is answered with ERR_MEMORY. For --json. */
+/* Prints the object to stdout, indented, and takes it over; NULL is answered with ERR_MEMORY. For
+ * --json. */
 int command_print_json(json_t *object);
 
-/* The exit codes, in one place: 0 done; 1 failed; 2 wrong usage; 3 something needed is missing; 130 interrupted. */
+/* The exit codes, in one place: 0 done; 1 failed; 2 wrong usage; 3 something needed is missing; 130
+ * interrupted. */
 int command_exit_code(int rc);
 
-/* The options that this command takes beside its own: rows of global_option_table whose flag it has. */
+/* The options that this command takes beside its own: rows of global_option_table whose flag it
+ * has. */
 extern const struct option global_option_table[];
 bool command_takes(const struct command *command, const struct option *global);
 
@@ -104,8 +112,9 @@ int usage_help(const struct command *command, struct strbuf *out); /* NULL: the 
 int usage_man(struct strbuf *out);
 int usage_completion(struct strbuf *out);
 
-/* "--limit N", "--[no-]table", "--format markdown|csv|latex": an option as the command line takes it; and what it means, with
- * what is allowed and the default where they say anything. Both append. */
+/* "--limit N", "--[no-]table", "--format markdown|csv|latex": an option as the command line takes
+ * it; and what it means, with what is allowed and the default where they say anything. Both append.
+ */
 int usage_option(const struct option *row, struct strbuf *out);
 int usage_meaning(const struct option *table, const struct option *row, struct strbuf *out);
 /* The short form of an option, or 0. */

@@ -7,19 +7,22 @@
 
 #include <string.h>
 
-/* Reads the words of the line by COMP_WORDS alone, so that it needs no library of completion functions. "--name=value" is
- * cut at the = by bash itself. */
+/* Reads the words of the line by COMP_WORDS alone, so that it needs no library of completion
+ * functions. "--name=value" is cut at the = by bash itself. */
 static const char head[] =
     "# bash completion for bitbench: source this file, or put it into /etc/bash_completion.d\n"
     "_bitbench_words() { mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$cur\"); }\n"
-    "_bitbench_files() { compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); }\n"
-    "_bitbench_folders() { compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- \"$cur\"); }\n"
+    "_bitbench_files() { compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "
+    "\"$cur\"); }\n"
+    "_bitbench_folders() { compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d "
+    "-- \"$cur\"); }\n"
     "_bitbench_specs() {\n"
     "    compopt -o filenames 2>/dev/null\n"
     "    mapfile -t COMPREPLY < <(compgen -f -X '!*.yaml' -- \"$cur\"; compgen -d -- \"$cur\")\n"
     "}\n"
     "_bitbench() {\n"
-    "    local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}\n"
+    "    local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} "
+    "command=${COMP_WORDS[1]}\n"
     "    COMPREPLY=()\n"
     "    if [[ $cur == = ]]; then cur=; fi\n"
     "    if [[ $previous == = ]]; then previous=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
@@ -27,8 +30,10 @@ static const char head[] =
 
 static const char *kind_of_word(const char *word)
 {
-    static const char *const kinds[][2] = {{"PATH", "_bitbench_files"},      {"FILE", "_bitbench_files"},
-                                           {"FOLDER", "_bitbench_folders"},  {"SPEC", "_bitbench_specs"},
+    static const char *const kinds[][2] = {{"PATH", "_bitbench_files"},
+                                           {"FILE", "_bitbench_files"},
+                                           {"FOLDER", "_bitbench_folders"},
+                                           {"SPEC", "_bitbench_specs"},
                                            {"METHOD", "_bitbench_words \"$_bitbench_methods\""},
                                            {"DATASET", "_bitbench_words \"$_bitbench_datasets\""}};
     for (size_t i = 0; word && i < sizeof kinds / sizeof *kinds; i++)

@@ -20,7 +20,8 @@ out:
 
 int usage_option(const struct option *row, struct strbuf *out)
 {
-    static const char *const words[] = {[OPTION_INT] = "N", [OPTION_REAL] = "X", [OPTION_TEXT] = "TEXT"};
+    static const char *const words[] = {
+        [OPTION_INT] = "N", [OPTION_REAL] = "X", [OPTION_TEXT] = "TEXT"};
     int rc;
     bool on = row->type == OPTION_BOOL && row->fallback && strcmp(row->fallback, "true") == 0;
     TRY(strbuf_puts(out, on ? "--[no-]" : "--"));
@@ -79,7 +80,8 @@ out:
     return rc;
 }
 
-static int option_rows(const struct command *command, const struct option *table, bool global, struct strbuf *out)
+static int option_rows(const struct command *command, const struct option *table, bool global,
+                       struct strbuf *out)
 {
     int rc = 0;
     struct columns columns = {.width = 26};
@@ -94,7 +96,8 @@ static int option_rows(const struct command *command, const struct option *table
     if (!global && command->list.name) {
         char letter = command->list.letter;
         columns.left.length = columns.right.length = 0;
-        TRY(letter ? strbuf_printf(&columns.left, "  -%c, ", letter) : strbuf_puts(&columns.left, "      "));
+        TRY(letter ? strbuf_printf(&columns.left, "  -%c, ", letter)
+                   : strbuf_puts(&columns.left, "      "));
         TRY(strbuf_printf(&columns.left, "--%s %s", command->list.name, command->list.value));
         TRY(strbuf_printf(&columns.right, "%s (may be given repeatedly)", command->list.help));
         TRY(add_row(&columns, out));
@@ -124,8 +127,8 @@ static int help_of(const struct command *command, struct strbuf *out)
 {
     int rc;
     TRY(strbuf_printf(out, "Usage: bitbench %s%s%s [options]\n\nbitbench %s: %s.\n", command->name,
-                      command->arguments ? " " : "", command->arguments ? command->arguments : "", command->name,
-                      command->summary));
+                      command->arguments ? " " : "", command->arguments ? command->arguments : "",
+                      command->name, command->summary));
     if (command->description) {
         TRY(strbuf_puts(out, "\n"));
         TRY(text_wrap(out, command->description, 0, 0, WIDTH));
@@ -148,14 +151,17 @@ out:
 static int help_of_all(struct strbuf *out)
 {
     int rc;
-    TRY(strbuf_puts(out, "Usage: bitbench COMMAND [arguments] [options]\n\n"
-                         "Compares methods that quantize language models: same model, same texts, same rules.\n\n"
-                         "Commands:\n"));
+    TRY(strbuf_puts(
+        out,
+        "Usage: bitbench COMMAND [arguments] [options]\n\n"
+        "Compares methods that quantize language models: same model, same texts, same rules.\n\n"
+        "Commands:\n"));
     for (int i = 0; commands[i]; i++)
         TRY(strbuf_printf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary));
-    TRY(strbuf_puts(out, "\n`bitbench COMMAND --help` tells a command's arguments, options and examples.\n\n"
-                         "Exit status: 0 done, 1 failed, 2 wrong usage, 3 something needed is missing,\n"
-                         "130 interrupted.\n"));
+    TRY(strbuf_puts(
+        out, "\n`bitbench COMMAND --help` tells a command's arguments, options and examples.\n\n"
+             "Exit status: 0 done, 1 failed, 2 wrong usage, 3 something needed is missing,\n"
+             "130 interrupted.\n"));
 out:
     return rc;
 }

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-/* Text as roff: a backslash, a dash that is no hyphen, and a dot or quote that would begin a request. */
+/* Text as roff: a backslash, a dash that is no hyphen, and a dot or quote that would begin a
+ * request. */
 static int roff(struct strbuf *out, const char *text)
 {
     int rc = 0, start = out->length == 0 || out->data[out->length - 1] == '\n';
@@ -27,8 +28,8 @@ out:
     return rc;
 }
 
-static int man_row(const struct command *command, const struct option *table, const struct option *row,
-                   struct strbuf *out)
+static int man_row(const struct command *command, const struct option *table,
+                   const struct option *row, struct strbuf *out)
 {
     int rc;
     struct strbuf text = {0};
@@ -83,7 +84,8 @@ static int man_command(const struct command *command, struct strbuf *out)
     }
     bool some = false;
     for (const struct option *row = global_option_table; row->name; row++) {
-        if (!command_takes(command, row) || strcmp(row->name, "help") == 0 || strcmp(row->name, "quiet") == 0)
+        if (!command_takes(command, row) || strcmp(row->name, "help") == 0 ||
+            strcmp(row->name, "quiet") == 0)
             continue;
         TRY(strbuf_puts(out, some ? ", " : ".PP\nAlso takes "));
         struct strbuf usage = {0};
@@ -107,24 +109,31 @@ static const char top[] =
     ".SH NAME\nbitbench \\- compares methods that quantize language models\n"
     ".SH SYNOPSIS\n.B bitbench\n.I COMMAND\n[arguments] [options]\n"
     ".SH DESCRIPTION\n"
-    "bitbench quantizes the linear layers of transformer language models by the methods of the literature, block after "
-    "block and with the same calibration, measures perplexity and the accuracy on multiple\\-choice questions, counts "
-    "the bits that are really stored, and records everything in an SQLite database, from which tables and plots are "
-    "made. An experiment is a YAML file that lists models, texts and methods; a list of values means a grid. A run that "
+    "bitbench quantizes the linear layers of transformer language models by the methods of the "
+    "literature, block after "
+    "block and with the same calibration, measures perplexity and the accuracy on "
+    "multiple\\-choice questions, counts "
+    "the bits that are really stored, and records everything in an SQLite database, from which "
+    "tables and plots are "
+    "made. An experiment is a YAML file that lists models, texts and methods; a list of values "
+    "means a grid. A run that "
     "was stopped, in whatever way, goes on where it stopped when it is started again.\n"
-    ".PP\nOptions come behind the command, as \\-\\-name value or \\-\\-name=value; \\-\\- ends them. "
+    ".PP\nOptions come behind the command, as \\-\\-name value or \\-\\-name=value; \\-\\- ends "
+    "them. "
     "Flags are negated by \\-\\-no\\-name.\n";
 
 static const char bottom[] =
     ".SH EXIT STATUS\n"
     ".TP\n.B 0\nDone.\n"
-    ".TP\n.B 1\nFailed: a file is not what it claims to be, the system refused a read or a write, numbers are not finite, "
+    ".TP\n.B 1\nFailed: a file is not what it claims to be, the system refused a read or a write, "
+    "numbers are not finite, "
     "another run holds the database, or a point of the run failed.\n"
     ".TP\n.B 2\nWrong usage: an unknown command, option or key, or a bad value.\n"
     ".TP\n.B 3\nSomething that is needed is missing: a file, a package, a tensor.\n"
     ".TP\n.B 130\nInterrupted, by Ctrl\\-C or a signal. Finished points are in the database.\n"
     ".SH ENVIRONMENT\n"
-    ".TP\n.B OPENBLAS_CORETYPE\nThe kernel set of OpenBLAS. When it is not set, and the library's own choice is worse than what "
+    ".TP\n.B OPENBLAS_CORETYPE\nThe kernel set of OpenBLAS. When it is not set, and the library's "
+    "own choice is worse than what "
     "the CPU can do, bitbench sets it and executes itself once more.\n"
     ".TP\n.B BITBENCH_DATA\nThe folder of the program's own data (experiments, models, plots).\n"
     ".TP\n.B TERM\nWith dumb, progress is shown as plain lines.\n"

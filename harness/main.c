@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Results that did not reach their file are a failure, whatever the command said; but a reader that has seen enough (`| head`)
- * is none. */
+/* Results that did not reach their file are a failure, whatever the command said; but a reader that
+ * has seen enough (`| head`) is none. */
 static int finish_output(int rc)
 {
     errno = 0;
@@ -30,9 +30,13 @@ static int finish_output(int rc)
 
 int main(int argc, char **argv)
 {
+    static char output[1 << 16];
     const struct command *misused;
     cpu_prepare(argv);
     interrupt_install();
+    if (!isatty(STDOUT_FILENO)) /* most outputs are then written, and can fail, in one go at the end
+                                 */
+        setvbuf(stdout, output, _IOFBF, sizeof output);
     int rc = command_line_run(argc, argv, &misused);
     progress_end();
     rc = finish_output(rc);

@@ -22,12 +22,13 @@ static int take_text(const struct yaml *yaml, const char *key, char **out)
     if (node->kind != YAML_TEXT || yaml_is_null(node) || !node->text[0])
         return yaml_error(yaml, node, "%s: a text is expected", key);
     if (strlen(node->text) >= OPTION_TEXT_SIZE)
-        return yaml_error(yaml, node, "%s: the text has %zu bytes; at most %d are allowed", key, strlen(node->text),
-                          OPTION_TEXT_SIZE - 1);
+        return yaml_error(yaml, node, "%s: the text has %zu bytes; at most %d are allowed", key,
+                          strlen(node->text), OPTION_TEXT_SIZE - 1);
     return mem_strdup(out, node->text);
 }
 
-/* The experiment's name: of the key, or the file's without folder and .yaml. It becomes part of file names. */
+/* The experiment's name: of the key, or the file's without folder and .yaml. It becomes part of
+ * file names. */
 static int take_name(struct experiment *experiment, const struct yaml *yaml)
 {
     const struct yaml_node *node = yaml_get(&yaml->root, "name");
@@ -44,18 +45,23 @@ static int take_name(struct experiment *experiment, const struct yaml *yaml)
         return yaml_error(yaml, at, "name: 1 to %d bytes are allowed", SPEC_NAME - 1);
     for (size_t i = 0; i < length; i++)
         if (!isalnum((unsigned char)name[i]) && !(i > 0 && strchr("-_.", name[i])))
-            return yaml_error(yaml, at, "name: '%.80s': only letters, digits, and, not in front, - _ . are allowed", name);
+            return yaml_error(
+                yaml, at,
+                "name: '%.80s': only letters, digits, and, not in front, - _ . are allowed", name);
     snprintf(experiment->name, sizeof experiment->name, "%.*s", (int)length, name);
     return 0;
 }
 
 static int read_heading(struct experiment *experiment, const struct yaml *yaml)
 {
-    static const char *const keys[] = {"name", "title", "model", "calibration", "evaluation", "methods", NULL};
+    static const char *const keys[] = {"name",       "title",   "model", "calibration",
+                                       "evaluation", "methods", NULL};
     int rc = 0;
     if (yaml->root.kind != YAML_MAP)
-        return yaml_error(yaml, &yaml->root, "a mapping with the keys name, model, evaluation, methods is expected, not %s",
-                          yaml_kind_name(yaml->root.kind));
+        return yaml_error(
+            yaml, &yaml->root,
+            "a mapping with the keys name, model, evaluation, methods is expected, not %s",
+            yaml_kind_name(yaml->root.kind));
     for (int i = 0; i < yaml->root.count; i++) {
         int known = 0;
         for (int k = 0; keys[k]; k++)
@@ -83,7 +89,8 @@ static int read_calibration(const struct yaml *yaml, struct axes *axes)
     if (!map || yaml_is_null(map))
         return 0;
     if (map->kind != YAML_MAP)
-        return yaml_error(yaml, map, "calibration: a mapping (corpus, samples, length, ...) is expected");
+        return yaml_error(yaml, map,
+                          "calibration: a mapping (corpus, samples, length, ...) is expected");
     for (int i = 0; i < map->count; i++) {
         const struct yaml_node *node = &map->items[i];
         const struct option *row = options_find(calibration_option_table, node->key);
@@ -101,7 +108,8 @@ out:
 /* ---- evaluation ---- */
 
 /* The entries of a list of mappings; a single mapping stands for a list of one. */
-static int entries(const struct yaml *yaml, const struct yaml_node *node, const struct yaml_node **items, int *count)
+static int entries(const struct yaml *yaml, const struct yaml_node *node,
+                   const struct yaml_node **items, int *count)
 {
     *items = NULL;
     *count = 0;
@@ -111,12 +119,14 @@ static int entries(const struct yaml *yaml, const struct yaml_node *node, const 
     *count = node->kind == YAML_LIST ? node->count : 1;
     for (int i = 0; i < *count; i++)
         if ((*items)[i].kind != YAML_MAP)
-            return yaml_error(yaml, &(*items)[i], "%s: a list of mappings is expected, such as - {%s}", node->key,
+            return yaml_error(yaml, &(*items)[i],
+                              "%s: a list of mappings is expected, such as - {%s}", node->key,
                               strcmp(node->key, "tasks") == 0 ? "task: kjv_half" : "corpus: kjv");
     return 0;
 }
 
-static int read_entry(const struct yaml *yaml, const struct yaml_node *map, const struct option *table, void *target)
+static int read_entry(const struct yaml *yaml, const struct yaml_node *map,
+                      const struct option *table, void *target)
 {
     int rc;
     TRY(options_defaults(table, target));
@@ -129,7 +139,8 @@ out:
     return rc;
 }
 
-static int read_perplexities(struct experiment *experiment, const struct yaml *yaml, const struct yaml_node *node)
+static int read_perplexities(struct experiment *experiment, const struct yaml *yaml,
+                             const struct yaml_node *node)
 {
     int rc, count;
     const struct yaml_node *items;
@@ -149,7 +160,8 @@ out:
     return rc;
 }
 
-static int read_tasks(struct experiment *experiment, const struct yaml *yaml, const struct yaml_node *node)
+static int read_tasks(struct experiment *experiment, const struct yaml *yaml,
+                      const struct yaml_node *node)
 {
     int rc, count;
     const struct yaml_node *items;
@@ -184,7 +196,8 @@ static int read_evaluation(struct experiment *experiment, const struct yaml *yam
     int rc;
     const struct yaml_node *map = yaml_get(&yaml->root, "evaluation");
     if (map && !yaml_is_null(map) && map->kind != YAML_MAP)
-        return yaml_error(yaml, map, "evaluation: a mapping with the keys perplexity and tasks is expected");
+        return yaml_error(yaml, map,
+                          "evaluation: a mapping with the keys perplexity and tasks is expected");
     for (int i = 0; map && i < map->count; i++)
         if (strcmp(map->items[i].key, keys[0]) != 0 && strcmp(map->items[i].key, keys[1]) != 0)
             return spec_unknown(yaml, &map->items[i], NULL, NULL, keys);
@@ -203,15 +216,18 @@ static bool entry_takes(const struct yaml_node *entry, const char *key)
     const struct yaml_node *names = name && name->kind == YAML_LIST ? name->items : name;
     int count = !name ? 0 : name->kind == YAML_LIST ? name->count : 1;
     for (int i = 0; i < count; i++) {
-        const struct quant_method *method = names[i].kind == YAML_TEXT ? method_find(names[i].text) : NULL;
-        if (!method || !(options_find(method->options, key) || options_find(harness_option_table, key)))
+        const struct quant_method *method = names[i].kind == YAML_TEXT ? method_find(names[i].text)
+                                                                       : NULL;
+        if (!method ||
+            !(options_find(method->options, key) || options_find(harness_option_table, key)))
             return false;
     }
     return count > 0;
 }
 
 /* "methods.bits=2" goes to those methods that have the option; other keys go where they say. */
-static int override_methods(struct yaml *yaml, const char *key, const char *value, const char *origin)
+static int override_methods(struct yaml *yaml, const char *key, const char *value,
+                            const char *origin)
 {
     int rc = 0, taken = 0;
     struct yaml_node *list = NULL;
@@ -238,7 +254,8 @@ static int apply_override(struct yaml *yaml, const char *text, bool *methods_tou
     char *key = NULL, *origin = NULL;
     const char *equals = strchr(text, '=');
     if (!equals || equals == text)
-        return err_set(ERR_USAGE, "--set %.200s: KEY=VALUE is expected, such as calibration.samples=64", text);
+        return err_set(ERR_USAGE,
+                       "--set %.200s: KEY=VALUE is expected, such as calibration.samples=64", text);
     if (yaml->root.kind != YAML_MAP)
         return 0; /* read_heading says why */
     TRY(mem_printf(&key, "%.*s", (int)(equals - text), text));
@@ -246,7 +263,8 @@ static int apply_override(struct yaml *yaml, const char *text, bool *methods_tou
     const char *rest = key + 8;
     if (strncmp(key, "methods.", 8) == 0)
         *methods_touched = true;
-    if (*methods_touched && strncmp(key, "methods.", 8) == 0 && !strchr(rest, '.') && !isdigit((unsigned char)*rest))
+    if (*methods_touched && strncmp(key, "methods.", 8) == 0 && !strchr(rest, '.') &&
+        !isdigit((unsigned char)*rest))
         TRY(override_methods(yaml, rest, equals + 1, origin));
     else
         TRY(yaml_override(yaml, &yaml->root, key, equals + 1, origin));
@@ -267,7 +285,8 @@ static int find_spec(const char *path, char **found)
 }
 
 /* The spec as read, with the values from the command line as comments behind it. */
-static int keep_text(struct experiment *experiment, const char *path, const char *const *overrides, int count)
+static int keep_text(struct experiment *experiment, const char *path, const char *const *overrides,
+                     int count)
 {
     int rc;
     char *text = NULL;
@@ -275,7 +294,8 @@ static int keep_text(struct experiment *experiment, const char *path, const char
     TRY(file_read(path, &text, NULL));
     TRY(strbuf_puts(&whole, text));
     for (int i = 0; i < count; i++)
-        TRY(strbuf_printf(&whole, "%s# --set %s\n", whole.length && whole.data[whole.length - 1] != '\n' ? "\n" : "",
+        TRY(strbuf_printf(&whole, "%s# --set %s\n",
+                          whole.length && whole.data[whole.length - 1] != '\n' ? "\n" : "",
                           overrides[i]));
     TRY(mem_strdup(&experiment->text, whole.data));
 out:
@@ -284,7 +304,8 @@ out:
     return rc;
 }
 
-int spec_load(struct experiment *experiment, const char *path, const char *const *overrides, int override_count)
+int spec_load(struct experiment *experiment, const char *path, const char *const *overrides,
+              int override_count)
 {
     int rc;
     bool methods_touched = false;

@@ -1,5 +1,6 @@
-/* Experiment specs: YAML in, a grid of points out. Every point has every option resolved; two equal points in a spec are
- * an error. Unknown keys and bad values name file, line and the nearest valid name. */
+/* Experiment specs: YAML in, a grid of points out. Every point has every option resolved; two equal
+ * points in a spec are an error. Unknown keys and bad values name file, line and the nearest valid
+ * name. */
 #ifndef HARNESS_SPEC_H
 #define HARNESS_SPEC_H
 
@@ -15,22 +16,26 @@ enum { SPEC_NAME = 64 };
 
 /* Options that belong to the harness and work for every method. */
 struct harness_options {
-    int min_layer, max_layer;  /* blocks min_layer .. max_layer - 1 are quantized; -1: from the first, to the last */
+    int min_layer, max_layer; /* blocks min_layer .. max_layer - 1 are quantized; -1: from the
+                                 first, to the last */
     char quant_only[OPTION_TEXT_SIZE]; /* only linear layers whose name contains this; "" all */
-    bool invert;               /* the other layers instead */
-    bool layer_errors;         /* measure Hessian-weighted layer errors for methods that need no calibration as well */
+    bool invert;                       /* the other layers instead */
+    bool layer_errors; /* measure Hessian-weighted layer errors for methods that need no calibration
+                          as well */
     int seed;
 };
 extern const struct option harness_option_table[];
 
 struct calibration_spec {
-    char corpus[OPTION_TEXT_SIZE]; /* a corpus name, "file:PATH", or several joined by '+' (samples split evenly) */
+    char corpus[OPTION_TEXT_SIZE]; /* a corpus name, "file:PATH", or several joined by '+' (samples
+                                      split evenly) */
     int samples, length, seed;
     int split; /* enum split; the default is train */
 };
 extern const struct option calibration_option_table[];
 
-/* One text to measure perplexity on: windows without overlap over the first `tokens` tokens (0: all) of a split. */
+/* One text to measure perplexity on: windows without overlap over the first `tokens` tokens (0:
+ * all) of a split. */
 struct perplexity_spec {
     char corpus[OPTION_TEXT_SIZE];
     int tokens, window, split;
@@ -50,8 +55,9 @@ struct point {
     void *method_options;              /* method->options_size bytes, or NULL */
     struct harness_options harness;
     struct calibration_spec calibration;
-    char *label;  /* what the spec sets and what differs from the defaults: "gptq bits=2 group_size=128" */
-    char *where;  /* "quickstart.yaml:12" */
+    char *label; /* what the spec sets and what differs from the defaults: "gptq bits=2
+                    group_size=128" */
+    char *where; /* "quickstart.yaml:12" */
 };
 
 struct experiment {
@@ -68,19 +74,24 @@ struct experiment {
 
 enum { SPEC_MAX_POINTS = 10000 };
 
-/* Reads a spec; a path that is not there is also looked for among the program's own data. In `methods` and `calibration` a list
- * of values means a grid: every combination, in the order written, the last key fastest, and the calibration's keys fastest of
- * all (methods that need no calibration are not repeated for them). overrides are "key=value" texts of --set ("model=PATH", "calibration.samples=64",
- * "evaluation.perplexity.tokens=16000" for all entries, "methods.bits=2" for the methods that have it); they win over the file, and points that become equal by them count
+/* Reads a spec; a path that is not there is also looked for among the program's own data. In
+ * `methods` and `calibration` a list of values means a grid: every combination, in the order
+ * written, the last key fastest, and the calibration's keys fastest of all (methods that need no
+ * calibration are not repeated for them). overrides are "key=value" texts of --set ("model=PATH",
+ * "calibration.samples=64", "evaluation.perplexity.tokens=16000" for all entries, "methods.bits=2"
+ * for the methods that have it); they win over the file, and points that become equal by them count
  * once. */
-int spec_load(struct experiment *experiment, const char *path, const char *const *overrides, int override_count);
+int spec_load(struct experiment *experiment, const char *path, const char *const *overrides,
+              int override_count);
 void experiment_release(struct experiment *experiment);
 
-/* 1 when the point's settings include its calibration: the method needs one, or layer errors are wanted. */
+/* 1 when the point's settings include its calibration: the method needs one, or layer errors are
+ * wanted. */
 bool point_calibrates(const struct point *point);
 
-/* *out = the point's settings as a JSON object: method, every option, harness, calibration (only where the method needs
- * it). With the model's, data's and code's hashes added by run.c it is hashed into the point's id. */
+/* *out = the point's settings as a JSON object: method, every option, harness, calibration (only
+ * where the method needs it). With the model's, data's and code's hashes added by run.c it is
+ * hashed into the point's id. */
 int point_settings(const struct point *point, json_t **out);
 
 #endif

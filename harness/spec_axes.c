@@ -17,20 +17,22 @@ static const char *field_name(const struct option *row)
     return row->alias_of ? row->alias_of : row->name;
 }
 
-static int check_value(const struct axis *axis, const struct yaml *yaml, const struct yaml_node *value)
+static int check_value(const struct axis *axis, const struct yaml *yaml,
+                       const struct yaml_node *value)
 {
     char where[300];
     const char *key = axis->row->name;
     if (value->kind != YAML_TEXT)
-        return yaml_error(yaml, value, "%s: %s stands where a single value belongs", key, yaml_kind_name(value->kind));
+        return yaml_error(yaml, value, "%s: %s stands where a single value belongs", key,
+                          yaml_kind_name(value->kind));
     if (yaml_is_null(value) && axis->row->type != OPTION_TEXT)
         return yaml_error(yaml, value, "%s: a value is missing", key);
     yaml_where(yaml, value, where, sizeof where);
     return options_check(axis->table, key, value->text, where);
 }
 
-int axes_add(struct axes *axes, const struct yaml *yaml, const struct option *table, const struct option *row,
-             const struct yaml_node *node)
+int axes_add(struct axes *axes, const struct yaml *yaml, const struct option *table,
+             const struct option *row, const struct yaml_node *node)
 {
     struct axis axis = {table, row, node, node->kind == YAML_LIST ? (size_t)node->count : 1};
     if (axes->count == SPEC_MAX_AXES)
@@ -40,8 +42,8 @@ int axes_add(struct axes *axes, const struct yaml *yaml, const struct option *ta
     for (int i = 0; i < axes->count; i++) {
         const struct axis *other = &axes->items[i];
         if (other->table == table && strcmp(field_name(other->row), field_name(row)) == 0)
-            return yaml_error(yaml, node, "'%s' and '%s' set the same thing: give one of them", other->row->name,
-                              row->name);
+            return yaml_error(yaml, node, "'%s' and '%s' set the same thing: give one of them",
+                              other->row->name, row->name);
     }
     for (size_t i = 0; i < axis.count; i++) {
         int rc = check_value(&axis, yaml, axis_value(&axis, i));
@@ -63,7 +65,8 @@ size_t axes_combinations(const struct axes *axes, size_t limit)
     return product;
 }
 
-int axes_apply(const struct axes *axes, const struct yaml *yaml, const struct option *table, void *target, size_t index)
+int axes_apply(const struct axes *axes, const struct yaml *yaml, const struct option *table,
+               void *target, size_t index)
 {
     char where[300];
     for (int i = axes->count - 1; i >= 0; i--) {
@@ -80,12 +83,16 @@ int axes_apply(const struct axes *axes, const struct yaml *yaml, const struct op
     return 0;
 }
 
-int spec_set(const struct yaml *yaml, const struct option *table, void *target, const struct yaml_node *node)
+int spec_set(const struct yaml *yaml, const struct option *table, void *target,
+             const struct yaml_node *node)
 {
     char where[300];
     if (node->kind == YAML_LIST)
-        return yaml_error(yaml, node, "%s: a list stands where a single value belongs; lists make a grid in 'methods' and "
-                                      "'calibration' only", node->key);
+        return yaml_error(
+            yaml, node,
+            "%s: a list stands where a single value belongs; lists make a grid in 'methods' and "
+            "'calibration' only",
+            node->key);
     if (node->kind != YAML_TEXT)
         return yaml_error(yaml, node, "%s: %s stands where a single value belongs", node->key,
                           yaml_kind_name(node->kind));
@@ -104,19 +111,23 @@ int spec_unknown(const struct yaml *yaml, const struct yaml_node *node, const st
     size_t used = 0;
     for (; *words; words++) {
         nearest_offer(&nearest, *words);
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", *words);
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "",
+                                 *words);
     }
     for (int i = 0; i < 2; i++)
         for (const struct option *row = tables[i]; row && row->name && used < sizeof known; row++) {
             nearest_offer(&nearest, row->name);
-            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", row->name);
+            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "",
+                                     row->name);
         }
     if (nearest.best)
-        return yaml_error(yaml, node, "unknown key '%.80s'; did you mean '%s'?", node->key, nearest.best);
+        return yaml_error(yaml, node, "unknown key '%.80s'; did you mean '%s'?", node->key,
+                          nearest.best);
     return yaml_error(yaml, node, "unknown key '%.80s'; valid are %s", node->key, known);
 }
 
-int spec_check_corpora(const struct yaml *yaml, const struct yaml_node *node, const char *list, bool joined)
+int spec_check_corpora(const struct yaml *yaml, const struct yaml_node *node, const char *list,
+                       bool joined)
 {
     const char *at = list;
     if (!*list)
@@ -130,8 +141,11 @@ int spec_check_corpora(const struct yaml *yaml, const struct yaml_node *node, co
         corpus_close(&source);
         snprintf(text, sizeof text, "%s", err_text());
         if (rc == ERR_USAGE && !joined && strchr(name, '+'))
-            return yaml_error(yaml, node, "corpus: '%.80s': perplexity is measured on one corpus at a time: give an "
-                                          "entry for each", list);
+            return yaml_error(
+                yaml, node,
+                "corpus: '%.80s': perplexity is measured on one corpus at a time: give an "
+                "entry for each",
+                list);
         if (rc)
             return rc == ERR_USAGE ? yaml_error(yaml, node, "corpus: %s", text) : rc;
         at += length;

@@ -15,7 +15,8 @@ struct entry {
     const struct axes *calibration;
 };
 
-/* The keys of the entry but `method`; the method's own options win over the harness's of the same name. */
+/* The keys of the entry but `method`; the method's own options win over the harness's of the same
+ * name. */
 static int read_keys(struct entry *entry)
 {
     static const char *const words[] = {"method", NULL};
@@ -25,7 +26,8 @@ static int read_keys(struct entry *entry)
         if (strcmp(node->key, "method") == 0)
             continue;
         if (!entry->method)
-            return yaml_error(entry->yaml, node, "'%.80s': method full leaves the model as it is and takes no options",
+            return yaml_error(entry->yaml, node,
+                              "'%.80s': method full leaves the model as it is and takes no options",
                               node->key);
         const struct option *table = entry->method->options, *row = options_find(table, node->key);
         if (!row) {
@@ -34,7 +36,8 @@ static int read_keys(struct entry *entry)
         }
         if (!row) {
             char text[900];
-            rc = spec_unknown(entry->yaml, node, entry->method->options, harness_option_table, words);
+            rc = spec_unknown(entry->yaml, node, entry->method->options, harness_option_table,
+                              words);
             snprintf(text, sizeof text, "%s", err_text());
             return err_set(rc, "%s (method %s)", text, entry->method->name);
         }
@@ -44,7 +47,8 @@ out:
     return rc;
 }
 
-static int make_point(const struct entry *entry, size_t index, size_t calibration_index, struct point *point)
+static int make_point(const struct entry *entry, size_t index, size_t calibration_index,
+                      struct point *point)
 {
     int rc;
     char where[300];
@@ -55,7 +59,8 @@ static int make_point(const struct entry *entry, size_t index, size_t calibratio
     TRY(options_defaults(harness_option_table, &fresh.harness));
     TRY(options_defaults(calibration_option_table, &fresh.calibration));
     TRY(axes_apply(&entry->axes, yaml, harness_option_table, &fresh.harness, index));
-    TRY(axes_apply(entry->calibration, yaml, calibration_option_table, &fresh.calibration, calibration_index));
+    TRY(axes_apply(entry->calibration, yaml, calibration_option_table, &fresh.calibration,
+                   calibration_index));
     if (entry->method) {
         TRY(mem_calloc(&fresh.method_options, entry->method->options_size, 1));
         TRY(options_defaults(entry->method->options, fresh.method_options));
@@ -73,18 +78,22 @@ out:
     return rc;
 }
 
-static int add_point(struct experiment *experiment, const struct entry *entry, size_t index, size_t calibration_index)
+static int add_point(struct experiment *experiment, const struct entry *entry, size_t index,
+                     size_t calibration_index)
 {
     if (experiment->point_count >= SPEC_MAX_POINTS)
-        return yaml_error(entry->yaml, entry->node, "with this entry the grid has more than %d points; split the experiment",
+        return yaml_error(entry->yaml, entry->node,
+                          "with this entry the grid has more than %d points; split the experiment",
                           SPEC_MAX_POINTS);
-    int rc = make_point(entry, index, calibration_index, &experiment->points[experiment->point_count]);
+    int rc = make_point(entry, index, calibration_index,
+                        &experiment->points[experiment->point_count]);
     if (rc == 0)
         experiment->point_count++;
     return rc;
 }
 
-/* Room for so many points; what is there already has the next power of two, so the cost stays linear. */
+/* Room for so many points; what is there already has the next power of two, so the cost stays
+ * linear. */
 static int reserve(struct experiment *experiment, size_t wanted)
 {
     size_t have = 1, capacity = 1, count = (size_t)experiment->point_count;
@@ -106,7 +115,8 @@ static int expand(struct experiment *experiment, const struct entry *entry)
     TRY(reserve(experiment, (size_t)experiment->point_count + count * draws));
     for (size_t i = 0; i < count; i++) {
         TRY(add_point(experiment, entry, i, 0));
-        /* Without a Hessian the calibration changes no weight: the first one serves the layer errors. */
+        /* Without a Hessian the calibration changes no weight: the first one serves the layer
+         * errors. */
         if (!entry->method || !(entry->method->caps & QM_NEEDS_HESSIAN))
             continue;
         for (size_t k = 1; k < draws; k++)
@@ -116,7 +126,8 @@ out:
     return rc;
 }
 
-static int read_method(struct experiment *experiment, struct entry *entry, const struct yaml_node *name)
+static int read_method(struct experiment *experiment, struct entry *entry,
+                       const struct yaml_node *name)
 {
     int rc;
     char text[800];
@@ -134,8 +145,8 @@ out:
     return rc;
 }
 
-int spec_read_methods(struct experiment *experiment, const struct yaml *yaml, const struct axes *calibration,
-                      bool drop_equal)
+int spec_read_methods(struct experiment *experiment, const struct yaml *yaml,
+                      const struct axes *calibration, bool drop_equal)
 {
     int rc = 0;
     const struct yaml_node *list = yaml_get(&yaml->root, "methods");
@@ -146,7 +157,8 @@ int spec_read_methods(struct experiment *experiment, const struct yaml *yaml, co
         struct entry entry = {.yaml = yaml, .node = &list->items[i], .calibration = calibration};
         const struct yaml_node *name = yaml_get(entry.node, "method");
         if (entry.node->kind != YAML_MAP)
-            return yaml_error(yaml, entry.node, "methods: a mapping is expected, such as - {method: rtn, bits: 4}");
+            return yaml_error(yaml, entry.node,
+                              "methods: a mapping is expected, such as - {method: rtn, bits: 4}");
         if (!name)
             return yaml_error(yaml, entry.node, "the entry has no key 'method'");
         if (name->kind == YAML_LIST && name->count == 0)

@@ -8,7 +8,8 @@
 
 bool point_calibrates(const struct point *point)
 {
-    return point->method && ((point->method->caps & QM_NEEDS_HESSIAN) || point->harness.layer_errors);
+    return point->method &&
+           ((point->method->caps & QM_NEEDS_HESSIAN) || point->harness.layer_errors);
 }
 
 void point_release(struct point *point)
@@ -23,7 +24,8 @@ int point_settings(const struct point *point, json_t **out)
 {
     int rc = 0;
     json_t *object = json_object(), *part = NULL;
-    int bad = json_object_set_new(object, "method", json_string(point->method ? point->method->name : "full"));
+    int bad = json_object_set_new(object, "method",
+                                  json_string(point->method ? point->method->name : "full"));
     if (point->method) {
         TRY(options_to_json(point->method->options, point->method_options, &part));
         bad |= json_object_set_new(object, "options", part);
@@ -51,25 +53,30 @@ static bool is_set(const struct axes *set, const struct option *row)
 {
     for (int i = 0; i < set->count; i++) {
         const struct option *other = set->items[i].row;
-        if (other == row || (other->alias_of && set->items[i].table && strcmp(other->alias_of, row->name) == 0))
+        if (other == row ||
+            (other->alias_of && set->items[i].table && strcmp(other->alias_of, row->name) == 0))
             return true;
     }
     return false;
 }
 
-/* Shown: what differs from the default, and what was written out, unless that says "the whole row", "the first", ... */
-static int shown(const struct option *row, const void *source, const struct axes *set, const char *text, bool *show)
+/* Shown: what differs from the default, and what was written out, unless that says "the whole row",
+ * "the first", ... */
+static int shown(const struct option *row, const void *source, const struct axes *set,
+                 const char *text, bool *show)
 {
     int same;
     int rc = options_is_default(row, source, &same);
     if (rc)
         return rc;
-    bool special = row->special && strtol(row->special, NULL, 10) == strtol(text, NULL, 10) && *text == '-';
+    bool special = row->special && strtol(row->special, NULL, 10) == strtol(text, NULL, 10) &&
+                   *text == '-';
     *show = !same || (set && is_set(set, row) && !special && *text);
     return 0;
 }
 
-static int add_options(struct strbuf *label, const struct option *table, const void *source, const struct axes *set)
+static int add_options(struct strbuf *label, const struct option *table, const void *source,
+                       const struct axes *set)
 {
     int rc = 0;
     for (const struct option *row = table; row->name; row++) {
@@ -143,8 +150,10 @@ static int make_keys(const struct experiment *experiment, struct keyed *keys)
 static int report_equal(const struct point *first, const struct point *second)
 {
     if (strcmp(first->where, second->where) == 0)
-        return err_set(ERR_USAGE, "%s: the point '%s' is in the grid twice", second->where, second->label);
-    return err_set(ERR_USAGE, "%s: the point '%s' is there already: %s", second->where, second->label, first->where);
+        return err_set(ERR_USAGE, "%s: the point '%s' is in the grid twice", second->where,
+                       second->label);
+    return err_set(ERR_USAGE, "%s: the point '%s' is there already: %s", second->where,
+                   second->label, first->where);
 }
 
 int points_check_equal(struct experiment *experiment, bool drop_equal)
@@ -163,7 +172,8 @@ int points_check_equal(struct experiment *experiment, bool drop_equal)
         }
         equal[keys[i].index] = true;
         if (!drop_equal) {
-            rc = report_equal(&experiment->points[keys[first].index], &experiment->points[keys[i].index]);
+            rc = report_equal(&experiment->points[keys[first].index],
+                              &experiment->points[keys[i].index]);
             goto out;
         }
     }

@@ -175,7 +175,8 @@ static void refuses(const char *name, const char *value, const char *text)
 static void bad_values(void **state)
 {
     const char *bits = "t.yaml:3: bits: '%s' is %s: allowed is a whole number from 1 to 8";
-    static const char *const out_of_range[] = {"0", "9", "-1", "99999999999999999999", "2147483648"};
+    static const char *const out_of_range[] = {"0", "9", "-1", "99999999999999999999",
+                                               "2147483648"};
     static const char *const no_number[] = {"", "4x", "four", "4.0", " 4", "0x4", "nan"};
     char text[200];
     for (size_t i = 0; i < sizeof out_of_range / sizeof *out_of_range; i++) {
@@ -186,20 +187,26 @@ static void bad_values(void **state)
         snprintf(text, sizeof text, bits, no_number[i], "not a whole number");
         refuses("bits", no_number[i], text);
     }
-    refuses("group_size", "0",
-            "t.yaml:3: group_size: '0' is out of range: allowed is a whole number of at least 1, or "
-            "-1 (the whole row)");
-    refuses("low_frac", "1.5", "t.yaml:3: low_frac: '1.5' is out of range: allowed is a number from 0 to 1");
+    refuses(
+        "group_size", "0",
+        "t.yaml:3: group_size: '0' is out of range: allowed is a whole number of at least 1, or "
+        "-1 (the whole row)");
+    refuses("low_frac", "1.5",
+            "t.yaml:3: low_frac: '1.5' is out of range: allowed is a number from 0 to 1");
     refuses("salient_frac", "-0.5",
             "t.yaml:3: salient_frac: '-0.5' is out of range: allowed is a number from 0 to 1");
     refuses("percdamp", "inf", "t.yaml:3: percdamp: 'inf' is not a number: allowed is a number");
-    refuses("percdamp", "1e999", "t.yaml:3: percdamp: '1e999' is out of range: allowed is a number");
-    refuses("percdamp", "0x1p3", "t.yaml:3: percdamp: '0x1p3' is not a number: allowed is a number");
+    refuses("percdamp", "1e999",
+            "t.yaml:3: percdamp: '1e999' is out of range: allowed is a number");
+    refuses("percdamp", "0x1p3",
+            "t.yaml:3: percdamp: '0x1p3' is not a number: allowed is a number");
     refuses("sym", "maybe", "t.yaml:3: sym: 'maybe' is neither: allowed is true or false");
-    refuses("low_method", "signe",
-            "t.yaml:3: low_method: 'signe' is no choice; did you mean 'sign'? (allowed: xnor, sign, "
-            "2bit, sign_mean)");
-    refuses("low_method", "", "t.yaml:3: low_method: '' is no choice: allowed is xnor, sign, 2bit, sign_mean");
+    refuses(
+        "low_method", "signe",
+        "t.yaml:3: low_method: 'signe' is no choice; did you mean 'sign'? (allowed: xnor, sign, "
+        "2bit, sign_mean)");
+    refuses("low_method", "",
+            "t.yaml:3: low_method: '' is no choice: allowed is xnor, sign, 2bit, sign_mean");
 }
 
 static void unknown_names(void **state)
@@ -258,9 +265,10 @@ static void json_there_and_back(void **state)
     set(&sample, "scoring", "auto");
     assert_int_equal(options_to_json(table, &sample, &object), 0);
     char *text = json_dumps(object, JSON_COMPACT);
-    assert_string_equal(text, "{\"bits\":2,\"group_size\":-1,\"low_method\":\"sign_mean\",\"scoring\":"
-                              "\"auto\",\"low_frac\":0.69999999999999996,\"percdamp\":1.0,\"sym\":true,"
-                              "\"mse\":true,\"name\":\"x \\\"y\\\"\"}");
+    assert_string_equal(text,
+                        "{\"bits\":2,\"group_size\":-1,\"low_method\":\"sign_mean\",\"scoring\":"
+                        "\"auto\",\"low_frac\":0.69999999999999996,\"percdamp\":1.0,\"sym\":true,"
+                        "\"mse\":true,\"name\":\"x \\\"y\\\"\"}");
     free(text);
     json_decref(object);
 }
@@ -280,9 +288,10 @@ static void json_refuses(const char *json, const char *text)
 /* A later bad member leaves the earlier good one unset. */
 static void bad_json(void **state)
 {
-    json_refuses("{\"bits\": 2, \"group_size\": \"x\"}",
-                 "db: group_size: 'x' is not a whole number: allowed is a whole number of at least 1, "
-                 "or -1 (the whole row)");
+    json_refuses(
+        "{\"bits\": 2, \"group_size\": \"x\"}",
+        "db: group_size: 'x' is not a whole number: allowed is a whole number of at least 1, "
+        "or -1 (the whole row)");
     json_refuses("{\"bits\": [2]}",
                  "db: bits: a single value is expected, not an object, a list or null");
     json_refuses("{\"bits\": null}",
@@ -318,8 +327,10 @@ static void help_texts(void **state)
         assert_true(strcspn(line, "\n") <= 100);
     text.length = 0;
     assert_int_equal(options_markdown(table, &text), 0);
-    assert_non_null(strstr(text.data, "| `bits` | `4` | a whole number from 1 to 8 | bits of a code |\n"));
-    assert_non_null(strstr(text.data, "| `salient_frac` |  | 1 - low_frac | share of salient weights |\n"));
+    assert_non_null(
+        strstr(text.data, "| `bits` | `4` | a whole number from 1 to 8 | bits of a code |\n"));
+    assert_non_null(
+        strstr(text.data, "| `salient_frac` |  | 1 - low_frac | share of salient weights |\n"));
     strbuf_release(&text);
 }
 

@@ -1,4 +1,5 @@
-/* The progress display: plain lines, JSON lines, silence, a live line on a terminal of any width, and what Ctrl-C leaves. */
+/* The progress display: plain lines, JSON lines, silence, a live line on a terminal of any width,
+ * and what Ctrl-C leaves. */
 #include "core/err.h"
 #include "core/interrupt.h"
 #include "core/log.h"
@@ -96,7 +97,8 @@ static void silence(void **state)
 
 static void json_lines(void **state)
 {
-    static const char *const events[] = {"begin", "skip", "point", "done", "point", "done", "line", "end", "line"};
+    static const char *const events[] = {"begin", "skip", "point", "done", "point",
+                                         "done",  "line", "end",   "line"};
     progress_set_mode(PROGRESS_JSON);
     assert_string_equal(captured(STDERR_FILENO, three_points), "");
     const char *at = captured(STDOUT_FILENO, three_points);
@@ -127,7 +129,8 @@ static void warnings(void **state)
     struct strbuf kept = {0};
     progress_set_mode(PROGRESS_QUIET);
     log_capture(&kept);
-    const char *lines = "bitbench: warning: first 1\nbitbench: warning: second\nbitbench: warning: first 1\n";
+    const char *lines =
+        "bitbench: warning: first 1\nbitbench: warning: second\nbitbench: warning: first 1\n";
     const char *text = captured(STDERR_FILENO, some_warnings);
     assert_int_equal(strncmp(text, lines, strlen(lines)), 0);
     assert_string_equal(text + strlen(lines), "a note\n");
@@ -144,8 +147,9 @@ static void durations(void **state)
     static const struct {
         double seconds;
         const char *text;
-    } cases[] = {{-1, "?"}, {0, "0.0 s"}, {9.94, "9.9 s"}, {9.96, "10 s"}, {59.4, "59 s"}, {59.6, "1:00"},
-                 {185, "3:05"}, {7385, "2:03:05"}, {1e300, "100000:00:00"}};
+    } cases[] = {{-1, "?"},      {0, "0.0 s"},      {9.94, "9.9 s"},
+                 {9.96, "10 s"}, {59.4, "59 s"},    {59.6, "1:00"},
+                 {185, "3:05"},  {7385, "2:03:05"}, {1e300, "100000:00:00"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[32];
         progress_duration(cases[i].seconds, text);
@@ -155,9 +159,22 @@ static void durations(void **state)
 
 static struct progress_state a_state(void)
 {
-    struct progress_state s = {.title = "t", .label = "gptq bits=2 group_size=128", .stage = "quantize", .points = 12,
-                               .index = 2, .block = 11, .blocks = 30, .done = 3, .total = 7, .tokens = 0, .begin = 100,
-                               .now = 160, .cost_total = 12, .cost_finished = 2, .cost_point = 1, .within = 0.5,
+    struct progress_state s = {.title = "t",
+                               .label = "gptq bits=2 group_size=128",
+                               .stage = "quantize",
+                               .points = 12,
+                               .index = 2,
+                               .block = 11,
+                               .blocks = 30,
+                               .done = 3,
+                               .total = 7,
+                               .tokens = 0,
+                               .begin = 100,
+                               .now = 160,
+                               .cost_total = 12,
+                               .cost_finished = 2,
+                               .cost_point = 1,
+                               .within = 0.5,
                                .finished = 2};
     return s;
 }
@@ -168,7 +185,7 @@ static void estimates(void **state)
     assert_true(progress_share(&s) == 2.5 / 12);
     double left = progress_estimate(&s);
     assert_true(left > 227.9 && left < 228.1); /* 60 s (1 - 2.5 / 12) / (2.5 / 12) */
-    s.now = 100.5; /* too early to tell */
+    s.now = 100.5;                             /* too early to tell */
     assert_true(progress_estimate(&s) < 0);
     s.cost_finished = 12;
     s.cost_point = 0;
@@ -186,7 +203,8 @@ static void lines_of_any_width(void **state)
     struct progress_state s = a_state();
     char line[512];
     progress_format(&s, 0, line, sizeof line);
-    assert_string_equal(line, "[3/12] gptq bits=2 group_size=128  block 12/30, quantize 43 %  21 %, ETA 3:48");
+    assert_string_equal(
+        line, "[3/12] gptq bits=2 group_size=128  block 12/30, quantize 43 %  21 %, ETA 3:48");
     for (size_t width = 1; width < 100; width++) {
         progress_format(&s, width, line, sizeof line);
         assert_true(text_columns(line) <= width);

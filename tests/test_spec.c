@@ -26,7 +26,8 @@ static void write_spec(const char *text)
     assert_int_equal(file_write_commit(&writer), 0);
 }
 
-static void load_with(struct experiment *experiment, const char *text, const char *const *overrides, int count)
+static void load_with(struct experiment *experiment, const char *text, const char *const *overrides,
+                      int count)
 {
     write_spec(text);
     if (spec_load(experiment, path, overrides, count) != 0)
@@ -144,10 +145,11 @@ static void grids(void **state)
              "  - {method: rtn, group_size: [-1, 64], bits: [4, 2]}\n"
              "  - {method: [rtn, gptq], bits: 3, sym: [false, true]}\n"
              "  - {method: rtn, bits: 8, min_layer: [0, 1]}\n");
-    labels(&e, (const char *[]){"rtn bits=4", "rtn bits=2", "rtn bits=4 group_size=64",
-                                "rtn bits=2 group_size=64", "rtn bits=3 sym=false", "rtn bits=3 sym=true",
-                                "gptq bits=3 sym=false", "gptq bits=3 sym=true", "rtn bits=8 min_layer=0",
-                                "rtn bits=8 min_layer=1", NULL});
+    labels(&e,
+           (const char *[]){"rtn bits=4", "rtn bits=2", "rtn bits=4 group_size=64",
+                            "rtn bits=2 group_size=64", "rtn bits=3 sym=false",
+                            "rtn bits=3 sym=true", "gptq bits=3 sym=false", "gptq bits=3 sym=true",
+                            "rtn bits=8 min_layer=0", "rtn bits=8 min_layer=1", NULL});
     experiment_release(&e);
 }
 
@@ -157,10 +159,11 @@ static void calibration_grids(void **state)
     struct experiment e = {0};
     load(&e, "calibration: {samples: [8, 16], seed: [0, 1]}\n"
              "methods:\n  - {method: rtn, bits: 3}\n  - {method: gptq, bits: 3}\n");
-    labels(&e, (const char *[]){"rtn bits=3", "gptq bits=3 calibration.samples=8 calibration.seed=0",
-                                "gptq bits=3 calibration.samples=8 calibration.seed=1",
-                                "gptq bits=3 calibration.samples=16 calibration.seed=0",
-                                "gptq bits=3 calibration.samples=16 calibration.seed=1", NULL});
+    labels(&e,
+           (const char *[]){"rtn bits=3", "gptq bits=3 calibration.samples=8 calibration.seed=0",
+                            "gptq bits=3 calibration.samples=8 calibration.seed=1",
+                            "gptq bits=3 calibration.samples=16 calibration.seed=0",
+                            "gptq bits=3 calibration.samples=16 calibration.seed=1", NULL});
     assert_int_equal(e.points[3].calibration.samples, 16);
     assert_int_equal(e.points[4].calibration.seed, 1);
     experiment_release(&e);
@@ -186,7 +189,8 @@ static void settings(void **state)
     free(text);
     json_decref(object);
     assert_int_equal(point_settings(&e.points[1], &object), 0);
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(object, "options"), "bits")), 2);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(object, "options"), "bits")), 2);
     assert_non_null(json_object_get(json_object_get(object, "harness"), "quant_only"));
     assert_null(json_object_get(object, "calibration"));
     json_decref(object);
@@ -201,10 +205,16 @@ static void settings(void **state)
 static void overrides(void **state)
 {
     struct experiment e = {0};
-    const char *text = "model: a\ncalibration: {samples: 8}\nevaluation: {perplexity: [{corpus: kjv}, {corpus: wordnet}]}\n"
-                       "methods:\n  - {method: full}\n  - {method: rtn, bits: [4, 3]}\n  - {method: gptq, bits: 4}\n";
-    const char *sets[] = {"model=b/c", "calibration.samples=16", "calibration.length=64",
-                          "evaluation.perplexity.tokens=500", "methods.act_order=true", "methods.bits=[2, 1]"};
+    const char *text = "model: a\ncalibration: {samples: 8}\nevaluation: {perplexity: [{corpus: "
+                       "kjv}, {corpus: wordnet}]}\n"
+                       "methods:\n  - {method: full}\n  - {method: rtn, bits: [4, 3]}\n  - "
+                       "{method: gptq, bits: 4}\n";
+    const char *sets[] = {"model=b/c",
+                          "calibration.samples=16",
+                          "calibration.length=64",
+                          "evaluation.perplexity.tokens=500",
+                          "methods.act_order=true",
+                          "methods.bits=[2, 1]"};
     load_with(&e, text, sets, 6);
     assert_string_equal(e.model, "b/c");
     assert_int_equal(e.perplexities[1].tokens, 500);
@@ -228,37 +238,46 @@ static void overrides(void **state)
 static void bad_overrides(void **state)
 {
     const char *text = "model: a\nmethods:\n  - {method: rtn, bits: 4}\n";
-    refuses_with(text, "model", "--set model: KEY=VALUE is expected, such as calibration.samples=64");
+    refuses_with(text, "model",
+                 "--set model: KEY=VALUE is expected, such as calibration.samples=64");
     refuses_with(text, "modle=x", "--set modle=x: unknown key 'modle'; did you mean 'model'?");
-    refuses_with(text, "methods.bits=9",
-                 "--set methods.bits=9: bits: '9' is out of range: allowed is a whole number from 1 to 8");
-    refuses_with(text, "methods.bist=3", "--set methods.bist=3: no method of the spec has the option 'bist'");
+    refuses_with(
+        text, "methods.bits=9",
+        "--set methods.bits=9: bits: '9' is out of range: allowed is a whole number from 1 to 8");
+    refuses_with(text, "methods.bist=3",
+                 "--set methods.bist=3: no method of the spec has the option 'bist'");
     refuses_with(text, "calibration.sample=3",
                  "--set calibration.sample=3: unknown key 'sample'; did you mean 'samples'?");
-    refuses_with(text, "model.x=3", "--set model.x=3: 'x' is asked of a plain value, which has no parts");
+    refuses_with(text, "model.x=3",
+                 "--set model.x=3: 'x' is asked of a plain value, which has no parts");
 }
 
 static void unknown_words(void **state)
 {
-    refuses("modle: x\nmethods: [{method: full}]\n", ":1: unknown key 'modle'; did you mean 'model'?");
+    refuses("modle: x\nmethods: [{method: full}]\n",
+            ":1: unknown key 'modle'; did you mean 'model'?");
     refuses("x1: 3\nmethods: [{method: full}]\n",
             ":1: unknown key 'x1'; valid are name, title, model, calibration, evaluation, methods");
     refuses("calibration:\n  sample: 3\nmethods: [{method: full}]\n",
             ":2: unknown key 'sample'; did you mean 'samples'?");
     refuses("evaluation:\n  perplexities: []\nmethods: [{method: full}]\n",
             ":2: unknown key 'perplexities'; did you mean 'perplexity'?");
-    refuses("evaluation:\n  perplexity:\n    - corpus: kjv\n      tokns: 3\nmethods: [{method: full}]\n",
+    refuses("evaluation:\n  perplexity:\n    - corpus: kjv\n      tokns: 3\nmethods: [{method: "
+            "full}]\n",
             ":4: unknown key 'tokns'; did you mean 'tokens'?");
     refuses("methods:\n  - {method: full}\n  - method: rtn\n    bit: 3\n",
             ":4: unknown key 'bit'; did you mean 'bits'? (method rtn)");
     refuses("methods:\n  - {method: rtm}\n",
             ":2: there is no method 'rtm'; did you mean 'rtn'? (`bitbench methods` lists them)");
-    refuses("calibration: {corpus: kjv+kvj}\nmethods: [{method: full}]\n",
-            ":1: corpus: there is no corpus 'kvj'; did you mean 'kjv'? 'bitbench datasets' lists them");
+    refuses(
+        "calibration: {corpus: kjv+kvj}\nmethods: [{method: full}]\n",
+        ":1: corpus: there is no corpus 'kvj'; did you mean 'kjv'? 'bitbench datasets' lists them");
     refuses("evaluation:\n  tasks: [{task: kjv_helf}]\nmethods: [{method: full}]\n",
-            ":2: task: there is no task 'kjv_helf'; did you mean 'kjv_half'? 'bitbench datasets' lists them");
+            ":2: task: there is no task 'kjv_helf'; did you mean 'kjv_half'? 'bitbench datasets' "
+            "lists them");
     refuses("evaluation:\n  perplexity: [{corpus: kjv+wordnet}]\nmethods: [{method: full}]\n",
-            ":2: corpus: 'kjv+wordnet': perplexity is measured on one corpus at a time: give an entry for each");
+            ":2: corpus: 'kjv+wordnet': perplexity is measured on one corpus at a time: give an "
+            "entry for each");
 }
 
 static void bad_values(void **state)
@@ -276,25 +295,33 @@ static void bad_values(void **state)
     refuses("methods:\n  - {method: full, bits: 3}\n",
             ":2: 'bits': method full leaves the model as it is and takes no options");
     refuses("methods:\n  - {bits: 3}\n", ":2: the entry has no key 'method'");
-    refuses("methods:\n  - rtn\n", ":2: methods: a mapping is expected, such as - {method: rtn, bits: 4}");
-    refuses("methods: rtn\n", ":1: methods: a list is expected, such as - {method: rtn, bits: [4, 3, 2]}");
-    refuses("model: a\n", ":1: methods: a list is expected, such as - {method: rtn, bits: [4, 3, 2]}");
+    refuses("methods:\n  - rtn\n",
+            ":2: methods: a mapping is expected, such as - {method: rtn, bits: 4}");
+    refuses("methods: rtn\n",
+            ":1: methods: a list is expected, such as - {method: rtn, bits: [4, 3, 2]}");
+    refuses("model: a\n",
+            ":1: methods: a list is expected, such as - {method: rtn, bits: [4, 3, 2]}");
     refuses("", ":1: methods: a list is expected, such as - {method: rtn, bits: [4, 3, 2]}");
-    refuses("- 1\n", ":1: a mapping with the keys name, model, evaluation, methods is expected, not a list");
+    refuses("- 1\n",
+            ":1: a mapping with the keys name, model, evaluation, methods is expected, not a list");
     refuses("name: a/b\nmethods: [{method: full}]\n",
             ":1: name: 'a/b': only letters, digits, and, not in front, - _ . are allowed");
     refuses("model:\nmethods: [{method: full}]\n", ":1: model: a text is expected");
-    refuses("evaluation:\n  perplexity:\n    - {corpus: kjv, tokens: [1, 2]}\nmethods: [{method: full}]\n",
-            ":3: tokens: a list stands where a single value belongs; lists make a grid in 'methods' and "
+    refuses("evaluation:\n  perplexity:\n    - {corpus: kjv, tokens: [1, 2]}\nmethods: [{method: "
+            "full}]\n",
+            ":3: tokens: a list stands where a single value belongs; lists make a grid in "
+            "'methods' and "
             "'calibration' only");
     refuses("evaluation:\n  perplexity:\n    - {window: 8}\nmethods: [{method: full}]\n",
             ":3: corpus: a name is missing");
     refuses("evaluation:\n  perplexity: [kjv]\nmethods: [{method: full}]\n",
             ":2: perplexity: a list of mappings is expected, such as - {corpus: kjv}");
-    refuses("evaluation:\n  perplexity:\n    - {corpus: kjv}\n    - {corpus: kjv}\nmethods: [{method: full}]\n",
+    refuses("evaluation:\n  perplexity:\n    - {corpus: kjv}\n    - {corpus: kjv}\nmethods: "
+            "[{method: full}]\n",
             ":4: the same perplexity is asked for twice");
     refuses("methods:\n  - {method: rtn, scheme: sign-maen, bits: 1}\n",
-            ":2: scheme: 'sign-maen' is no choice; did you mean 'sign_mean'? (allowed: minmax, sign_mean)");
+            ":2: scheme: 'sign-maen' is no choice; did you mean 'sign_mean'? (allowed: minmax, "
+            "sign_mean)");
 }
 
 static void options_that_disagree(void **state)
@@ -310,9 +337,11 @@ static void options_that_disagree(void **state)
 static void duplicates(void **state)
 {
     char line[200];
-    refuses("methods:\n  - {method: rtn, bits: [4, 3, 4]}\n", ":2: the point 'rtn bits=4' is in the grid twice");
+    refuses("methods:\n  - {method: rtn, bits: [4, 3, 4]}\n",
+            ":2: the point 'rtn bits=4' is in the grid twice");
     snprintf(line, sizeof line, ":4: the point 'rtn bits=4' is there already: %s:2", path);
-    refuses("methods:\n  - {method: rtn}\n  - {method: gptq}\n  - {method: rtn, bits: [3, 4]}\n", line);
+    refuses("methods:\n  - {method: rtn}\n  - {method: gptq}\n  - {method: rtn, bits: [3, 4]}\n",
+            line);
     snprintf(line, sizeof line, ":3: the point 'full' is there already: %s:2", path);
     refuses("methods:\n  - {method: full}\n  - {method: full}\n", line);
     refuses("methods:\n  - method: rtn\n    bits: 4\n    bits: 3\n",
@@ -333,7 +362,8 @@ static void too_many_points(void **state)
     experiment_release(&e);
     text.length = length;
     assert_int_equal(strbuf_puts(&text, "9999]\n    bits: [1, 2, 3, 4, 5, 6, 7, 8]\n"), 0);
-    refuses(text.data, ":2: with this entry the grid has more than 10000 points; split the experiment");
+    refuses(text.data,
+            ":2: with this entry the grid has more than 10000 points; split the experiment");
     /* a product that passes every integer */
     text.length = 0;
     assert_int_equal(strbuf_puts(&text, "methods:\n  - method: rtn\n"), 0);
@@ -344,14 +374,16 @@ static void too_many_points(void **state)
             assert_int_equal(strbuf_printf(&text, "%d, ", i), 0);
         assert_int_equal(strbuf_puts(&text, "60000]\n"), 0);
     }
-    refuses(text.data, ":2: with this entry the grid has more than 10000 points; split the experiment");
+    refuses(text.data,
+            ":2: with this entry the grid has more than 10000 points; split the experiment");
     strbuf_release(&text);
 }
 
 static void broken_files(void **state)
 {
     struct experiment e = {0};
-    refuses("methods: [{method: rtn", ":1: did not find expected ',' or '}' (while parsing a flow mapping)");
+    refuses("methods: [{method: rtn",
+            ":1: did not find expected ',' or '}' (while parsing a flow mapping)");
     assert_int_equal(spec_load(&e, "/no/such.yaml", NULL, 0), ERR_MISSING);
     assert_string_equal(err_text(), "/no/such.yaml: No such file or directory");
     assert_int_equal(spec_load(&e, folder, NULL, 0), ERR_IO);

@@ -1,4 +1,5 @@
-/* The YAML tree: what is read, where it stands, and one clear line for everything that is refused. */
+/* The YAML tree: what is read, where it stands, and one clear line for everything that is refused.
+ */
 #include "core/err.h"
 #include "core/mem.h"
 #include "core/yaml.h"
@@ -20,7 +21,8 @@ static int parse(struct yaml *yaml, const char *text)
 static void test_tree(void **state)
 {
     struct yaml yaml;
-    const char *text = "# a comment\nname: quick\nmethods:\n  - method: rtn\n    bits: [4, 3]\n  - {method: \"gptq\", x: }\n"
+    const char *text = "# a comment\nname: quick\nmethods:\n  - method: rtn\n    bits: [4, 3]\n  - "
+                       "{method: \"gptq\", x: }\n"
                        "empty: ''\ntext: |\n  two\n  lines\n";
     assert_int_equal(parse(&yaml, text), 0);
     assert_int_equal(yaml.root.kind, YAML_MAP);
@@ -79,7 +81,8 @@ static void test_bad_input(void **state)
 {
     refuses("a: [1, 2", "t.yaml:1: did not find expected ',' or ']'");
     refuses("a: 1\nb: {c: 2\n", "t.yaml:2: did not find");
-    refuses("a: 1\nb: 2\na: 3\n", "t.yaml:3: the key 'a' stands here for the second time; first on line 1");
+    refuses("a: 1\nb: 2\na: 3\n",
+            "t.yaml:3: the key 'a' stands here for the second time; first on line 1");
     refuses("a:\n\tb: 1\n", "t.yaml:2: a tab where YAML wants spaces");
     refuses("a: 'open\n", "t.yaml:");
     refuses("a: \xFF\n", "t.yaml:1: byte 3 (0xff) is not UTF-8");
@@ -145,7 +148,8 @@ static void test_overrides(void **state)
 {
     struct yaml yaml;
     char where[100];
-    assert_int_equal(parse(&yaml, "model: embedded\ntasks:\n  - {task: a}\n  - {task: b, items: 5}\n"), 0);
+    assert_int_equal(
+        parse(&yaml, "model: embedded\ntasks:\n  - {task: a}\n  - {task: b, items: 5}\n"), 0);
     struct yaml_node *root = &yaml.root;
     assert_int_equal(yaml_override(&yaml, root, "model", "m/x", "--set model=m/x"), 0);
     assert_string_equal(yaml_get(root, "model")->text, "m/x");
@@ -192,9 +196,15 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tree),       cmocka_unit_test(test_aliases), cmocka_unit_test(test_empty_documents),
-        cmocka_unit_test(test_bad_input),  cmocka_unit_test(test_depth),   cmocka_unit_test(test_alias_expansion),
-        cmocka_unit_test(test_sizes),      cmocka_unit_test(test_overrides), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_empty_documents),
+        cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_alias_expansion),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
