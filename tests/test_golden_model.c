@@ -1,0 +1,213 @@
+/* Whole quantized models against the authors' own pipelines, on the same token ids: perplexities
+ * window by window, and each linear layer's Hessian-weighted loss, where the Hessian is taken after
+ * the already quantized blocks. */
+#include "harness/pipeline.h"
+
+#include "core/pool.h"
+#include "core/progress.h"
+#include "linalg/cpu.h"
+#include "linalg/matmul.h"
+#include "tests/fixture.h"
+#include "tests/golden.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+/* First block: the inputs are the same to the last bits; later ones see the quantized blocks before
+ * them. */
+static const double first_bar = 1e-3, later_bar = 0.01, perplexity_bar = 0.005;
+
+static void set_option(struct point *point, const char *name, const char *format, ...)
+{
+    char value[64];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(value, sizeof value, format, args);
+    va_end(args);
+    FIXTURE_OK(options_set(point->method->options, point->method_options, name, value, "golden"));
+}
+
+/* The point that the reference's arguments stand for; returns 0 when the method is not there. */
+static int make_point(const json_t *run, struct point *point)
+{
+    const char *method = json_string_value(json_object_get(run, "method"));
+    int bits = (int)json_integer_value(json_object_get(run, "bits"));
+    int group = (int)json_integer_value(json_object_get(run, "gs"));
+    *point = (struct point){.harness = {.min_layer = -1, .max_layer = -1, .layer_errors = true}};
+    if (strcmp(method, "fp") == 0)
+        return 1;
+    point->method = method_find(strcmp(method, "pbllm") == 0 ? "pb-llm" : method);
+    if (!point->method)
+        return 0;
+    FIXTURE_OK(mem_calloc(&point->method_options, 1, point->method->options_size));
+    FIXTURE_OK(options_defaults(point->method->options, point->method_options));
+    if (options_find(point->method->options, "bits")) {
+        set_option(point, "bits", "%d", bits);
+        set_option(point, "sym", json_is_true(json_object_get(run, "sym")) ? "true" : "false");
+    } else {
+        set_option(point, "low_method", "%s", json_string_value(json_object_get(run, "low")));
+        set_option(point, "salient_metric", "%s",
+                   json_string_value(json_object_get(run, "metric")));
+    }
+    if (options_find(point->method->options, "low_frac"))
+        set_option(point, "low_frac", "%.17g", json_number_value(json_object_get(run, "low_frac")));
+    if (options_find(point->method->options, "group_size"))
+        set_option(point, "group_size", "%d", group);
+    if (options_find(point->method->options, "block_size"))
+        set_option(point, "block_size", "%d",
+                   (int)json_integer_value(json_object_get(run, "blocksize")));
+    return 1;
+}
+
+static void fill_stream(struct stream *stream, const struct safetensors *ids, const char *name,
+                        int count, int length, int first_target)
+{
+    const struct tensor *tensor;
+    int32_t *values;
+    FIXTURE_OK(safetensors_get(ids, name, &tensor));
+    FIXTURE_OK(mem_alloc(&values, tensor->count, sizeof *values));
+    FIXTURE_OK(tensor_to_int32(tensor, values));
+    assert_true((size_t)count * (size_t)length <= tensor->count);
+    for (int i = 0; i < count; i++)
+        FIXTURE_OK(stream_add(stream, values + (size_t)i * (size_t)length, length, first_target));
+    mem_free(values);
+}
+
+/* exp of the mean of the windows' mean losses; *worst = the largest difference of a window's loss.
+ */
+static double perplexity(const struct stream *stream, const struct token_score *scores,
+                         const json_t *losses, double *worst)
+{
+    double total = 0;
+    *worst = 0;
+    for (int s = 0; s < stream->count; s++) {
+        double sum = 0;
+        int count = 0;
+        for (int r = stream->offsets[s]; r < stream->offsets[s + 1]; r++)
+            if (stream->targets[r] >= 0) {
+                sum -= (double)scores[r].log_probability;
+                count++;
+            }
+        total += sum / count;
+        *worst = fmax(*worst,
+                      fabs(sum / count - json_number_value(json_array_get(losses, (size_t)s))));
+    }
+    return exp(total / stream->count);
+}
+
+/* Compares the layers' losses; returns how many miss their bar. */
+static int compare_layers(const struct pipeline_output *output, const json_t *layers,
+                          double worst[2])
+{
+    int missed = 0;
+    worst[0] = worst[1] = 0;
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        const json_t *layer = json_array_get(layers, i);
+        const struct layer_record *record = &output->layers[i];
+        char name[128];
+        snprintf(name, sizeof name, "model.layers.%d.%s", record->block, record->name);
+        assert_string_equal(name, json_string_value(json_object_get(layer, "name")));
+        double expected = json_number_value(json_object_get(layer, "hloss"));
+        double off = fabs(record->hessian_loss / expected - 1);
+        int later = record->block > 0;
+        worst[later] = fmax(worst[later], off);
+        missed += off > (later ? later_bar : first_bar);
+    }
+    return missed;
+}
+
+static int compare_run(const char *folder, const char *name, const struct model *model,
+                       const struct safetensors *ids)
+{
+    char path[2048];
+    struct point point;
+    struct stream calibration = {0}, evaluation = {0};
+    struct pipeline_output output = {0};
+    snprintf(path, sizeof path, "%s/models/tiny_llama.runs/%s", folder, name);
+    json_t *run = json_load_file(path, 0, NULL);
+    assert_non_null(run);
+    if (!make_point(run, &point)) {
+        print_message("%-28s skipped: the method is not there\n", name);
+        json_decref(run);
+        return 0;
+    }
+    int length = (int)json_integer_value(json_object_get(run, "seqlen"));
+    fill_stream(&calibration, ids, "calib",
+                (int)json_integer_value(json_object_get(run, "nsamples")), length, length);
+    fill_stream(&evaluation, ids, "test", (int)json_integer_value(json_object_get(run, "evalwin")),
+                length, 1);
+    const struct pipeline_input input = {.model = model,
+                                         .point = &point,
+                                         .calibration = point.method ? &calibration : NULL,
+                                         .evaluation = &evaluation};
+    FIXTURE_OK(pipeline_run(&input, &output));
+    double worst[2], window, expected = json_number_value(json_object_get(run, "ppl"));
+    int missed = compare_layers(&output, json_object_get(run, "layers"), worst);
+    double ours = perplexity(&evaluation, output.scores, json_object_get(run, "window_loss"),
+                             &window);
+    missed += fabs(ours / expected - 1) > perplexity_bar;
+    print_message("%-28s perplexity %9.3f (reference %9.3f, %+.3f %%), worst window %.1e, layers "
+                  "off by %.1e and %.1e%s\n",
+                  name, ours, expected, 100 * (ours / expected - 1), window, worst[0], worst[1],
+                  missed ? "  MISSED" : "");
+    pipeline_output_release(&output);
+    stream_release(&calibration);
+    stream_release(&evaluation);
+    mem_free(point.method_options);
+    json_decref(run);
+    return missed;
+}
+
+static int is_run(const struct dirent *entry)
+{
+    const char *end = strrchr(entry->d_name, '.');
+    return end && strcmp(end, ".json") == 0;
+}
+
+static void test_tiny_llama(void **state)
+{
+    (void)state;
+    const char *folder = golden_folder();
+    if (!folder) {
+        print_message("skipped: ../shared/golden is not here\n");
+        skip();
+    }
+    char path[2048];
+    struct model model = {0};
+    struct safetensors *ids;
+    struct dirent **entries;
+    int missed = 0;
+    snprintf(path, sizeof path, "%s/models/tiny_llama", folder);
+    FIXTURE_OK(model_open(&model, path));
+    snprintf(path, sizeof path, "%s/models/tiny_ids.safetensors", folder);
+    FIXTURE_OK(safetensors_open_file(&ids, path));
+    snprintf(path, sizeof path, "%s/models/tiny_llama.runs", folder);
+    int count = scandir(path, &entries, is_run, alphasort);
+    assert_true(count > 4);
+    for (int i = 0; i < count; i++) {
+        missed += compare_run(folder, entries[i]->d_name, &model, ids);
+        free(entries[i]);
+    }
+    free(entries);
+    safetensors_free(ids);
+    model_close(&model);
+    assert_int_equal(missed, 0);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    cpu_prepare(argv);
+    matmul_init();
+    FIXTURE_OK(pool_start(0));
+    progress_set_mode(PROGRESS_QUIET);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiny_llama)};
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    pool_stop();
+    return failed;
+}
