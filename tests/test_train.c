@@ -145,6 +145,80 @@ static void test_threads_agree(void **state)
     session_release(&two);
 }
 
+/* One batch whole and in two shards: the same loss and gradient up to rounding; in shards, the same bytes on one thread and
+ * on two. */
+static void test_shards(void **state)
+{
+    struct train_group groups[3];
+    struct session s;
+    double losses[3];
+    (void)state;
+    session_init(&s, NULL);
+    assert_int_equal(train_sampler_draw(&s.sampler, SEQUENCES, s.tokens, s.targets), 0);
+    for (int i = 0; i < ROWS / 2; i += 3)
+        s.targets[i] = -1; /* shards of different weight */
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pool_start(i == 2 ? 1 : 2), 0);
+        assert_int_equal(train_group_init(&groups[i], &small, NULL, i == 0 ? 1 : 2, SEQUENCES, CONTEXT, 7), 0);
+        assert_int_equal(train_group_loss(&groups[i], s.tokens, s.targets, true, 0.0, 0, &losses[i]), 0);
+    }
+    assert_int_equal(pool_start(2), 0);
+    size_t count = groups[0].shards[0].parameters;
+    double difference = 0.0, square = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        double a = (double)groups[0].shards[0].gradients[i], b = (double)groups[1].shards[0].gradients[i];
+        difference += (a - b) * (a - b);
+        square += a * a;
+        assert_true(groups[1].shards[1].gradients[i] == 0.0f);
+    }
+    assert_true(fabs(losses[0] - losses[1]) < 1e-6);
+    assert_true(sqrt(difference) < 1e-5 * sqrt(square));
+    assert_true(losses[1] == losses[2]);
+    assert_memory_equal(groups[1].shards[0].gradients, groups[2].shards[0].gradients, count * sizeof(float));
+    for (int i = 0; i < 3; i++)
+        train_group_release(&groups[i]);
+    assert_int_equal(train_group_init(&groups[0], &small, NULL, 3, SEQUENCES, CONTEXT, 7), ERR_USAGE);
+    session_release(&s);
+}
+
+/* The masks of the backward pass are those of the forward pass: with a fixed key the loss is an ordinary function, whose
+ * slope along the gradient is the gradient's length. */
+static void test_dropout_gradient(void **state)
+{
+    struct session s;
+    double base, losses[2], square = 0.0;
+    const double step = 0.02;
+    (void)state;
+    session_init(&s, NULL);
+    session_run(&s, 30);
+    struct train_model *m = &s.model;
+    m->dropout = 0.3;
+    m->dropout_key = 99;
+    assert_int_equal(train_sampler_draw(&s.sampler, SEQUENCES, s.tokens, s.targets), 0);
+    assert_int_equal(train_model_loss(m, s.tokens, s.targets, false, &base), 0);
+    assert_int_equal(train_model_loss(m, s.tokens, s.targets, true, &losses[0]), 0);
+    assert_true(fabs(base - losses[0]) > 1e-3); /* dropout does take part, and only in training */
+    float *gradient, *weights;
+    assert_int_equal(mem_alloc(&gradient, m->parameters, sizeof(float)), 0);
+    assert_int_equal(mem_alloc(&weights, m->parameters, sizeof(float)), 0);
+    memcpy(gradient, m->gradients, m->parameters * sizeof(float));
+    memcpy(weights, m->weights, m->parameters * sizeof(float));
+    for (size_t i = 0; i < m->parameters; i++)
+        square += (double)gradient[i] * (double)gradient[i];
+    for (int side = 0; side < 2; side++) {
+        double along = (side ? 1.0 : -1.0) * step / sqrt(square);
+        for (size_t i = 0; i < m->parameters; i++)
+            m->weights[i] = (float)((double)weights[i] + along * (double)gradient[i]);
+        assert_int_equal(train_model_loss(m, s.tokens, s.targets, true, &losses[side]), 0);
+    }
+    double slope = (losses[1] - losses[0]) / (2.0 * step);
+    if (fabs(slope - sqrt(square)) > 3e-3 * slope)
+        fail_msg("slope %.6g, gradient's length %.6g", slope, sqrt(square));
+    mem_free(gradient);
+    mem_free(weights);
+    session_release(&s);
+}
+
 static void test_resume_equals_uninterrupted(void **state)
 {
     struct session whole, first, second;
@@ -403,6 +477,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loss_falls),
         cmocka_unit_test(test_threads_agree),
+        cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_dropout_gradient),
         cmocka_unit_test(test_resume_equals_uninterrupted),
         cmocka_unit_test(test_checkpoint_of_another_spec),
         cmocka_unit_test(test_custom_operator),
