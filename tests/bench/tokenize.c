@@ -1,0 +1,116 @@
+/* Tokenizing speed on one core: a vocabulary is learned from a text, and the text then encoded and
+ * decoded. A text and a tokenizer may be given: build/bench/tokenize [TEXT [TOKENIZER]]. */
+#include "core/clock.h"
+#include "core/err.h"
+#include "core/file.h"
+#include "core/mem.h"
+#include "core/rng.h"
+#include "model/bpe_train.h"
+#include "model/tokenizer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MADE_BYTES = 8 << 20, MADE_WORDS = 40000, TURNS = 5 };
+
+/* English in its statistics only: words of 1 to 12 letters, drawn so that the k-th is about 1 / k
+ * as frequent. */
+static int make_text(char **out, size_t *size)
+{
+    int rc = 0;
+    struct rng rng;
+    struct strbuf text = {0};
+    static char words[MADE_WORDS][16];
+    rng_seed(&rng, 1);
+    for (int w = 0; w < MADE_WORDS; w++) {
+        size_t length = 1 + rng_below(&rng, 6) + rng_below(&rng, 6);
+        for (size_t i = 0; i < length; i++)
+            words[w][i] = "etaoinshrdlucmfwypvbgkjqxz"[rng_below(&rng, 1 + rng_below(&rng, 26))];
+    }
+    while (text.length < MADE_BYTES) {
+        uint64_t kind = rng_below(&rng, 16);
+        uint64_t w = rng_below(&rng, 1 + rng_below(&rng, 1 + rng_below(&rng, MADE_WORDS)));
+        TRY(strbuf_printf(&text, "%s%s", words[w], kind == 0 ? ".\n" : kind == 1 ? ", " : " "));
+    }
+    *out = text.data;
+    *size = text.length;
+out:
+    return rc;
+}
+
+static int learn(const char *text, size_t size, struct tokenizer **tokenizer)
+{
+    int rc, tokens;
+    const struct bpe_text source = {text, size, 1};
+    const struct bpe_training options = {.vocabulary = 4096};
+    char *json = NULL, path[] = "/tmp/bitbench-tokenizer-XXXXXX";
+    FILE *file = NULL;
+    double start = clock_wall();
+    TRY(bpe_train(&source, 1, &options, &json, &tokens));
+    printf("learn      %6.2f s for %d tokens from %.1f MB\n", clock_wall() - start, tokens,
+           (double)size * 1e-6);
+    int descriptor = mkstemp(path);
+    if (descriptor < 0 || !(file = fdopen(descriptor, "w"))) {
+        rc = err_set(ERR_IO, "%s: cannot be written", path);
+        goto out;
+    }
+    fputs(json, file);
+    fclose(file);
+    rc = tokenizer_open(tokenizer, path);
+    unlink(path);
+out:
+    mem_free(json);
+    return rc;
+}
+
+static int measure(const struct tokenizer *tokenizer, const char *text, size_t size)
+{
+    int rc = 0;
+    double encoding = 1e9, decoding = 1e9;
+    size_t count = 0, length;
+    for (int turn = 0; turn < TURNS; turn++) {
+        int32_t *ids;
+        char *back;
+        double start = clock_wall(), middle;
+        TRY(tokenizer_encode(tokenizer, text, size, &ids, &count));
+        middle = clock_wall();
+        rc = tokenizer_decode(tokenizer, ids, count, &back, &length);
+        mem_free(ids);
+        if (rc)
+            goto out;
+        mem_free(back);
+        encoding = middle - start < encoding ? middle - start : encoding;
+        decoding = clock_wall() - middle < decoding ? clock_wall() - middle : decoding;
+    }
+    printf("encode     %6.1f MB/s, %.1f million tokens/s, %.2f bytes a token\n",
+           (double)size * 1e-6 / encoding, (double)count * 1e-6 / encoding,
+           (double)size / (double)count);
+    printf("decode     %6.1f MB/s\n", (double)length * 1e-6 / decoding);
+out:
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    int rc;
+    char *text = NULL;
+    size_t size = 0;
+    struct tokenizer *tokenizer = NULL;
+    TRY(argc > 1 ? file_read(argv[1], &text, &size) : make_text(&text, &size));
+    if (argc > 2) {
+        double start = clock_wall();
+        TRY(tokenizer_open(&tokenizer, argv[2]));
+        printf("open       %6.1f ms\n", 1e3 * (clock_wall() - start));
+    } else {
+        TRY(learn(text, size, &tokenizer));
+    }
+    TRY(measure(tokenizer, text, size));
+out:
+    if (rc)
+        fprintf(stderr, "tokenize: %s\n", err_text());
+    tokenizer_free(tokenizer);
+    mem_free(text);
+    return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,890 @@
+/* Tokenizers: hand-checked words and merges, a plain BPE as twin, any bytes, files that lie. */
+#include "core/pool.h"
+#include "harness/command.h"
+#include "model/bpe_bytes.h"
+#include "model/pretokenize.h"
+#include "model/tokenizer.h"
+#include "tests/fixture.h"
+
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* ---- bytes and characters ---- */
+
+static void bytes_have_characters_of_their_own(void **state)
+{
+    bool taken[0x144] = {false};
+    for (int byte = 0; byte < 256; byte++) {
+        uint32_t c = bpe_byte_to_char((uint8_t)byte);
+        assert_true(c < 0x144 && !taken[c]);
+        taken[c] = true;
+        assert_int_equal(bpe_char_to_byte(c), byte);
+    }
+    assert_int_equal(bpe_byte_to_char(' '), 0x120);
+    assert_int_equal(bpe_byte_to_char('\n'), 0x10a);
+    assert_int_equal(bpe_byte_to_char(0x7f), 0x121);
+    assert_int_equal(bpe_byte_to_char(0xa0), 0x142);
+    assert_int_equal(bpe_byte_to_char(0xad), 0x143);
+    assert_int_equal(bpe_byte_to_char('a'), 'a');
+    assert_int_equal(bpe_char_to_byte(' '), -1);
+    assert_int_equal(bpe_char_to_byte(0xad), -1);
+    assert_int_equal(bpe_char_to_byte(0x144), -1);
+    assert_int_equal(bpe_char_to_byte(0x4e00), -1);
+}
+
+static void utf8_is_that_of_rfc_3629(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t size, valid;
+    } cases[] = {
+        {"plain text, long enough for a word", 34, 34},
+        {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9, 9},
+        {"ab\xc0\x80", 4, 2},        /* overlong NUL */
+        {"\xe0\x9f\xbf", 3, 0},      /* overlong */
+        {"\xed\xa0\x80", 3, 0},      /* a surrogate */
+        {"\xf4\x90\x80\x80", 4, 0},  /* above U+10FFFF */
+        {"\xf4\x8f\xbf\xbf", 4, 4},  /* U+10FFFF */
+        {"abcdefgh\xe2\x82", 10, 8}, /* cut off */
+        {"\x80", 1, 0},              /* a continuation without a beginning */
+        {"\xff", 1, 0},
+        {"abcdefgh\xc3(", 10, 8},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(utf8_valid_prefix(cases[i].bytes, cases[i].size), cases[i].valid);
+    for (uint32_t c = 0; c < 0x110000; c += c < 0x3000 ? 1 : 97) {
+        char bytes[4];
+        uint32_t back = 0;
+        int length = utf8_encode(c, bytes);
+        bool surrogate = c >= 0xd800 && c <= 0xdfff;
+        assert_int_equal(utf8_decode(bytes, (size_t)length, &back), surrogate ? 0 : length);
+        assert_true(surrogate || back == c);
+    }
+}
+
+/* ---- pre-tokenizers ---- */
+
+static int add_word(void *context, const char *word, size_t size)
+{
+    struct strbuf *words = context;
+    FIXTURE_OK(strbuf_puts(words, "["));
+    FIXTURE_OK(strbuf_add(words, word, size));
+    return strbuf_puts(words, "]");
+}
+
+static void assert_words(const char *rules, const char *text, const char *expected)
+{
+    struct pretokenizer *pretokenizer;
+    struct strbuf words = {0};
+    json_t *json = json_loads(rules, 0, NULL);
+    FIXTURE_OK(pretokenizer_from_json(&pretokenizer, json, "rules"));
+    FIXTURE_OK(pretokenizer_words(pretokenizer, text, strlen(text), add_word, &words));
+    FIXTURE_OK(strbuf_puts(&words, ""));
+    assert_string_equal(words.data, expected);
+    strbuf_release(&words);
+    pretokenizer_free(pretokenizer);
+    json_decref(json);
+}
+
+#define BYTES       "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"use_regex\": true}"
+#define BYTES_WHOLE "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"use_regex\": false}"
+#define BYTES_SPACE "{\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"use_regex\": true}"
+#define SEQUENCE(first, second)                                                                    \
+    "{\"type\": \"Sequence\", \"pretokenizers\": [" first ", " second "]}"
+#define DIGITS(individual) "{\"type\": \"Digits\", \"individual_digits\": " individual "}"
+#define SPLIT(pattern, behavior, invert)                                                           \
+    "{\"type\": \"Split\", \"pattern\": " pattern ", \"behavior\": \"" behavior                    \
+    "\", \"invert\": " invert "}"
+
+static void gpt2_words(void **state)
+{
+    static const struct {
+        const char *text, *words;
+    } cases[] = {
+        {"", ""},
+        {"Hello world", "[Hello][ world]"},
+        {"I'm you're he'll O'Neill's I'M",
+         "[I]['m][ you]['re][ he]['ll][ O]['][Neill]['s][ I]['][M]"},
+        {"a  b   c", "[a][ ][ b][  ][ c]"},
+        {"a \n b\n", "[a][ \n][ b][\n]"},
+        {"  ", "[  ]"},
+        {"x=12,5 3rd", "[x][=][12][,][5][ 3][rd]"},
+        {"caf\xc3\xa9 na\xc3\xafve \xe6\x97\xa5\xe6\x9c\xac", /* café naïve and two ideographs */
+         "[caf\xc3\xa9][ na\xc3\xafve][ \xe6\x97\xa5\xe6\x9c\xac]"},
+        /* No: superscript two and a Roman numeral are numbers */
+        {"x\xc2\xb2 \xe2\x85\xab", "[x][\xc2\xb2][ \xe2\x85\xab]"},
+        /* a combining accent is no letter */
+        {"e\xcc\x81"
+         "a",
+         "[e][\xcc\x81][a]"},
+        /* white space: U+0085, U+00A0, U+3000 */
+        {"a\xc2\x85"
+         "b",
+         "[a][\xc2\x85][b]"},
+        {"a\xc2\xa0\xc2\xa0"
+         "b",
+         "[a][\xc2\xa0][\xc2\xa0][b]"},
+        {"a\xe3\x80\x80!", "[a][\xe3\x80\x80][!]"},
+        /* none: U+180E, U+200B, U+001C */
+        {"a\xe1\xa0\x8e!", "[a][\xe1\xa0\x8e!]"},
+        {"a\xe2\x80\x8b!", "[a][\xe2\x80\x8b!]"},
+        {"a\x1c!", "[a][\x1c!]"},
+        /* a byte that is not UTF-8 is a symbol, and comes out as itself */
+        {"ok \xff bad", "[ok][ \xff][ bad]"},
+        {"\xff\xe2\x82 x\xf0\x9f", "[\xff\xe2\x82][ x][\xf0\x9f]"},
+        {"\xef\xbf\xbd\xff\xef\xbf\xbd z\xff", "[\xef\xbf\xbd\xff\xef\xbf\xbd][ z][\xff]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_words(BYTES, cases[i].text, cases[i].words);
+}
+
+static void other_rules(void **state)
+{
+    static const struct {
+        const char *rules, *text, *words;
+    } cases[] = {
+        {BYTES_WHOLE, "as it  is", "[as it  is]"},
+        {BYTES_SPACE, "Hello you", "[ Hello][ you]"},
+        {BYTES_SPACE, " Hello", "[ Hello]"},
+        {BYTES_SPACE, "\nx", "[ ][\n][x]"}, /* the piece is then " \nx" */
+        {BYTES_SPACE, "\xffz \xfe", "[ \xff][z][ \xfe]"},
+        {SEQUENCE(DIGITS("true"), BYTES), "in 1984, x", "[in][ ][1][9][8][4][,][ x]"},
+        {SEQUENCE(DIGITS("false"), BYTES), "in 1984, x", "[in][ ][1984][,][ x]"},
+        {SEQUENCE(DIGITS("true"), BYTES_SPACE), "a12", "[ a][ 1][ 2]"},
+        /* the five behaviors, by Hugging Face's own example */
+        {SEQUENCE(SPLIT("{\"String\": \"-\"}", "Removed", "false"), BYTES_WHOLE),
+         "the-final--countdown", "[the][final][countdown]"},
+        {SEQUENCE(SPLIT("{\"String\": \"-\"}", "Isolated", "false"), BYTES_WHOLE),
+         "the-final--countdown", "[the][-][final][-][-][countdown]"},
+        {SEQUENCE(SPLIT("{\"String\": \"-\"}", "MergedWithPrevious", "false"), BYTES_WHOLE),
+         "the-final--countdown", "[the-][final-][-][countdown]"},
+        {SEQUENCE(SPLIT("{\"String\": \"-\"}", "MergedWithNext", "false"), BYTES_WHOLE),
+         "the-final--countdown", "[the][-final][-][-countdown]"},
+        {SEQUENCE(SPLIT("{\"String\": \"-\"}", "Contiguous", "false"), BYTES_WHOLE),
+         "the-final--countdown", "[the][-][final][--][countdown]"},
+        {SEQUENCE(SPLIT("{\"Regex\": \"[a-z]+\"}", "Removed", "true"), BYTES_WHOLE),
+         "the-final--countdown", "[the][final][countdown]"},
+        {SEQUENCE(SPLIT("{\"Regex\": \"x*\"}", "Isolated", "false"), BYTES_WHOLE), "axxb",
+         "[a][xx][b]"}, /* empty matches cut, and do not hang */
+        {SEQUENCE(SPLIT("{\"Regex\": \"\\\\w+|[^\\\\w\\\\s]+\"}", "Isolated", "false"),
+                  BYTES_WHOLE),
+         "e\xcc\x81_1 !\xe1\xa0\x8e", "[e\xcc\x81_1][ ][!\xe1\xa0\x8e]"},
+        {SEQUENCE(SPLIT("{\"Regex\": \"[\\\\S]+\"}", "Removed", "true"), BYTES_WHOLE),
+         "a\xe1\xa0\x8e\xc2\x85"
+         "b",
+         "[a\xe1\xa0\x8e][b]"},
+        /* LLaMA 3's rules */
+        {SEQUENCE(
+             SPLIT("{\"Regex\": "
+                   "\"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|"
+                   "\\\\p{N}{1,3}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|"
+                   "\\\\s+(?!\\\\S)|\\\\s+\"}",
+                   "Isolated", "false"),
+             BYTES_WHOLE),
+         "It'S 12345 (ok)!\n\n  x", "[It]['S][ ][123][45][ (][ok][)!\n\n][ ][ x]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_words(cases[i].rules, cases[i].text, cases[i].words);
+}
+
+static void bad_rules_are_named(void **state)
+{
+    static const struct {
+        const char *rules, *expected;
+    } cases[] = {
+        {"null", "pre_tokenizer is missing"},
+        {"{}", "has no type"},
+        {"{\"type\": \"Metaspace\"}",
+         "pre_tokenizer type 'Metaspace' is not supported; supported: ByteLevel"},
+        {DIGITS("true"), "no ByteLevel"},
+        {DIGITS("7"), "'individual_digits' is neither true nor false"},
+        {"{\"type\": \"Sequence\"}", "no list 'pretokenizers'"},
+        {SEQUENCE(BYTES, DIGITS("true")), "'Digits' after ByteLevel"},
+        {SPLIT("{}", "Isolated", "false"), "needs a pattern"},
+        {SPLIT("{\"Regex\": \"a\"}", "Sideways", "false"), "behavior 'Sideways' is not supported"},
+        {SPLIT("{\"Regex\": \"a(\"}", "Isolated", "false"), "does not compile"},
+        {SPLIT("{\"Regex\": \"\\\\p{Wrong}\"}", "Isolated", "false"), "does not compile"},
+        {SPLIT("{\"Regex\": \"[a&&b]\"}", "Isolated", "false"), "an intersection"},
+        {SPLIT("{\"Regex\": \"\\\\h\"}", "Isolated", "false"), "uses \\h"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pretokenizer *rules = NULL;
+        json_t *json = json_loads(cases[i].rules, JSON_DECODE_ANY, NULL);
+        assert_non_null(json);
+        assert_int_equal(pretokenizer_from_json(&rules, json, "tokenizer.json"), ERR_FORMAT);
+        assert_non_null(strstr(err_text(), cases[i].expected));
+        assert_null(rules);
+        json_decref(json);
+    }
+}
+
+/* ---- a small vocabulary ---- */
+
+/* 0: a special token, then single characters, then merges in this order: "a a", "b c", "a b", "Ġ
+ * a", "Ġa aa", "a bc". */
+#define SMALL_ADDED "{\"id\": 0, \"content\": \"<|e|>\", \"special\": true, \"normalized\": false}"
+#define SMALL_VOCAB                                                                                \
+    "{\"<|e|>\": 0, \"a\": 1, \"b\": 2, \"c\": 3, \"\xc4\xa0\": 4, \"aa\": 5, \"bc\": 6, \"ab\": " \
+    "7, \"\xc4\xa0"                                                                                \
+    "a\": 8, \"\xc4\xa0"                                                                           \
+    "aaa\": 9, \"abc\": 10}"
+#define SMALL_MERGES                                                                               \
+    "[\"a a\", [\"b\", \"c\"], \"a b\", \"\xc4\xa0 a\", \"\xc4\xa0"                                \
+    "a aa\", \"a bc\"]"
+#define SMALL(added, model, more)                                                                  \
+    "{\"added_tokens\": [" added "], \"pre_tokenizer\": " BYTES ", \"model\": {\"type\": "         \
+    "\"BPE\", " model "}" more "}"
+#define SMALL_MODEL "\"vocab\": " SMALL_VOCAB ", \"merges\": " SMALL_MERGES
+
+static int open_text(struct tokenizer **out, const char *json)
+{
+    char *folder = fixture_folder("tokenizer");
+    fixture_write(folder, "tokenizer.json", json);
+    int rc = tokenizer_open(out, folder);
+    mem_free(folder);
+    return rc;
+}
+
+/* expected: ids, ended by -1 */
+static void assert_ids(const struct tokenizer *tokenizer, const char *text, size_t size,
+                       const int *expected)
+{
+    int32_t *ids;
+    size_t count, i = 0;
+    FIXTURE_OK(tokenizer_encode(tokenizer, text, size, &ids, &count));
+    for (; i < count && expected[i] >= 0; i++)
+        assert_int_equal(ids[i], expected[i]);
+    assert_int_equal(i, count);
+    assert_int_equal(expected[i], -1);
+    mem_free(ids);
+}
+
+#define ASSERT_IDS(tokenizer, text, ...)                                                           \
+    assert_ids(tokenizer, text, sizeof text - 1, (const int[]){__VA_ARGS__, -1})
+
+static void small_vocabulary_by_hand(void **state)
+{
+    struct tokenizer *t;
+    FIXTURE_OK(open_text(&t, SMALL(SMALL_ADDED, SMALL_MODEL, "")));
+    assert_int_equal(tokenizer_vocabulary(t), 11);
+    assert_int_equal(strlen(tokenizer_hash(t)), 64);
+    ASSERT_IDS(t, "", -1);
+    ASSERT_IDS(t, "a", 1);
+    ASSERT_IDS(t, "aaa", 5, 1); /* the leftmost pair first */
+    ASSERT_IDS(t, "aaaa", 5, 5);
+    ASSERT_IDS(t, "abc", 10); /* b c before a b, then a bc */
+    ASSERT_IDS(t, "ab", 7);
+    ASSERT_IDS(t, "abab", 7, 7);
+    ASSERT_IDS(t, "aabc", 5, 6);    /* a a takes the a from a bc */
+    ASSERT_IDS(t, " aaa", 4, 5, 1); /* a a before Ġ a */
+    ASSERT_IDS(t, " a", 8);
+    ASSERT_IDS(t, "a a", 1, 8);
+    ASSERT_IDS(t, "<|e|>a<|e|><|e|>b", 0, 1, 0, 0, 2);
+    ASSERT_IDS(t, "<|e", -1); /* no tokens for these bytes */
+    assert_int_equal(tokenizer_lacks(t, "<|e", 3), 3);
+    ASSERT_IDS(t, "axa", 5); /* x has no token; it is gone before merging */
+    assert_int_equal(tokenizer_lacks(t, "axa", 3), 1);
+    tokenizer_free(t);
+}
+
+static void special_tokens_as_plain_text(void **state)
+{
+    struct tokenizer *t;
+    int32_t *ids;
+    size_t count;
+    FIXTURE_OK(open_text(
+        &t, SMALL("{\"id\": 0, \"content\": \"<|e|>\", \"special\": true, \"normalized\": false}, "
+                  "{\"id\": 11, \"content\": \"ab\xc3\xa9\", \"special\": false}",
+                  SMALL_MODEL, "")));
+    assert_int_equal(tokenizer_vocabulary(t), 12);
+    FIXTURE_OK(tokenizer_encode_plain(t,
+                                      "a<|e|>b"
+                                      "ab\xc3\xa9"
+                                      "a",
+                                      12, &ids, &count));
+    const int32_t expected[] = {1, 2, 11, 1};
+    assert_int_equal(count, 4);
+    assert_memory_equal(ids, expected, sizeof expected);
+    mem_free(ids);
+    char *text;
+    size_t size;
+    FIXTURE_OK(tokenizer_decode(t, expected, 4, &text, &size));
+    assert_string_equal(text, "abab\xc3\xa9"
+                              "a");
+    assert_int_equal(size, 7);
+    mem_free(text);
+    tokenizer_free(t);
+}
+
+static void added_tokens_match_like_hugging_faces(void **state)
+{
+    struct tokenizer *t;
+    FIXTURE_OK(open_text(
+        &t, SMALL("{\"id\": 0, \"content\": \"<|e|>\", \"special\": true, \"normalized\": false, "
+                  "\"lstrip\": true}, "
+                  "{\"id\": 11, \"content\": \"<|e|>b\", \"special\": true, \"normalized\": false, "
+                  "\"rstrip\": true}, "
+                  "{\"id\": 12, \"content\": \"|>\", \"special\": false, \"normalized\": true}",
+                  SMALL_MODEL, "")));
+    ASSERT_IDS(t, "a \xc2\x85 <|e|>a", 1, 0, 1); /* white space on the left goes with it */
+    ASSERT_IDS(t, "a<|e|>b \n c", 1, 11, 3);     /* the longest of two; on the right */
+    ASSERT_IDS(t, "<|e|>b <|e|>", 11, 0);        /* the space is taken once */
+    ASSERT_IDS(t, "a|>b", 1, 12, 2);             /* by the second pass */
+    ASSERT_IDS(t, "<|e|>|>", 0, 12);
+    tokenizer_free(t);
+}
+
+static void words_that_are_tokens_need_no_merges(void **state)
+{
+    struct tokenizer *t;
+    static const char vocab[] =
+        "\"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2, \"aba\": 3}, \"merges\": [\"a b\"]";
+    static const char ignore[] = ", \"ignore_merges\": true";
+    struct strbuf text = {0};
+    for (int i = 0; i < 2; i++) {
+        text.length = 0;
+        FIXTURE_OK(strbuf_printf(&text, "{\"pre_tokenizer\": %s, \"model\": {%s%s}}", BYTES, vocab,
+                                 i ? ignore : ""));
+        FIXTURE_OK(open_text(&t, text.data));
+        if (i)
+            ASSERT_IDS(t, "aba", 3);
+        else
+            ASSERT_IDS(t, "aba", 2, 0);
+        tokenizer_free(t);
+    }
+    strbuf_release(&text);
+}
+
+static void bytes_without_a_token_become_the_unknown_one(void **state)
+{
+    struct tokenizer *t;
+    FIXTURE_OK(open_text(
+        &t, "{\"pre_tokenizer\": " BYTES ", \"model\": {\"unk_token\": \"?\", \"fuse_unk\": false, "
+            "\"vocab\": {\"?\": 0, \"a\": 1, \"aa\": 2}, \"merges\": [\"a a\"]}}"));
+    ASSERT_IDS(t, "axyaa", 1, 0, 0, 2);
+    tokenizer_free(t);
+    FIXTURE_OK(open_text(
+        &t, "{\"pre_tokenizer\": " BYTES ", \"model\": {\"unk_token\": \"?\", \"fuse_unk\": true, "
+            "\"vocab\": {\"?\": 0, \"a\": 1, \"aa\": 2}, \"merges\": [\"a a\"]}}"));
+    ASSERT_IDS(t, "axyaa", 1, 0, 2);
+    tokenizer_free(t);
+}
+
+static void ends_of_text(void **state)
+{
+#define WITH_TEMPLATE(id)                                                                          \
+    SMALL(SMALL_ADDED, SMALL_MODEL,                                                                \
+          ", \"post_processor\": {\"type\": \"Sequence\", \"processors\": [{\"type\": "            \
+          "\"ByteLevel\"}, {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": "    \
+          "{\"id\": \"<|e|>\"}}, {\"Sequence\": {\"id\": \"A\"}}], \"special_tokens\": "           \
+          "{\"<|e|>\": {\"ids\": [" id "]}}}]}")
+    struct tokenizer *t;
+    char *folder = fixture_folder("tokenizer");
+    fixture_write(folder, "tokenizer.json", SMALL(SMALL_ADDED, SMALL_MODEL, ""));
+    FIXTURE_OK(tokenizer_open(&t, folder));
+    assert_int_equal(tokenizer_bos(t), -1); /* nothing says so, and <|e|> is no usual name */
+    tokenizer_free(t);
+    fixture_write(folder, "config.json", "{\"bos_token_id\": 3, \"eos_token_id\": [2, 1]}");
+    FIXTURE_OK(tokenizer_open(&t, folder));
+    assert_int_equal(tokenizer_bos(t), 3);
+    assert_int_equal(tokenizer_eos(t), 2);
+    assert_false(tokenizer_adds_bos(t));
+    tokenizer_free(t);
+    fixture_write(
+        folder, "tokenizer_config.json",
+        "{\"bos_token\": {\"content\": \"<|e|>\"}, \"eos_token\": \"ab\", \"add_bos_token\": true, "
+        "\"model_max_length\": 1000000000000000019884624838656}");
+    FIXTURE_OK(tokenizer_open(&t, folder));
+    assert_int_equal(tokenizer_bos(t), 0);
+    assert_int_equal(tokenizer_eos(t), 7);
+    assert_true(tokenizer_adds_bos(t));
+    tokenizer_free(t);
+    fixture_write(folder, "tokenizer_config.json", "{\"bos_token\": \"nowhere\"}");
+    assert_int_equal(tokenizer_open(&t, folder), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "bos_token 'nowhere' is not in the vocabulary"));
+    mem_free(folder);
+    FIXTURE_OK(open_text(&t, WITH_TEMPLATE("0")));
+    assert_int_equal(tokenizer_bos(t), 0);
+    assert_true(tokenizer_adds_bos(t));
+    tokenizer_free(t);
+    assert_int_equal(open_text(&t, WITH_TEMPLATE("99")), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "post_processor"));
+}
+
+static void vocabulary_and_merges_in_two_files(void **state)
+{
+    struct tokenizer *t;
+    char *folder = fixture_folder("tokenizer"), *path;
+    static const char opt[] =
+        "{\"<s>\": 0, \"<pad>\": 1, \"</s>\": 2, \"a\": 3, \"b\": 4, \"ab\": 5, \"<\": 6}";
+    static const char gpt2[] = "{\"a\": 0, \"b\": 1, \"ab\": 2, \"<|endoftext|>\": 3}";
+    static const char merges[] = "#version: 0.2\na b\n\n";
+    fixture_write(folder, "vocab.json", gpt2);
+    assert_int_equal(tokenizer_open(&t, folder), ERR_MISSING);
+    fixture_write(folder, "merges.txt", merges);
+    FIXTURE_OK(tokenizer_open(&t, folder));
+    assert_int_equal(tokenizer_bos(t), 3);
+    assert_false(tokenizer_adds_bos(t));
+    ASSERT_IDS(t, "aba<|endoftext|>b", 2, 0, 3, 1);
+    tokenizer_free(t);
+    fixture_write(folder, "opt-vocab.json", opt);
+    fixture_write(folder, "opt-merges.txt", "#version: 0.2\r\na b\r\n");
+    FIXTURE_OK(file_join(&path, folder, "opt-vocab.json"));
+    FIXTURE_OK(tokenizer_open(&t, path));
+    assert_int_equal(tokenizer_bos(t), 2);
+    assert_int_equal(tokenizer_eos(t), 2);
+    assert_true(tokenizer_adds_bos(t));
+    ASSERT_IDS(t, "ab</s><pad><s>", 5, 2, 1, 6); /* <s> is not looked for */
+    tokenizer_free(t);
+    fixture_write(folder, "opt-merges.txt", "a b c\n");
+    assert_int_equal(tokenizer_open(&t, path), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "opt-merges.txt: merge 0 is 'a b c'"));
+    fixture_write(folder, "opt-merges.txt", "#version: 0.2\n");
+    assert_int_equal(tokenizer_open(&t, path), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "has no merges"));
+    mem_free(path);
+    mem_free(folder);
+}
+
+/* ---- bad files ---- */
+
+static void files_that_lie(void **state)
+{
+#define MODEL(vocab, merges) SMALL("", "\"vocab\": " vocab ", \"merges\": " merges, "")
+#define AB                   "{\"a\": 0, \"b\": 1, \"ab\": 2}"
+    static const struct {
+        const char *json, *expected;
+    } cases[] = {
+        {"", "tokenizer.json: is empty"},
+        {"{\"model\": ", "tokenizer.json:1: "},
+        {"[]", "is not a JSON object"},
+        {"{}", "has no 'model'"},
+        {"{\"model\": {\"type\": \"Unigram\"}}",
+         "model type 'Unigram' is not supported; supported: BPE"},
+        {MODEL("{}", "[]"), "the vocabulary is missing or empty"},
+        {MODEL(AB, "[]"), "has no merges"},
+        {SMALL("", "\"vocab\": " AB, ""), "has no merges"},
+        {MODEL(AB, "[\"a b\", \"ab a\"]"),
+         "merge 1 makes or uses 'aba', which is not in the vocabulary"},
+        {MODEL(AB, "[\"a x\"]"), "merge 0 makes or uses 'x'"},
+        {MODEL(AB, "[\"ab\"]"), "expected two tokens with one space between"},
+        {MODEL(AB, "[[\"a\"]]"), "merge 0 is neither"},
+        {MODEL(AB, "[7]"), "merge 0 is neither"},
+        {MODEL("{\"a\": 0, \"b\": 0, \"ab\": 2}", "[\"a b\"]"), "id 0 is given to two tokens"},
+        {MODEL("{\"a\": 0, \"a\": 1}", "[\"a a\"]"), "duplicate object key"},
+        {MODEL("{\"a\": -1}", "[\"a a\"]"), "id -1 of token 'a' is out of range"},
+        {MODEL("{\"a\": 4000000000}", "[\"a a\"]"), "id 4000000000 of token 'a' is out of range"},
+        {MODEL("{\"a\": 99999999999999999999}", "[\"a a\"]"), "too big integer"},
+        {MODEL("{\"a\": \"0\"}", "[\"a a\"]"), "the id of token 'a' is not an integer"},
+        {SMALL("", "\"dropout\": 0.1, \"vocab\": " AB ", \"merges\": [\"a b\"]", ""),
+         "'dropout' is not supported"},
+        {SMALL("", "\"end_of_word_suffix\": \"</w>\", \"vocab\": " AB ", \"merges\": [\"a b\"]",
+               ""),
+         "'end_of_word_suffix' is not supported"},
+        {SMALL("", "\"byte_fallback\": true, \"vocab\": " AB ", \"merges\": [\"a b\"]", ""),
+         "byte_fallback"},
+        {SMALL("", "\"unk_token\": \"<unk>\", \"vocab\": " AB ", \"merges\": [\"a b\"]", ""),
+         "unk_token '<unk>' is not in the vocabulary"},
+        {SMALL("", SMALL_MODEL, ", \"normalizer\": {\"type\": \"NFC\"}"),
+         "normalizer type 'NFC' is not supported"},
+        {SMALL("", SMALL_MODEL, ", \"decoder\": {\"type\": \"WordPiece\"}"),
+         "decoder type 'WordPiece'"},
+        {SMALL("", SMALL_MODEL, ", \"post_processor\": {\"type\": \"BertProcessing\"}"),
+         "post_processor type 'BertProcessing' is not supported"},
+        {SMALL("{\"id\": 1, \"content\": \"<x>\"}", SMALL_MODEL, ""),
+         "id 1 of '<x>' is that of another token"},
+        {SMALL("{\"id\": 7, \"content\": \"<|e|>\"}", SMALL_MODEL, ""),
+         "id 7 of '<|e|>' is that of another token"},
+        {SMALL("{\"id\": 2000000, \"content\": \"<x>\"}", SMALL_MODEL, ""), "is out of range"},
+        {SMALL("{\"content\": \"<x>\"}", SMALL_MODEL, ""), "needs an integer 'id'"},
+        {SMALL("{\"id\": 11, \"content\": \"\"}", SMALL_MODEL, ""), "not empty"},
+        {SMALL("{\"id\": 11, \"content\": \"w\", \"single_word\": true}", SMALL_MODEL, ""),
+         "single_word"},
+        {"{\"model\": {" SMALL_MODEL "}}", "pre_tokenizer is missing"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tokenizer *t = NULL;
+        assert_int_equal(open_text(&t, cases[i].json), ERR_FORMAT);
+        if (!strstr(err_text(), cases[i].expected) || !strstr(err_text(), "tokenizer.json"))
+            fail_msg("'%s' should have '%s'", err_text(), cases[i].expected);
+        assert_null(t);
+    }
+    struct tokenizer *t = NULL;
+    assert_int_equal(tokenizer_open(&t, "/nowhere/at/all"), ERR_MISSING);
+    assert_int_equal(tokenizer_open(&t, "/nowhere/vocab.json"), ERR_MISSING);
+    char *folder = fixture_folder("tokenizer"), *path;
+    assert_int_equal(tokenizer_open(&t, folder), ERR_MISSING);
+    assert_non_null(strstr(err_text(), "has neither tokenizer.json nor vocab.json"));
+    FIXTURE_OK(file_join(&path, folder, "tokenizer.json"));
+    fixture_write(folder, "tokenizer.json", "{}");
+    assert_int_equal(truncate(path, (off_t)300 << 20), 0); /* sparse */
+    assert_int_equal(tokenizer_open(&t, folder), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "too many for a tokenizer"));
+    assert_int_equal(truncate(path, 2), 0);
+    mem_free(path);
+    mem_free(folder);
+}
+
+/* A byte changed, removed or doubled at random: an error or a tokenizer that works, never a crash.
+ */
+static void damaged_files(void **state)
+{
+    static const char good[] = SMALL(SMALL_ADDED, SMALL_MODEL, "");
+    char text[sizeof good + 2];
+    struct rng rng;
+    char *folder = fixture_folder("tokenizer"), *path;
+    FIXTURE_OK(file_join(&path, folder, "tokenizer.json"));
+    rng_seed(&rng, 5);
+    for (int turn = 0; turn < 600; turn++) {
+        size_t size = sizeof good - 1, at = rng_below(&rng, size);
+        memcpy(text, good, sizeof good);
+        switch (rng_below(&rng, 4)) {
+        case 0: text[at] = (char)rng_next(&rng); break;
+        case 1: memmove(text + at, text + at + 1, size - at); break;
+        case 2: memmove(text + at + 1, text + at, size - at + 1); break;
+        case 3: text[at] = "{}[]\",: 09-a"[rng_below(&rng, 12)]; break;
+        }
+        FILE *file = fopen(path, "wb");
+        assert_non_null(file);
+        fwrite(text, 1, strlen(text), file);
+        fclose(file);
+        struct tokenizer *t;
+        int32_t *ids;
+        size_t count;
+        if (tokenizer_open(&t, path) == 0) {
+            FIXTURE_OK(tokenizer_encode(t, "abc aaa<|e|> b", 14, &ids, &count));
+            for (size_t i = 0; i < count; i++)
+                assert_in_range(ids[i], 0, tokenizer_vocabulary(t) - 1);
+            mem_free(ids);
+            tokenizer_free(t);
+        }
+    }
+    mem_free(path);
+    mem_free(folder);
+}
+
+static void every_failed_allocation_is_survived(void **state)
+{
+    char *folder = fixture_folder("tokenizer");
+    fixture_write(folder, "tokenizer.json",
+                  SMALL(SMALL_ADDED, SMALL_MODEL, ", \"post_processor\": null"));
+    fixture_write(folder, "tokenizer_config.json", "{\"bos_token\": \"<|e|>\"}");
+    static const char text[] =
+        "abc aaa \xff ab<|e|> aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabc";
+    for (long nth = 1;; nth++) {
+        struct tokenizer *t = NULL;
+        int32_t *ids = NULL;
+        size_t count;
+        mem_fail_at(nth);
+        int rc = tokenizer_open(&t, folder);
+        if (rc == 0)
+            rc = tokenizer_encode(t, text, sizeof text - 1, &ids, &count);
+        bool pending = mem_fail_pending();
+        mem_fail_at(0);
+        assert_true(rc == 0 || rc == ERR_MEMORY);
+        mem_free(ids);
+        tokenizer_free(t);
+        if (pending)
+            break;
+    }
+    mem_free(folder);
+}
+
+static void ids_outside_the_vocabulary(void **state)
+{
+    struct tokenizer *t;
+    char *text = NULL;
+    size_t size;
+    FIXTURE_OK(open_text(&t, SMALL("{\"id\": 13, \"content\": \"<x>\"}", SMALL_MODEL, "")));
+    const int32_t bad[] = {11, 12, 14, -1, INT32_MAX, INT32_MIN}; /* 11 and 12: no token has them */
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const int32_t ids[] = {1, bad[i]};
+        assert_int_equal(tokenizer_decode(t, ids, 2, &text, &size), ERR_FORMAT);
+        assert_non_null(strstr(err_text(), "(number 1) is not a token"));
+        assert_null(text);
+    }
+    FIXTURE_OK(tokenizer_decode(t, bad, 0, &text, &size));
+    assert_string_equal(text, "");
+    mem_free(text);
+    tokenizer_free(t);
+}
+
+/* ---- the twin ---- */
+
+/* A tokenizer learned from random text, with its merges by rank. */
+struct twin {
+    struct tokenizer *tokenizer;
+    json_t *root;
+};
+
+static void twin_open(struct twin *twin, uint64_t seed, uint64_t letters)
+{
+    struct rng rng;
+    char text[6000], *folder = fixture_folder("tokenizer"), *path;
+    rng_seed(&rng, seed);
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = rng_below(&rng, 9) ? (char)('a' + rng_below(&rng, letters)) : ' ';
+    const struct bpe_text source = {text, sizeof text, 1};
+    const struct bpe_training options = {.vocabulary = 600};
+    FIXTURE_OK(bpe_train_folder(&source, 1, &options, folder, NULL));
+    FIXTURE_OK(tokenizer_open(&twin->tokenizer, folder));
+    FIXTURE_OK(file_join(&path, folder, "tokenizer.json"));
+    twin->root = json_load_file(path, 0, NULL);
+    assert_non_null(twin->root);
+    mem_free(path);
+    mem_free(folder);
+}
+
+static void twin_close(struct twin *twin)
+{
+    tokenizer_free(twin->tokenizer);
+    json_decref(twin->root);
+}
+
+/* Parts of one word as strings; the merges are searched from the first on, each from the left.
+ * Appends ids. */
+static size_t plain_word(const struct twin *twin, const char *word, size_t size, int32_t *ids)
+{
+    const json_t *model = json_object_get(twin->root, "model");
+    const json_t *merges = json_object_get(model, "merges"),
+                 *vocab = json_object_get(model, "vocab");
+    static char parts[800][64];
+    size_t count = size, m = 0;
+    for (size_t i = 0; i < size; i++)
+        parts[i][utf8_encode(bpe_byte_to_char((uint8_t)word[i]), parts[i])] = '\0';
+    while (m < json_array_size(merges)) {
+        const char *merge = json_string_value(json_array_get(merges, m)),
+                   *space = strchr(merge, ' ');
+        size_t left = (size_t)(space - merge), i = 0;
+        while (i + 1 < count && !(strncmp(parts[i], merge, left) == 0 && !parts[i][left] &&
+                                  strcmp(parts[i + 1], space + 1) == 0))
+            i++;
+        if (i + 1 >= count) {
+            m++;
+            continue;
+        }
+        memcpy(parts[i] + left, space + 1, strlen(space + 1) + 1);
+        memmove(parts[i + 1], parts[i + 2], (count - i - 2) * sizeof *parts);
+        count--;
+        m = 0; /* a merge may make room for one of lower rank */
+    }
+    for (size_t i = 0; i < count; i++)
+        ids[i] = (int32_t)json_integer_value(json_object_get(vocab, parts[i]));
+    return count;
+}
+
+static void fast_and_plain_merges_agree(void **state)
+{
+    struct rng rng;
+    rng_seed(&rng, 11);
+    for (uint64_t letters = 1; letters <= 4; letters++) {
+        struct twin twin;
+        twin_open(&twin, letters, letters);
+        for (int turn = 0; turn < 60; turn++) {
+            char word[700];
+            int32_t plain[700], *ids;
+            size_t size = 1 + rng_below(&rng, turn % 4 ? 30 : 600), count;
+            for (size_t i = 0; i < size; i++)
+                word[i] = (char)('a' + rng_below(&rng, letters));
+            size_t expected = plain_word(&twin, word, size, plain);
+            FIXTURE_OK(tokenizer_encode(twin.tokenizer, word, size, &ids, &count));
+            assert_int_equal(count, expected);
+            assert_memory_equal(ids, plain, count * sizeof *ids);
+            mem_free(ids);
+        }
+        twin_close(&twin);
+    }
+}
+
+/* More different words than the cache holds: the same ids as in pieces that fit. */
+static void the_cache_may_overflow(void **state)
+{
+    struct twin twin;
+    struct strbuf text = {0};
+    int32_t *whole, *part;
+    size_t count, size, at = 0;
+    enum { WORDS = 70000, PIECE = 4000 };
+    twin_open(&twin, 3, 3);
+    for (uint32_t w = 0; w < WORDS; w++) {
+        char word[20] = " ";
+        size_t length = 1;
+        for (uint32_t rest = w + 1; rest; rest /= 3)
+            word[length++] = (char)('a' + rest % 3);
+        FIXTURE_OK(strbuf_add(&text, word, length));
+    }
+    FIXTURE_OK(tokenizer_encode(twin.tokenizer, text.data, text.length, &whole, &count));
+    for (size_t from = 0, to; from < text.length; from = to) {
+        for (to = from + PIECE; to < text.length && text.data[to] != ' ';)
+            to++;
+        to = to < text.length ? to : text.length;
+        FIXTURE_OK(tokenizer_encode(twin.tokenizer, text.data + from, to - from, &part, &size));
+        assert_true(size <= count - at);
+        assert_memory_equal(part, whole + at, size * sizeof *part);
+        mem_free(part);
+        at += size;
+    }
+    assert_int_equal(at, count);
+    mem_free(whole);
+    strbuf_release(&text);
+    twin_close(&twin);
+}
+
+/* ---- any bytes ---- */
+
+static void bytes_come_back(void **state)
+{
+    struct twin twin;
+    struct rng rng;
+    twin_open(&twin, 4, 4);
+    rng_seed(&rng, 21);
+    for (int turn = 0; turn < 300; turn++) {
+        char bytes[600], *back;
+        int32_t *ids;
+        size_t size = rng_below(&rng, sizeof bytes), count, length;
+        for (size_t i = 0; i < size; i++) {
+            /* a mix of ASCII, beginnings and continuations of UTF-8, and anything */
+            static const uint8_t low[] = {' ', 0xc0, 0x80, 0xe0, 0},
+                                 range[] = {95, 64, 64, 32, 255};
+            size_t kind = rng_below(&rng, turn % 3 ? 5 : 1);
+            bytes[i] = (char)(low[kind] + rng_below(&rng, range[kind]));
+        }
+        FIXTURE_OK(tokenizer_encode(twin.tokenizer, bytes, size, &ids, &count));
+        FIXTURE_OK(tokenizer_decode(twin.tokenizer, ids, count, &back, &length));
+        assert_int_equal(length, size);
+        assert_memory_equal(back, bytes, size);
+        assert_int_equal(back[length], 0);
+        assert_int_equal(tokenizer_lacks(twin.tokenizer, bytes, size), 0);
+        mem_free(ids);
+        mem_free(back);
+    }
+    twin_close(&twin);
+}
+
+/* Long runs must not take quadratic time: a megabyte each. */
+static void long_runs_end_soon(void **state)
+{
+    struct twin twin;
+    static const char *const runs[] = {" ", "a", "=", "\n", "\xff", "\xcc\x81", "ab"};
+    enum { SIZE = 1 << 20 };
+    char *text, *back;
+    twin_open(&twin, 2, 2);
+    FIXTURE_OK(mem_alloc(&text, SIZE + 2, 1));
+    for (size_t r = 0; r < sizeof runs / sizeof *runs; r++) {
+        int32_t *ids;
+        size_t count, length, unit = strlen(runs[r]);
+        for (size_t i = 0; i < SIZE; i++)
+            text[i] = runs[r][i % unit];
+        text[SIZE] = 'x';
+        FIXTURE_OK(tokenizer_encode(twin.tokenizer, text, SIZE + 1, &ids, &count));
+        FIXTURE_OK(tokenizer_decode(twin.tokenizer, ids, count, &back, &length));
+        assert_int_equal(length, SIZE + 1);
+        assert_memory_equal(back, text, length);
+        mem_free(ids);
+        mem_free(back);
+    }
+    mem_free(text);
+    twin_close(&twin);
+}
+
+/* ---- threads, command ---- */
+
+struct shared_work {
+    const struct tokenizer *tokenizer;
+    const char *text;
+    uint64_t sums[8];
+};
+
+static int encode_shared(void *context, int index, int worker)
+{
+    struct shared_work *work = context;
+    int32_t *ids;
+    size_t count;
+    int rc = tokenizer_encode(work->tokenizer, work->text, strlen(work->text), &ids, &count);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < count; i++)
+        work->sums[index] = work->sums[index] * 31 + (uint64_t)ids[i];
+    mem_free(ids);
+    return 0;
+}
+
+static void threads_share_a_tokenizer(void **state)
+{
+    struct twin twin;
+    char *text = fixture_text(4000, 8);
+    twin_open(&twin, 3, 4);
+    struct shared_work work = {.tokenizer = twin.tokenizer, .text = text};
+    FIXTURE_OK(pool_start(4));
+    FIXTURE_OK(pool_run(encode_shared, &work, 8));
+    pool_stop();
+    for (int i = 1; i < 8; i++)
+        assert_int_equal(work.sums[i], work.sums[0]);
+    mem_free(text);
+    twin_close(&twin);
+}
+
+static void the_command_writes_ids_and_text(void **state)
+{
+    char *folder = fixture_folder("tokenizer"), *in, *ids, *out, *content;
+    size_t size;
+    fixture_write(folder, "tokenizer.json", SMALL(SMALL_ADDED, SMALL_MODEL, ""));
+    fixture_write(folder, "tokenizer_config.json", "{\"bos_token\": \"<|e|>\"}");
+    fixture_write(folder, "in.txt", "abc aaa");
+    fixture_write(folder, "ids.txt", "10 4, 5\n1\n");
+    FIXTURE_OK(file_join(&in, folder, "in.txt"));
+    FIXTURE_OK(file_join(&ids, folder, "ids.txt"));
+    FIXTURE_OK(file_join(&out, folder, "out"));
+    char *encode[] = {"bitbench", "tokenize", "-t", folder, "--bos", "--out", out, in, NULL};
+    FIXTURE_OK(command_line_run(8, encode, NULL));
+    FIXTURE_OK(file_read(out, &content, &size));
+    static const uint8_t expected[] = {0, 0, 0, 0, 10, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0};
+    assert_int_equal(size, sizeof expected);
+    assert_memory_equal(content, expected, size);
+    mem_free(content);
+    char *decode[] = {"bitbench", "tokenize", "-t", folder, "--decode", "--out", out, ids, NULL};
+    FIXTURE_OK(command_line_run(8, decode, NULL));
+    FIXTURE_OK(file_read(out, &content, &size));
+    assert_string_equal(content, "abc aaa");
+    mem_free(content);
+    fixture_write(folder, "ids.txt", "10 4x");
+    assert_int_equal(command_line_run(8, decode, NULL), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "byte 3: '4x' is not a token id"));
+    mem_free(in);
+    mem_free(ids);
+    mem_free(out);
+    mem_free(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_have_characters_of_their_own),
+        cmocka_unit_test(utf8_is_that_of_rfc_3629),
+        cmocka_unit_test(gpt2_words),
+        cmocka_unit_test(other_rules),
+        cmocka_unit_test(bad_rules_are_named),
+        cmocka_unit_test(small_vocabulary_by_hand),
+        cmocka_unit_test(special_tokens_as_plain_text),
+        cmocka_unit_test(added_tokens_match_like_hugging_faces),
+        cmocka_unit_test(words_that_are_tokens_need_no_merges),
+        cmocka_unit_test(bytes_without_a_token_become_the_unknown_one),
+        cmocka_unit_test(ends_of_text),
+        cmocka_unit_test(vocabulary_and_merges_in_two_files),
+        cmocka_unit_test(files_that_lie),
+        cmocka_unit_test(damaged_files),
+        cmocka_unit_test(every_failed_allocation_is_survived),
+        cmocka_unit_test(ids_outside_the_vocabulary),
+        cmocka_unit_test(fast_and_plain_merges_agree),
+        cmocka_unit_test(the_cache_may_overflow),
+        cmocka_unit_test(bytes_come_back),
+        cmocka_unit_test(long_runs_end_soon),
+        cmocka_unit_test(threads_share_a_tokenizer),
+        cmocka_unit_test(the_command_writes_ids_and_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
