@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct corpus_texts {
-    const struct corpus *corpus;
+    struct corpus_source source;
     struct documents train, validation;
 };
 
@@ -18,12 +18,11 @@ static int extract(const char *name, struct corpus_texts *texts)
 {
     struct documents all = {0};
     int rc = 0;
-    texts->corpus = corpus_find(name);
-    if (!texts->corpus)
-        return ERR_USAGE;
-    TRY(corpus_load(texts->corpus, &all, NULL));
-    TRY(corpus_split(texts->corpus, &all, SPLIT_TRAIN, &texts->train));
-    TRY(corpus_split(texts->corpus, &all, SPLIT_VALIDATION, &texts->validation));
+    TRY(corpus_open(name, &texts->source));
+    const struct corpus *corpus = &texts->source.corpus;
+    TRY(corpus_load(corpus, &all, NULL));
+    TRY(corpus_split(corpus, &all, SPLIT_TRAIN, &texts->train));
+    TRY(corpus_split(corpus, &all, SPLIT_VALIDATION, &texts->validation));
 out:
     documents_release(&all);
     return rc;
@@ -33,7 +32,7 @@ out:
 static int make_tokenizer(const struct train_spec *spec, const struct corpus_texts *texts)
 {
     struct bpe_training options = {.vocabulary = spec->tokenizer.vocabulary};
-    struct bpe_text joined[TRAIN_MAX_CORPORA] = {{0}};
+    struct bpe_text joined[TRAIN_MAX_CORPORA] = {0};
     char *owned[TRAIN_MAX_CORPORA] = {0}, *path = NULL;
     size_t used = 0;
     int tokens = 0, rc = 0;
@@ -44,7 +43,7 @@ static int make_tokenizer(const struct train_spec *spec, const struct corpus_tex
     for (int i = 0; i < spec->corpus_count; i++) {
         if (!spec->corpora[i].tokenizer)
             continue;
-        TRY(documents_join(&texts[i].train, texts[i].corpus->joiner, &owned[i], &joined[used].size));
+        TRY(documents_join(&texts[i].train, texts[i].source.corpus.joiner, &owned[i], &joined[used].size));
         joined[used].text = owned[i];
         joined[used++].weight = 1;
     }
@@ -94,7 +93,7 @@ static int tokenize(const struct tokenizer *tokenizer, const struct corpus_texts
 {
     char *text = NULL;
     int rc = 0;
-    const char *joiner = texts->corpus->joiner;
+    const char *joiner = texts->source.corpus.joiner;
     TRY(tokenize_train(tokenizer, &texts->train, data));
     TRY(tokenizer_encode(tokenizer, joiner, strlen(joiner), &data->joiner, &data->joiner_count));
     TRY(documents_join(&texts->validation, joiner, &text, &data->validation_bytes));
@@ -109,7 +108,7 @@ out:
 
 int train_data_load(struct train_data *data, const struct train_spec *spec)
 {
-    struct corpus_texts texts[TRAIN_MAX_CORPORA] = {{0}};
+    struct corpus_texts texts[TRAIN_MAX_CORPORA] = {0};
     int rc = 0;
     memset(data, 0, sizeof *data);
     for (int i = 0; i < spec->corpus_count; i++)
@@ -127,6 +126,7 @@ out:
     for (int i = 0; i < spec->corpus_count; i++) {
         documents_release(&texts[i].train);
         documents_release(&texts[i].validation);
+        corpus_close(&texts[i].source);
     }
     if (rc)
         train_data_release(data);
