@@ -296,10 +296,10 @@ static void store(const struct option *row, void *target, const struct value *va
 int options_set(const struct option *table, void *target, const char *name, const char *value,
                 const char *where)
 {
-    const struct option *field;
+    const struct option *field = NULL;
     struct value parsed;
     int rc = resolve(table, name, value, where, &field, &parsed);
-    if (rc == 0)
+    if (rc == 0 && field)
         store(field, target, &parsed);
     return rc;
 }

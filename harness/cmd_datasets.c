@@ -211,7 +211,23 @@ out:
     return rc;
 }
 
-/* A name is a corpus's or a task's; what is near to neither is answered by both lists. */
+/* The nearest of both lists. */
+static int unknown_name(const char *name)
+{
+    const char *names[256] = {0};
+    int count = 0;
+    for (int i = 0; corpora[i] && count < 255; i++)
+        names[count++] = corpora[i]->name;
+    for (int i = 0; tasks[i] && count < 255; i++)
+        names[count++] = tasks[i]->name;
+    const char *nearest = nearest_name(name, names);
+    if (nearest)
+        return err_set(ERR_USAGE, "there is no corpus or task '%.80s'; did you mean '%s'?", name,
+                       nearest);
+    return err_set(ERR_USAGE, "there is no corpus or task '%.80s'; `bitbench datasets` lists them",
+                   name);
+}
+
 static int run_datasets(const struct command_line *line)
 {
     int rc;
@@ -220,26 +236,12 @@ static int run_datasets(const struct command_line *line)
     const char *name = line->arguments[0];
     if (!line->argument_count)
         return list_all(line->global.json);
-    if (task_open(name, &task) == 0) {
+    if (task_open(name, &task) == 0)
         rc = describe_task(&task.task, line);
-    } else if ((rc = corpus_open(name, &corpus)) == 0) {
+    else if (corpus_open(name, &corpus) == 0)
         rc = describe_corpus(&corpus.corpus, line);
-    } else {
-        const char *names[256] = {0};
-        int count = 0;
-        for (int i = 0; corpora[i] && count < 255; i++)
-            names[count++] = corpora[i]->name;
-        for (int i = 0; tasks[i] && count < 255; i++)
-            names[count++] = tasks[i]->name;
-        const char *nearest = nearest_name(name, names);
-        if (nearest)
-            rc = err_set(ERR_USAGE, "there is no corpus or task '%.80s'; did you mean '%s'?", name,
-                         nearest);
-        else
-            rc = err_set(ERR_USAGE,
-                         "there is no corpus or task '%.80s'; `bitbench datasets` lists them",
-                         name);
-    }
+    else
+        rc = unknown_name(name);
     corpus_close(&corpus);
     task_close(&task);
     return rc;

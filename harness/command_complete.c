@@ -71,9 +71,9 @@ out:
 
 static int option_word(const struct option *row, struct strbuf *out)
 {
-    int rc;
+    int rc = 0, negatable = row->type == OPTION_BOOL && strcmp(row->name, "help") != 0;
     const char *names[] = {"--", "--no-"};
-    for (int i = 0; i < (row->type == OPTION_BOOL && strcmp(row->name, "help") != 0 ? 2 : 1); i++) {
+    for (int i = 0; i <= negatable; i++) {
         TRY(strbuf_printf(out, " %s", names[i]));
         for (const char *c = row->name; *c; c++)
             TRY(strbuf_add(out, *c == '_' ? "-" : c, 1));

@@ -17,8 +17,6 @@
 
 #include <cmocka.h>
 
-extern char **environ;
-
 static char program[4096]; /* BUILD/bitbench, beside the folder of this test */
 static char folder[] = "/tmp/bitbench-cli-XXXXXX";
 
