@@ -5,7 +5,7 @@
 #include "core/interrupt.h"
 #include "core/mem.h"
 #include "core/progress.h"
-#include "harness/bits.h"
+#include "harness/model_size.h"
 #include "harness/layer_loss.h"
 
 #include <math.h>

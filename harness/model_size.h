@@ -1,6 +1,6 @@
 /* How large a model is as stored. */
-#ifndef HARNESS_BITS_H
-#define HARNESS_BITS_H
+#ifndef HARNESS_MODEL_SIZE_H
+#define HARNESS_MODEL_SIZE_H
 
 #include "model/model.h"
 

@@ -1,4 +1,4 @@
-#include "harness/bits.h"
+#include "harness/model_size.h"
 
 #include "model/safetensors.h"
 
