@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+struct adam_step;
+
 struct simd {
     const char *name; /* "avx512", "avx2", "base", "ref" */
 #define KERNEL(result, kernel, arguments) result(*kernel) arguments;

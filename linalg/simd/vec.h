@@ -25,6 +25,7 @@ enum { LANES = 4 };
 typedef float VF __attribute__((vector_size(4 * LANES)));
 typedef int32_t VI __attribute__((vector_size(4 * LANES)));
 
+struct adam_step; /* linalg/adam.h */
 #define KERNEL(result, kernel, arguments) result SIMD(kernel) arguments;
 #include "linalg/simd/kernels.def"
 #undef KERNEL
