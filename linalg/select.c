@@ -66,3 +66,73 @@ out:
     arena_reset(arena, mark);
     return rc;
 }
+
+/* ---- sorting: least significant digits first, 11 bits at a time, chunks of fixed size ---- */
+
+enum { SORT_CHUNK = 1 << 16, SORT_BITS = 11 };
+
+struct sorting {
+    const float *from;
+    float *to;
+    size_t count;
+    int shift;
+    uint32_t *counts; /* per chunk: BUCKETS; then where the chunk's next element of a bucket goes */
+};
+
+static inline uint32_t digit(float value, int shift)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (bits & 0x7fffffffu) >> shift & (BUCKETS - 1);
+}
+
+static int count_digits(void *context, int index, int worker)
+{
+    const struct sorting *s = context;
+    size_t start = (size_t)index * SORT_CHUNK, end = start + SORT_CHUNK < s->count ? start + SORT_CHUNK : s->count;
+    uint32_t *counts = s->counts + (size_t)index * BUCKETS;
+    memset(counts, 0, BUCKETS * sizeof *counts);
+    for (size_t i = start; i < end; i++)
+        counts[digit(s->from[i], s->shift)]++;
+    (void)worker;
+    return 0;
+}
+
+static int move_digits(void *context, int index, int worker)
+{
+    const struct sorting *s = context;
+    size_t start = (size_t)index * SORT_CHUNK, end = start + SORT_CHUNK < s->count ? start + SORT_CHUNK : s->count;
+    uint32_t *next = s->counts + (size_t)index * BUCKETS;
+    for (size_t i = start; i < end; i++)
+        s->to[next[digit(s->from[i], s->shift)]++] = s->from[i];
+    (void)worker;
+    return 0;
+}
+
+int sort_values(float *values, float *scratch, size_t count, struct arena *arena)
+{
+    struct sorting s = {.from = values, .to = scratch, .count = count};
+    struct arena_mark mark = arena_mark(arena);
+    int rc = 0, chunks = (int)((count + SORT_CHUNK - 1) / SORT_CHUNK);
+    if (count > UINT32_MAX)
+        return err_set(ERR_INTERNAL, "%zu values are too many to sort", count);
+    TRY(arena_alloc(arena, &s.counts, (size_t)chunks * BUCKETS, sizeof *s.counts));
+    for (s.shift = 0; s.shift < 31; s.shift += SORT_BITS) {
+        uint32_t place = 0;
+        TRY(pool_run(count_digits, &s, chunks));
+        for (int bucket = 0; bucket < BUCKETS; bucket++)
+            for (int i = 0; i < chunks; i++) {
+                uint32_t here = s.counts[(size_t)i * BUCKETS + (size_t)bucket];
+                s.counts[(size_t)i * BUCKETS + (size_t)bucket] = place;
+                place += here;
+            }
+        TRY(pool_run(move_digits, &s, chunks));
+        float *swapped = (float *)s.from;
+        s.from = s.to;
+        s.to = swapped;
+    }
+    memcpy(values, s.from, count * sizeof *values); /* three passes: the result lies in scratch */
+out:
+    arena_reset(arena, mark);
+    return rc;
+}

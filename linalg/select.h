@@ -11,4 +11,7 @@
  * threads. Scratch comes from the arena. Not from within a pool task. */
 int select_rank(const float *values, size_t count, size_t rank, struct arena *arena, float *value);
 
+/* Sorts values[0..count) in ascending order; the same conditions. scratch has room for count. */
+int sort_values(float *values, float *scratch, size_t count, struct arena *arena);
+
 #endif

@@ -3,6 +3,7 @@
 #include "core/err.h"
 #include "core/pool.h"
 #include "linalg/matmul.h"
+#include "linalg/simd.h"
 
 #include <string.h>
 
@@ -57,16 +58,8 @@ static void from_lanes(const float *lanes, int rows, int columns, float *tile, l
             tile[l * stride + i] = lanes[i * LANES + l];
 }
 
-/* Later columns of the block: w_j -= err u_j. In float64, since a float32 weight would collect the roundings of all the
- * columns before it; decisions are then as close to exact arithmetic as the products between blocks let them be. */
-static void update_block(double *restrict w, const double *restrict error, const float *restrict u, int count)
-{
-    for (int j = 0; j < count; j++)
-        for (int l = 0; l < LANES; l++)
-            w[j * LANES + l] -= error[l] * (double)u[j];
-}
-
-/* One block for LANES rows. */
+/* One block for LANES rows. Within the block in float64: a float32 weight would collect the roundings of all the columns
+ * before it; so decisions are as close to exact arithmetic as the products between blocks let them be. */
 static double quantize_block(struct run *run, struct feedback_column *column, int block_start, int width)
 {
     const struct feedback *f = run->feedback;
@@ -92,7 +85,7 @@ static double quantize_block(struct run *run, struct feedback_column *column, in
             errors[i * LANES + l] = (float)error[l];
             sums[l] += error[l] * error[l];
         }
-        update_block(w + (i + 1) * LANES, error, u + 1, width - i - 1);
+        simd.feed_back(w + (i + 1) * LANES, error, u + 1, width - i - 1);
     }
     double sum = 0;
     for (int l = 0; l < column->count; l++)

@@ -191,7 +191,9 @@ static void compare(const struct matrix *m, const json_t *entry, const struct la
     assert_int_equal(layer_loss(m->weight, result->quantized, m->rows, m->columns, &m->hessian, &arena, &ours), 0);
     double loss32 = number(loss, "hloss", NAN), loss64 = number(twin, "hloss_f64", loss32);
     c->loss = fmin(fabs(ours.hessian_loss - loss32) / loss32, fabs(ours.hessian_loss - loss64) / loss64);
-    c->loss_bar = strstr(id, "nmf") ? 1e-3 : fmax(1e-5, 3 * fabs(loss32 - loss64) / loss32);
+    if (loss32 == 0) /* nothing was quantized */
+        c->loss = fabs(ours.hessian_loss);
+    c->loss_bar = strstr(id, "nmf") ? 1e-3 : fmax(1e-5, loss32 > 0 ? 3 * fabs(loss32 - loss64) / loss32 : 0);
     c->masks_bar = number(twin, "mask_mismatch", 0) == 0 && number(twin, "partition_mismatch", 0) == 0;
     c->masks = count_differences(&result->details, "mask_low", file, "mask_low", 0)
                + count_differences(&result->details, "partition", file, "partition", 0)
