@@ -33,7 +33,7 @@ static int count_text(struct counter *c, const struct pretokenizer *rules,
     int rc = 0;
     c->weight = text->weight;
     for (size_t at = 0; at < text->size;) {
-        size_t start = text->size, end = text->size;
+        size_t start = text->size, end = start;
         added_tokens_next(&c->specials, 0, false, text->text, text->size, at, &start, &end);
         TRY(pretokenizer_words(rules, text->text + at, start - at, count_word, c));
         at = end;

@@ -106,7 +106,7 @@ static int encode_pass(struct encoding *e, int pass, const char *text, size_t si
     if (pass == 2)
         return size ? e->tokenizer->kind->encode(e->encoder, text, size, &e->list) : 0;
     for (size_t done = 0; done < size;) {
-        size_t start = size, end = size;
+        size_t start = size, end = start;
         const struct added_token *token = added_tokens_next(&e->tokenizer->added, pass, e->plain,
                                                             text, size, done, &start, &end);
         TRY(encode_pass(e, pass + 1, text + done, start - done));

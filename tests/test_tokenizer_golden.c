@@ -78,7 +78,8 @@ static void need_golden(void)
 static void encode(const struct tokenizer *t, int plain, const char *text, size_t size,
                    int32_t **ids, size_t *count)
 {
-    int32_t *bare;
+    int32_t *bare = NULL;
+    *count = 0;
     if ((plain ? tokenizer_encode_plain : tokenizer_encode)(t, text, size, &bare, count) != 0)
         fail_msg("%s", err_text());
     size_t bos = tokenizer_adds_bos(t);
