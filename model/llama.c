@@ -172,22 +172,19 @@ static bool harmless(const struct model_config *config, const char *name)
     return config->tied_head && strcmp(name, "lm_head.weight") == 0;
 }
 
-static int check_tensors(const struct model_config *config, const struct safetensors *tensors)
+static int check_tensors(const struct model *model)
 {
     int rc;
+    const struct model_config *config = &model->config;
+    const struct safetensors *tensors = model->tensors;
     unsigned char *known = NULL;
     size_t present = safetensors_count(tensors);
     TRY(mem_calloc(&known, present, 1));
     for (int i = 0; i < llama_tensor_count(config); i++) {
         struct llama_tensor wanted;
-        const struct tensor *tensor = NULL;
         llama_tensor_at(config, i, &wanted);
-        TRY(safetensors_get(tensors, wanted.name, &tensor));
-        if ((rc = tensor_check_shape(tensor, (size_t)wanted.rows, (size_t)wanted.columns)) != 0) {
-            rc = err_set((enum err_code)rc, "%s by config.json", err_text());
-            goto out;
-        }
-        known[tensor - safetensors_at(tensors, 0)] = 1;
+        TRY(model_check_tensor(model, wanted.name, (size_t)wanted.rows, (size_t)wanted.columns,
+                               known));
     }
     for (size_t i = 0; i < present; i++) {
         const struct tensor *tensor = safetensors_at(tensors, i);
@@ -241,12 +238,17 @@ static int load_block(const struct model *model, int layer, struct block *block)
     for (int i = 0; i < LLAMA_BLOCK_TENSORS; i++) {
         const struct llama_tensor *t = &tensors[i];
         int linear = i < 5 ? i - 1 : i - 2;
-        TRY(safetensors_read(model->tensors, t->name, (size_t)t->rows, (size_t)t->columns, at));
-        if (t->columns)
-            fresh.linears[linear] = (struct linear){.name = linear_names[linear], .weight = at, .out = t->rows,
-                                                    .in = t->columns, .input = linear_inputs[linear]};
-        else
+        if (t->columns) {
+            fresh.linears[linear] = (struct linear){.name = linear_names[linear],
+                                                    .weight = at,
+                                                    .out = t->rows,
+                                                    .in = t->columns,
+                                                    .input = linear_inputs[linear]};
+            TRY(model_read_linear(model, t->name, &fresh.linears[linear]));
+        } else {
             fresh.vectors[i == 0 ? LLAMA_ATTENTION_NORM : LLAMA_MLP_NORM] = at;
+            TRY(safetensors_read(model->tensors, t->name, (size_t)t->rows, 0, at));
+        }
         at += rounded((size_t)t->rows * (size_t)(t->columns ? t->columns : 1));
     }
     *block = fresh;
@@ -271,6 +273,7 @@ static int embed(const struct model *model, const struct batch *batch, float *x)
 
 const struct architecture architecture_llama = {
     .name = "llama",
+    .blocks = "model.layers",
     .version = 1,
     .read_config = read_config,
     .check_tensors = check_tensors,

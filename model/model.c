@@ -7,6 +7,7 @@
 #include "model/safetensors.h"
 #include "model/workspace.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define ARCHITECTURE(family) extern const struct architecture architecture_##family;
@@ -91,21 +92,29 @@ static int hash_files(struct model *model, const char *config_path)
 
 int model_open(struct model *model, const char *folder)
 {
+    const struct linear_source none = {0};
+    return model_open_source(model, folder, &none);
+}
+
+int model_open_source(struct model *model, const char *folder, const struct linear_source *source)
+{
     int rc;
     char *path = NULL;
-    struct model fresh = {0};
+    struct model fresh = {.source = *source};
     TRY(mem_strdup(&fresh.folder, folder));
     TRY(mem_calloc(&fresh.workspace, 1, sizeof *fresh.workspace));
     TRY(file_join(&path, folder, "config.json"));
     TRY(read_config(&fresh, path));
     TRY(safetensors_open_folder(&fresh.tensors, folder));
-    TRY(fresh.architecture->check_tensors(&fresh.config, fresh.tensors));
+    TRY(fresh.architecture->check_tensors(&fresh));
     TRY(fresh.architecture->load_outer(&fresh));
     TRY(hash_files(&fresh, path));
     *model = fresh;
 out:
-    if (rc)
+    if (rc) {
+        fresh.source = (struct linear_source){0}; /* still the caller's */
         model_close(&fresh);
+    }
     mem_free(path);
     return rc;
 }
@@ -122,7 +131,53 @@ void model_close(struct model *model)
     mem_free(model->extra);
     mem_free(model->folder);
     safetensors_free(model->tensors);
+    if (model->source.release)
+        model->source.release(model->source.context);
     *model = (struct model){0};
+}
+
+void model_linear_name(const struct model *model, int block, const char *linear,
+                       char out[MODEL_NAME_SIZE])
+{
+    snprintf(out, MODEL_NAME_SIZE, "%s.%d.%s", model->architecture->blocks, block, linear);
+}
+
+/* layer = the tensor's name without ".weight", when the source holds that layer. */
+static bool from_source(const struct model *model, const char *tensor, char layer[MODEL_NAME_SIZE])
+{
+    static const char ending[] = ".weight";
+    size_t length = strlen(tensor), tail = sizeof ending - 1;
+    if (!model->source.has || length <= tail || length - tail >= MODEL_NAME_SIZE ||
+        strcmp(tensor + length - tail, ending) != 0)
+        return false;
+    snprintf(layer, MODEL_NAME_SIZE, "%.*s", (int)(length - tail), tensor);
+    return model->source.has(model->source.context, layer);
+}
+
+int model_check_tensor(const struct model *model, const char *name, size_t rows, size_t columns,
+                       unsigned char *known)
+{
+    int rc;
+    const struct tensor *tensor = NULL;
+    char layer[MODEL_NAME_SIZE];
+    if (columns && from_source(model, name, layer))
+        return model->source.claim(model->source.context, model->tensors, layer, rows, columns,
+                                   known);
+    TRY(safetensors_get(model->tensors, name, &tensor));
+    if ((rc = tensor_check_shape(tensor, rows, columns)) != 0)
+        return err_set((enum err_code)rc, "%s by config.json", err_text());
+    known[tensor - safetensors_at(model->tensors, 0)] = 1;
+out:
+    return rc;
+}
+
+int model_read_linear(const struct model *model, const char *tensor, struct linear *linear)
+{
+    char layer[MODEL_NAME_SIZE];
+    if (from_source(model, tensor, layer))
+        return model->source.read(model->source.context, model->tensors, layer, linear);
+    return safetensors_read(model->tensors, tensor, (size_t)linear->out, (size_t)linear->in,
+                            linear->weight);
 }
 
 int model_forward(const struct model *model, const struct batch *batch, float *x)

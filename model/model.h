@@ -58,11 +58,12 @@ typedef int block_tap(void *context, int input, const float *x, int rows, int wi
 struct model;
 
 struct architecture {
-    const char *name; /* config.json's model_type */
+    const char *name;   /* config.json's model_type */
+    const char *blocks; /* "model.layers": tensors of block 3 begin with "model.layers.3." */
     int version;      /* part of every point's id: raise it when results change */
     int (*read_config)(const json_t *json, struct model_config *config, const char *where);
     /* Checks that every tensor is there with the shape the config implies, and that there is no surplus. */
-    int (*check_tensors)(const struct model_config *config, const struct safetensors *tensors);
+    int (*check_tensors)(const struct model *model);
     /* Fills embedding, head, final_norm and extra; what was allocated when it fails is freed by model_close. */
     int (*load_outer)(struct model *model);
     int (*load_block)(const struct model *model, int layer, struct block *block);
@@ -75,9 +76,26 @@ struct architecture {
     int (*final_norm)(const struct model *model, const float *x, int rows, float *y);
 };
 
+/* Where weights of linear layers come from that a checkpoint holds in another form than as plain
+ * tensors: how a packed model takes part without the families knowing. All NULL: there are none. */
+struct linear_source {
+    void *context; /* owned by the model, freed by release */
+    /* Whether it holds the layer of that full name, "model.layers.0.self_attn.q_proj". */
+    bool (*has)(const void *context, const char *name);
+    /* Checks that what it holds is there and out x in; sets known[i] for each tensor i of the
+     * table that belongs to the layer. */
+    int (*claim)(void *context, const struct safetensors *tensors, const char *name, size_t out,
+                 size_t in, unsigned char *known);
+    /* Fills linear->weight (out x in, allocated); may set apply and apply_state. */
+    int (*read)(void *context, const struct safetensors *tensors, const char *name,
+                struct linear *linear);
+    void (*release)(void *context);
+};
+
 struct model {
     struct model_config config;
     const struct architecture *architecture;
+    struct linear_source source;
     struct safetensors *tensors; /* mapped read-only */
     char *folder;
     float *embedding;  /* vocabulary x width, float32 */
@@ -91,7 +109,21 @@ struct model {
 /* Opens a folder in Hugging Face's layout (config.json, model.safetensors or its index and shards) and loads what lies
  * outside the blocks. Errors name the file and the tensor. model_close of a zeroed struct is legal. */
 int model_open(struct model *model, const char *folder);
+/* The same with layers from a source, which the model owns when this succeeds. */
+int model_open_source(struct model *model, const char *folder, const struct linear_source *source);
 void model_close(struct model *model);
+
+/* The full name of a linear layer: "model.layers.0.self_attn.q_proj". */
+enum { MODEL_NAME_SIZE = 160 };
+void model_linear_name(const struct model *model, int block, const char *linear,
+                       char out[MODEL_NAME_SIZE]);
+
+/* For check_tensors: the matrix rows x columns (columns 0: the vector) of that name is there, as a
+ * tensor or from the source; sets known[i] for the tensors that hold it. */
+int model_check_tensor(const struct model *model, const char *name, size_t rows, size_t columns,
+                       unsigned char *known);
+/* For load_block: fills linear->weight (out x in, allocated) from the tensor or from the source. */
+int model_read_linear(const struct model *model, const char *tensor, struct linear *linear);
 
 /* What the head says of one row. */
 struct token_score {
