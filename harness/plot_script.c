@@ -27,13 +27,15 @@ struct directive {
     struct strbuf text;
 };
 
-/* Text in gnuplot's quotes: '' stands for a quote. */
+/* Text in gnuplot's quotes, where '' stands for a quote; on one line. */
 static int quoted(struct strbuf *out, const char *text)
 {
     int rc;
     TRY(strbuf_puts(out, "'"));
-    for (; *text; text++)
-        TRY(*text == '\'' ? strbuf_puts(out, "''") : strbuf_add(out, text, 1));
+    for (; *text; text++) {
+        char letter = (unsigned char)*text < ' ' ? ' ' : *text;
+        TRY(*text == '\'' ? strbuf_puts(out, "''") : strbuf_add(out, &letter, 1));
+    }
     TRY(strbuf_puts(out, "'"));
 out:
     return rc;
@@ -50,7 +52,7 @@ static int field(struct strbuf *out, sqlite3_stmt *statement, int column)
     if (!text)
         return err_set(ERR_MEMORY, "plot: out of memory");
     for (; *text; text++) {
-        char letter = *text == '\t' || *text == '\n' || *text == '\r' ? ' ' : *text;
+        char letter = (unsigned char)*text < ' ' ? ' ' : *text;
         TRY(strbuf_add(out, letter == '"' ? "'" : &letter, 1));
     }
 out:
@@ -121,7 +123,7 @@ static int terminal(const struct plot_script *script, const char *size, struct s
         const char *format, *terminal, *size, *font, *variables;
     } kinds[] = {
         {"png", "pngcairo", "'%d,%d', w, h", "10", "1.0\nletter_width = 7.6\nsmall_font = '9'"},
-        {"svg", "svg", "'%d,%d', w, h", "13", "0.75\nletter_width = 7.4\nsmall_font = '12'"},
+        {"svg", "svg", "'%d,%d', w, h", "13", "0.75\nletter_width = 6.9\nsmall_font = '12'"},
         {"pdf", "pdfcairo", "'%gin,%gin', w / 96.0, h / 96.0", "12",
          "0.6\nletter_width = 6.8\nsmall_font = '11'"}};
     int rc, i = 0;
@@ -242,7 +244,7 @@ int plot_script_build(const struct plot_script *script, struct strbuf *out, char
     TRY(terminal(script, size.data, out));
     TRY(strbuf_puts(out, "load 'colours.gp'\nload "));
     TRY(quoted(out, script->path));
-    TRY(strbuf_puts(out, "\nunset output\n"));
+    TRY(strbuf_puts(out, "\n"));
 out:
     strbuf_release(&size);
     mem_free(text);

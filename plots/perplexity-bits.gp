@@ -70,7 +70,7 @@ do for [i = 1:panels_count] {
     unset ytics
     set xtics (0.5, 1, 1.5, 2, 3, 4, 6, 8, 16) nomirror
     set ytics () nomirror
-    set grid xtics ytics
+    set grid xtics ytics back linetype 1 dashtype solid linecolor rgb grid_colour linewidth 0.6
     fine = top / bottom < 5
     do for [k = 0:9] {
         do for [m in (fine ? '1 1.2 1.5 2 2.5 3 4 5 6 8' : '1 2 3 5')] {

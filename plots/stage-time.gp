@@ -29,7 +29,7 @@ set yrange [rows_count + 0.6:0.4]
 set ytics () noenhanced scale 0 font row_font
 do for [i = 1:rows_count] { set ytics add (shortened(rows[i]) i) }
 set xtics nomirror
-set grid xtics
+set grid xtics back linetype 1 dashtype solid linecolor rgb grid_colour linewidth 0.6
 set xlabel 'seconds'
 set key at screen 0.5, screen 1 - 20 / height center center maxrows 1 horizontal noenhanced Left reverse samplen 1.5 width 1
 
