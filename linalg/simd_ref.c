@@ -109,3 +109,24 @@ void silu_mul_ref(float *y, const float *gate, const float *up, int n)
     for (int i = 0; i < n; i++)
         y[i] = (float)(gate[i] / (1 + exp(-(double)gate[i])) * up[i]);
 }
+
+void panel_multiply_ref(const float *x, long x_row, long x_step, int rows, const float *panel, int k, float *y, long y_row,
+                        int columns, int add)
+{
+    for (int i = 0; i < rows; i++) {
+        for (int j = 0; j < columns; j++) {
+            double sum = add ? y[i * y_row + j] : 0;
+            for (int p = 0; p < k; p++)
+                sum += (double)x[i * x_row + p * x_step] * panel[p * 32L + j];
+            y[i * y_row + j] = (float)sum;
+        }
+    }
+}
+
+void panel_transpose_ref(const float *w, long w_row, int columns, int k, float *panel)
+{
+    for (int p = 0; p < k; p++) {
+        for (int j = 0; j < 32; j++)
+            panel[p * 32L + j] = j < columns ? w[j * w_row + p] : 0.0f;
+    }
+}

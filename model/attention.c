@@ -1,176 +1,217 @@
 #include "model/attention.h"
 
-#include "core/err.h"
 #include "core/mem.h"
 #include "core/pool.h"
-#include "linalg/matmul.h"
+#include "linalg/panel.h"
 #include "linalg/simd.h"
+#include "model/workspace.h"
 
 #include <math.h>
 #include <string.h>
 
-/* A tile of scores fits the second-level cache: with three heads a group, 192 x 512 floats. */
-enum { TILE_QUERIES = 64, TILE_KEYS = 512 };
+/* Keys and values are packed once, KEYS of a sequence at a time; a tile has about ROWS query rows, the heads of a group one
+ * under another, and meets one part of the keys after another (softmax with a running maximum and sum). */
+enum { KEYS = 512, ROWS = 96, LEAST_QUERIES = 8 };
 
-struct tile {
-    int first_row; /* of the sequence */
-    int query;     /* of the tile, within the sequence */
-    int queries;
+/* One part of a sequence's keys, or one tile of its queries, for one key-value head. */
+struct piece {
+    int first_row; /* of the sequence, in the batch */
+    int start;     /* first key or query, within the sequence */
+    int count;
     int kv_head;
+    size_t packed; /* where the packed keys and values of this sequence and head begin */
+    int padded;    /* the sequence's length, rounded up to whole panels */
 };
 
 struct attention {
     const struct attention_shape *shape;
-    const struct tile *tiles;
-    float *q, *scratch;
+    int group, queries; /* query heads that share keys; queries of a tile */
+    struct piece *parts, *tiles;
+    int part_count, tile_count;
+    float *q, *packed, *scratch;
     const float *k, *v;
-    size_t scratch_size;
 };
 
-static int group_size(const struct attention_shape *shape)
+static int padded_to_panels(int count)
 {
-    return shape->heads / shape->kv_heads;
+    return (count + PANEL - 1) / PANEL * PANEL;
 }
 
-static size_t rounded(size_t count)
+static int tile_queries(const struct attention_shape *shape)
 {
-    return (count + 15) / 16 * 16;
+    int queries = ROWS / (shape->heads / shape->kv_heads);
+    return queries < LEAST_QUERIES ? LEAST_QUERIES : queries;
 }
 
-size_t attention_scratch(const struct attention_shape *shape)
-{
-    size_t rows = (size_t)group_size(shape) * TILE_QUERIES;
-    return rounded(rows * (size_t)shape->head_size) * 2 + rounded(rows * TILE_KEYS) + rounded(rows) * 2;
-}
-
-/* One tile's working memory: row r is query r % queries of head r / queries within the group. */
+/* One tile's working memory: row r is query r % count of head r / count within the group. */
 struct tile_memory {
     float *q, *out, *scores, *top, *sum;
 };
 
-static struct tile_memory divide(const struct attention *a, int worker)
+static int tile_rows(const struct attention_shape *shape)
 {
-    size_t rows = (size_t)group_size(a->shape) * TILE_QUERIES, matrix = rounded(rows * (size_t)a->shape->head_size);
-    struct tile_memory memory;
-    memory.q = a->scratch + a->scratch_size * (size_t)worker;
-    memory.out = memory.q + matrix;
-    memory.scores = memory.out + matrix;
-    memory.top = memory.scores + rounded(rows * TILE_KEYS);
-    memory.sum = memory.top + rounded(rows);
-    return memory;
+    return tile_queries(shape) * (shape->heads / shape->kv_heads);
 }
 
-/* The first head's first query of the tile, in q. */
-static float *tile_start(const struct attention *a, const struct tile *tile)
+static size_t tile_floats(const struct attention_shape *shape)
 {
-    return a->q + (size_t)(tile->first_row + tile->query) * (size_t)a->shape->q_stride +
-           (size_t)tile->kv_head * (size_t)group_size(a->shape) * (size_t)a->shape->head_size;
+    size_t rows = (size_t)tile_rows(shape);
+    return 2 * workspace_round(rows * (size_t)shape->head_size) + rows * KEYS + 2 * workspace_round(rows);
 }
 
-/* Row r of the scores becomes exp(score - new maximum); the sums and what was gathered so far are brought to the new
- * maximum. keys: of this tile of keys, the first being number `key` of the sequence. */
-static void soften(const struct attention *a, const struct tile *tile, const struct tile_memory *memory, int key, int keys)
+static struct tile_memory divide(const struct attention_shape *shape, float *start)
 {
-    int rows = group_size(a->shape) * tile->queries, size = a->shape->head_size;
-    for (int r = 0; r < rows; r++) {
-        float *scores = memory->scores + (size_t)r * (size_t)keys;
-        int visible = tile->query + r % tile->queries + 1 - key;
-        if (visible > keys)
-            visible = keys;
-        if (visible <= 0) {
-            memset(scores, 0, (size_t)keys * sizeof *scores);
-            continue;
-        }
-        float top = simd.max(scores, visible);
-        if (key > 0 && memory->top[r] > top)
-            top = memory->top[r];
-        float sum = simd.exp_sum(scores, scores, top, visible);
-        memset(scores + visible, 0, (size_t)(keys - visible) * sizeof *scores);
-        if (key > 0 && top > memory->top[r]) {
-            float shrink = expf(memory->top[r] - top);
-            memory->sum[r] *= shrink;
-            simd.scale(memory->out + (size_t)r * (size_t)size, shrink, memory->out + (size_t)r * (size_t)size, size);
-        }
-        memory->sum[r] = key > 0 ? memory->sum[r] + sum : sum;
-        memory->top[r] = top;
+    size_t rows = (size_t)tile_rows(shape), matrix = workspace_round(rows * (size_t)shape->head_size);
+    float *scores = start + 2 * matrix, *top = scores + rows * KEYS;
+    return (struct tile_memory){start, start + matrix, scores, top, top + workspace_round(rows)};
+}
+
+/* Floats of the packed keys and values of one sequence for one head. */
+static size_t packed_floats(const struct attention_shape *shape, int padded)
+{
+    return (size_t)padded * (size_t)(shape->head_size + padded_to_panels(shape->head_size));
+}
+
+size_t attention_floats(const struct attention_shape *shape, const struct batch *batch)
+{
+    size_t total = (size_t)pool_threads() * tile_floats(shape);
+    for (int s = 0; s < batch->count; s++)
+        total += (size_t)shape->kv_heads *
+                 packed_floats(shape, padded_to_panels(batch->offsets[s + 1] - batch->offsets[s]));
+    return total;
+}
+
+static float *packed_keys(const struct attention *a, const struct piece *piece, int key)
+{
+    return a->packed + piece->packed + (size_t)key * (size_t)a->shape->head_size;
+}
+
+static float *packed_values(const struct attention *a, const struct piece *piece, int key)
+{
+    size_t size = (size_t)a->shape->head_size;
+    return a->packed + piece->packed + (size_t)piece->padded * size + (size_t)key * (size_t)padded_to_panels((int)size);
+}
+
+static int pack_part(void *context, int index, int worker)
+{
+    const struct attention *a = context;
+    const struct attention_shape *shape = a->shape;
+    const struct piece *part = &a->parts[index];
+    size_t row = (size_t)(part->first_row + part->start), column = (size_t)(part->kv_head * shape->head_size);
+    (void)worker;
+    panel_pack_transposed(a->k + row * (size_t)shape->k_stride + column, shape->k_stride, part->count, shape->head_size,
+                          packed_keys(a, part, part->start));
+    panel_pack(a->v + row * (size_t)shape->v_stride + column, shape->v_stride, shape->head_size, part->count,
+               packed_values(a, part, part->start));
+    return 0;
+}
+
+/* Where row r of a tile has its place in q. */
+static float *query_row(const struct attention *a, const struct piece *tile, int r)
+{
+    int head = tile->kv_head * a->group + r / tile->count;
+    return a->q + (size_t)(tile->first_row + tile->start + r % tile->count) * (size_t)a->shape->q_stride +
+           (size_t)(head * a->shape->head_size);
+}
+
+/* Row r of the scores becomes exp(score - new maximum), 0 where the query does not see the key; the sum and what was gathered
+ * so far are brought to the new maximum. */
+static void soften_row(const struct attention *a, const struct tile_memory *memory, int r, int visible, int keys, bool first)
+{
+    float *scores = memory->scores + (size_t)r * KEYS, *out = memory->out + (size_t)r * (size_t)a->shape->head_size;
+    if (visible <= 0) {
+        memset(scores, 0, (size_t)keys * sizeof *scores);
+        return;
     }
-}
-
-static void gather_queries(const struct attention *a, const struct tile *tile, const struct tile_memory *memory)
-{
-    int size = a->shape->head_size;
-    const float *from = tile_start(a, tile);
-    float factor = 1.0f / sqrtf((float)size);
-    for (int r = 0; r < group_size(a->shape) * tile->queries; r++)
-        simd.scale(memory->q + (size_t)r * (size_t)size, factor,
-                   from + (size_t)(r % tile->queries) * (size_t)a->shape->q_stride + (size_t)(r / tile->queries * size),
-                   size);
-}
-
-static void store_outputs(const struct attention *a, const struct tile *tile, const struct tile_memory *memory)
-{
-    int size = a->shape->head_size;
-    float *to = tile_start(a, tile);
-    for (int r = 0; r < group_size(a->shape) * tile->queries; r++)
-        simd.scale(to + (size_t)(r % tile->queries) * (size_t)a->shape->q_stride + (size_t)(r / tile->queries * size),
-                   1.0f / memory->sum[r], memory->out + (size_t)r * (size_t)size, size);
+    int whole = padded_to_panels(visible); /* exp(-inf) is 0: whole vectors rather than a rest */
+    for (int i = visible; i < whole; i++)
+        scores[i] = -INFINITY;
+    float top = simd.max(scores, whole);
+    if (!first && memory->top[r] > top)
+        top = memory->top[r];
+    float sum = simd.exp_sum(scores, scores, top, whole);
+    if (whole < keys)
+        memset(scores + whole, 0, (size_t)(keys - whole) * sizeof *scores);
+    if (!first && top > memory->top[r]) {
+        float shrink = expf(memory->top[r] - top);
+        memory->sum[r] *= shrink;
+        simd.scale(out, shrink, out, a->shape->head_size);
+    }
+    memory->sum[r] = first ? sum : memory->sum[r] + sum;
+    memory->top[r] = top;
 }
 
 static int attend_tile(void *context, int index, int worker)
 {
     const struct attention *a = context;
-    const struct tile *tile = &a->tiles[index];
-    struct tile_memory memory = divide(a, worker);
-    int size = a->shape->head_size, rows = group_size(a->shape) * tile->queries;
-    int end = tile->query + tile->queries; /* keys that some query of the tile sees */
-    gather_queries(a, tile, &memory);
-    for (int key = 0; key < end; key += TILE_KEYS) {
-        int keys = end - key < TILE_KEYS ? end - key : TILE_KEYS;
-        size_t row = (size_t)(tile->first_row + key), column = (size_t)(tile->kv_head * size);
-        const float *k = a->k + row * (size_t)a->shape->k_stride + column;
-        const float *v = a->v + row * (size_t)a->shape->v_stride + column;
-        gemm(false, true, rows, keys, size, 1.0f, memory.q, size, k, a->shape->k_stride, 0.0f, memory.scores, keys);
-        soften(a, tile, &memory, key, keys);
-        gemm(false, false, rows, size, keys, 1.0f, memory.scores, keys, v, a->shape->v_stride, key > 0 ? 1.0f : 0.0f,
-             memory.out, size);
+    const struct piece *tile = &a->tiles[index];
+    struct tile_memory memory = divide(a->shape, a->scratch + tile_floats(a->shape) * (size_t)worker);
+    int size = a->shape->head_size, rows = a->group * tile->count;
+    int end = tile->start + tile->count; /* keys that some query of the tile sees */
+    float factor = 1.0f / sqrtf((float)size);
+    for (int r = 0; r < rows; r++)
+        simd.scale(memory.q + (size_t)r * (size_t)size, factor, query_row(a, tile, r), size);
+    for (int key = 0; key < end; key += KEYS) {
+        int keys = end - key < KEYS ? end - key : KEYS;
+        panel_product(memory.q, size, rows, packed_keys(a, tile, key), keys, size, false, memory.scores, KEYS);
+        for (int r = 0; r < rows; r++) {
+            int visible = tile->start + r % tile->count + 1 - key;
+            soften_row(a, &memory, r, visible < keys ? visible : keys, keys, key == 0);
+        }
+        panel_product(memory.scores, KEYS, rows, packed_values(a, tile, key), size, keys, key > 0, memory.out, size);
     }
-    store_outputs(a, tile, &memory);
+    for (int r = 0; r < rows; r++)
+        simd.scale(query_row(a, tile, r), 1.0f / memory.sum[r], memory.out + (size_t)r * (size_t)size, size);
     return 0;
 }
 
-/* *out = the tiles of all sequences, those with the most keys first within a sequence; the caller's. */
-static int list_tiles(const struct attention_shape *shape, const struct batch *batch, struct tile **out, int *count)
+/* Appends the pieces of one sequence and head, the last first: a query tile's work grows with its place. */
+static int cut(struct piece *pieces, struct piece whole, int size)
 {
-    size_t total = 0, used = 0;
-    for (int s = 0; s < batch->count; s++)
-        total += (size_t)((batch->offsets[s + 1] - batch->offsets[s] + TILE_QUERIES - 1) / TILE_QUERIES);
-    struct tile *tiles;
-    int rc = mem_alloc(&tiles, total * (size_t)shape->kv_heads, sizeof *tiles);
+    int length = whole.count, used = 0;
+    for (int start = (length - 1) / size * size; length > 0 && start >= 0; start -= size) {
+        pieces[used] = whole;
+        pieces[used].start = start;
+        pieces[used++].count = length - start < size ? length - start : size;
+    }
+    return used;
+}
+
+static int list_pieces(struct attention *a, const struct batch *batch)
+{
+    size_t parts = 0, tiles = 0, packed = 0;
+    for (int s = 0; s < batch->count; s++) {
+        size_t length = (size_t)(batch->offsets[s + 1] - batch->offsets[s]);
+        parts += (length + KEYS - 1) / KEYS;
+        tiles += (length + (size_t)a->queries - 1) / (size_t)a->queries;
+    }
+    int rc = mem_alloc(&a->parts, (parts + tiles) * (size_t)a->shape->kv_heads, sizeof *a->parts);
     if (rc)
         return rc;
+    a->tiles = a->parts + parts * (size_t)a->shape->kv_heads;
     for (int s = 0; s < batch->count; s++) {
         int length = batch->offsets[s + 1] - batch->offsets[s];
-        for (int query = (length - 1) / TILE_QUERIES * TILE_QUERIES; length > 0 && query >= 0; query -= TILE_QUERIES) {
-            int queries = length - query < TILE_QUERIES ? length - query : TILE_QUERIES;
-            for (int head = 0; head < shape->kv_heads; head++)
-                tiles[used++] = (struct tile){batch->offsets[s], query, queries, head};
+        for (int head = 0; head < a->shape->kv_heads; head++) {
+            struct piece whole = {batch->offsets[s], 0, length, head, packed, padded_to_panels(length)};
+            a->part_count += cut(a->parts + a->part_count, whole, KEYS);
+            a->tile_count += cut(a->tiles + a->tile_count, whole, a->queries);
+            packed += packed_floats(a->shape, whole.padded);
         }
     }
-    *out = tiles;
-    *count = (int)used;
+    a->scratch = a->packed + packed;
     return 0;
 }
 
 int attention_causal(const struct attention_shape *shape, const struct batch *batch, float *q, const float *k,
-                     const float *v, float *scratch)
+                     const float *v, float *memory)
 {
-    struct tile *tiles;
-    int count = 0;
-    int rc = list_tiles(shape, batch, &tiles, &count);
-    if (rc)
-        return rc;
-    struct attention attention = {shape, tiles, q, scratch, k, v, attention_scratch(shape)};
-    rc = pool_run(attend_tile, &attention, count);
-    mem_free(tiles);
+    struct attention a = {.shape = shape, .group = shape->heads / shape->kv_heads, .queries = tile_queries(shape), .q = q,
+                          .packed = memory, .k = k, .v = v};
+    int rc = list_pieces(&a, batch);
+    if (rc == 0)
+        rc = pool_run(pack_part, &a, a.part_count);
+    if (rc == 0)
+        rc = pool_run(attend_tile, &a, a.tile_count);
+    mem_free(a.parts);
     return rc;
 }

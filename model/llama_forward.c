@@ -1,9 +1,9 @@
-/* A block is two chains of steps with attention between them. A tile of rows goes through a whole chain on one thread, while
+/* The weights are packed into panels first. Then a block is two chains of steps with attention between them: a tile of rows goes through a whole chain on one thread, while
  * its data is in the cache; where a linear layer has its own `apply`, which wants all rows, the chain is cut. */
 #include "model/llama_forward.h"
 
 #include "core/pool.h"
-#include "linalg/matmul.h"
+#include "linalg/panel.h"
 #include "linalg/simd.h"
 #include "model/attention.h"
 #include "model/llama.h"
@@ -30,7 +30,8 @@ struct pass {
     float *x;           /* rows x width */
     float *q, *k, *v;   /* rows x heads (kv_heads) head_size; attention's result takes q's place */
     float *applied;     /* rows x width: what an o or down layer of its own gave; or NULL */
-    float *scratch;     /* attention's */
+    float *packed[LLAMA_LINEARS]; /* the weights as panels; NULL with an apply */
+    float *attention;   /* its working memory */
     unsigned steps;     /* what the present pool_run does, as bits */
 };
 
@@ -66,14 +67,20 @@ static void norm_rows(const struct model *model, const float *weight, const floa
                      (float)model->config.norm_epsilon, width);
 }
 
-/* y (rows x out) = x W^T + b + beta y, unless the layer has an apply of its own. */
-static void multiply(const struct linear *linear, const float *x, int rows, float beta, float *y)
+/* y (rows x out) = x W^T + b, or y + x W^T + b with `add`, unless the layer has an apply of its own. */
+static void multiply(const struct pass *p, int index, const float *x, int rows, bool add, float *y)
 {
+    const struct linear *linear = &p->block->linears[index];
     if (linear->apply)
         return;
-    gemm(false, true, rows, linear->out, linear->in, 1.0f, x, linear->in, linear->weight, linear->in, beta, y, linear->out);
+    panel_product(x, linear->in, rows, p->packed[index], linear->out, linear->in, add, y, linear->out);
     for (int r = 0; linear->bias && r < rows; r++)
         simd.axpy(y + (size_t)r * (size_t)linear->out, 1.0f, linear->bias, linear->out);
+}
+
+static int panels_of(const struct linear *linear)
+{
+    return linear->apply ? 0 : (linear->out + PANEL - 1) / PANEL;
 }
 
 static int sequence_of(const struct batch *batch, int row)
@@ -108,28 +115,27 @@ static void rotate_tile(const struct pass *p, const struct tile *t)
 
 static void do_step(const struct pass *p, const struct tile *t, enum step step)
 {
-    const struct linear *linears = p->block->linears;
     switch (step) {
     case ATTENTION_NORM:
         norm_rows(p->model, p->block->vectors[LLAMA_ATTENTION_NORM], t->x, t->rows, t->attention_input);
         break;
     case QKV:
-        multiply(&linears[LLAMA_Q], t->attention_input, t->rows, 0.0f, t->q);
-        multiply(&linears[LLAMA_K], t->attention_input, t->rows, 0.0f, t->k);
-        multiply(&linears[LLAMA_V], t->attention_input, t->rows, 0.0f, t->v);
+        multiply(p, LLAMA_Q, t->attention_input, t->rows, false, t->q);
+        multiply(p, LLAMA_K, t->attention_input, t->rows, false, t->k);
+        multiply(p, LLAMA_V, t->attention_input, t->rows, false, t->v);
         break;
     case ROPE:
         rotate_tile(p, t);
         break;
     case O:
-        multiply(&linears[LLAMA_O], t->q, t->rows, 1.0f, t->x);
+        multiply(p, LLAMA_O, t->q, t->rows, true, t->x);
         break;
     case MLP_NORM:
         norm_rows(p->model, p->block->vectors[LLAMA_MLP_NORM], t->x, t->rows, t->mlp_input);
         break;
     case GATE_UP:
-        multiply(&linears[LLAMA_GATE], t->mlp_input, t->rows, 0.0f, t->gate);
-        multiply(&linears[LLAMA_UP], t->mlp_input, t->rows, 0.0f, t->up);
+        multiply(p, LLAMA_GATE, t->mlp_input, t->rows, false, t->gate);
+        multiply(p, LLAMA_UP, t->mlp_input, t->rows, false, t->up);
         break;
     case SWIGLU:
         for (int r = 0; r < t->rows; r++) {
@@ -138,11 +144,34 @@ static void do_step(const struct pass *p, const struct tile *t, enum step step)
         }
         break;
     case DOWN:
-        multiply(&linears[LLAMA_DOWN], t->gate, t->rows, 1.0f, t->x);
+        multiply(p, LLAMA_DOWN, t->gate, t->rows, true, t->x);
         break;
     case STEPS:
         break;
     }
+}
+
+/* Packs one panel of one weight; index counts the panels of all. */
+static int pack_weight(void *context, int index, int worker)
+{
+    const struct pass *p = context;
+    const struct linear *linear = p->block->linears;
+    float *const *packed = p->packed;
+    (void)worker;
+    for (; index >= panels_of(linear); linear++, packed++)
+        index -= panels_of(linear);
+    int first = index * PANEL, columns = linear->out - first < PANEL ? linear->out - first : PANEL;
+    panel_pack_transposed(linear->weight + (size_t)first * (size_t)linear->in, linear->in, columns, linear->in,
+                          *packed + (size_t)first * (size_t)linear->in);
+    return 0;
+}
+
+static int pack_weights(struct pass *p)
+{
+    int panels = 0;
+    for (int i = 0; i < LLAMA_LINEARS; i++)
+        panels += panels_of(&p->block->linears[i]);
+    return pool_run(pack_weight, p, panels);
 }
 
 static int run_tile(void *context, int index, int worker)
@@ -229,7 +258,10 @@ static size_t lay_out(struct pass *p, float *start, bool applied)
     p->mlp_input = take(&at, tile_rows, c->width);
     p->gate = take(&at, tile_rows, c->hidden);
     p->up = take(&at, tile_rows, c->hidden);
-    p->scratch = take(&at, threads * attention_scratch(&p->shape), 1);
+    p->attention = take(&at, attention_floats(&p->shape, p->batch), 1);
+    for (int i = 0; i < LLAMA_LINEARS; i++)
+        p->packed[i] = p->block->linears[i].apply ? NULL
+                       : take(&at, panel_floats(p->block->linears[i].out, p->block->linears[i].in), 1);
     p->applied = applied ? take(&at, rows, c->width) : NULL;
     return at.used;
 }
@@ -277,11 +309,13 @@ int llama_block_forward(const struct model *model, const struct block *block, co
     struct pass p = {.model = model, .block = block, .batch = batch, .x = x};
     int rc = prepare(&p, tap != NULL);
     if (rc == 0)
+        rc = pack_weights(&p);
+    if (rc == 0)
         rc = run_chain(&p, FIRST_CHAIN);
     if (rc == 0)
         rc = call_tap(&p, tap, tap_context, 0, 0);
     if (rc == 0)
-        rc = attention_causal(&p.shape, batch, p.q, p.k, p.v, p.scratch);
+        rc = attention_causal(&p.shape, batch, p.q, p.k, p.v, p.attention);
     if (rc == 0)
         rc = call_tap(&p, tap, tap_context, 1, 1);
     if (rc == 0)

@@ -1,8 +1,10 @@
-/* What the head says of hidden states. The logits are made a tile of rows by a part of the vocabulary at a time; a row's
- * parts are put together in their order, so the result does not depend on the number of threads. */
+/* What the head says of hidden states. A task takes a part of the vocabulary, packs its weights and makes the logits of one
+ * tile of rows after another; a row's parts are put together in their order, so the result does not depend on the number of
+ * threads. */
 #include "core/err.h"
 #include "core/pool.h"
 #include "linalg/matmul.h"
+#include "linalg/panel.h"
 #include "linalg/simd.h"
 #include "model/model.h"
 #include "model/workspace.h"
@@ -10,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { TILE_ROWS = 128, PART = 1024 };
+enum { TILE_ROWS = 128, PART = 256 };
 
 /* What one part of the vocabulary says of one row. */
 struct share {
@@ -23,30 +25,39 @@ struct scoring {
     const float *normed;     /* the rows that are scored, one after another */
     const int32_t *targets;
     int rows, parts;
-    float *logits;           /* a tile for each thread */
+    float *scratch;          /* for each thread: a part's packed weights, a tile's logits */
     struct share *shares;    /* rows x parts */
     float *target_logits;    /* rows */
 };
 
-static int score_tile(void *context, int index, int worker)
+static size_t scratch_floats(const struct model *model)
+{
+    return panel_floats(PART, model->config.width) + (size_t)TILE_ROWS * PART;
+}
+
+static void score_row(const struct scoring *s, const float *logits, int row, int part, int tokens)
+{
+    struct share *share = &s->shares[(size_t)row * (size_t)s->parts + (size_t)part];
+    int best = simd.argmax(logits, tokens), target = s->targets[row] - part * PART;
+    share->at = part * PART + best;
+    share->top = logits[best];
+    share->sum = simd.sum_exp(logits, logits[best], tokens);
+    if (target >= 0 && target < tokens)
+        s->target_logits[row] = logits[target];
+}
+
+static int score_part(void *context, int part, int worker)
 {
     const struct scoring *s = context;
-    int width = s->model->config.width, vocabulary = s->model->config.vocabulary;
-    int part = index % s->parts, token = part * PART, first = index / s->parts * TILE_ROWS;
-    int tokens = vocabulary - token < PART ? vocabulary - token : PART;
-    int rows = s->rows - first < TILE_ROWS ? s->rows - first : TILE_ROWS;
-    float *logits = s->logits + (size_t)worker * TILE_ROWS * PART;
-    gemm(false, true, rows, tokens, width, 1.0f, s->normed + (size_t)first * (size_t)width, width,
-         s->model->head + (size_t)token * (size_t)width, width, 0.0f, logits, tokens);
-    for (int r = 0; r < rows; r++) {
-        const float *row = logits + (size_t)r * (size_t)tokens;
-        struct share *share = &s->shares[(size_t)(first + r) * (size_t)s->parts + (size_t)part];
-        int best = simd.argmax(row, tokens), target = s->targets[first + r] - token;
-        share->at = token + best;
-        share->top = row[best];
-        share->sum = simd.sum_exp(row, row[best], tokens);
-        if (target >= 0 && target < tokens)
-            s->target_logits[first + r] = row[target];
+    int width = s->model->config.width, token = part * PART;
+    int tokens = s->model->config.vocabulary - token < PART ? s->model->config.vocabulary - token : PART;
+    float *panels = s->scratch + scratch_floats(s->model) * (size_t)worker, *logits = panels + panel_floats(PART, width);
+    panel_pack_transposed(s->model->head + (size_t)token * (size_t)width, width, tokens, width, panels);
+    for (int first = 0; first < s->rows; first += TILE_ROWS) {
+        int rows = s->rows - first < TILE_ROWS ? s->rows - first : TILE_ROWS;
+        panel_product(s->normed + (size_t)first * (size_t)width, width, rows, panels, tokens, width, false, logits, tokens);
+        for (int r = 0; r < rows; r++)
+            score_row(s, logits + (size_t)r * (size_t)tokens, first + r, part, tokens);
     }
     return 0;
 }
@@ -94,16 +105,16 @@ int model_score(const struct model *model, const float *x, const int32_t *target
     size_t n = (size_t)rows, normed_size = workspace_round(n * (size_t)model->config.width);
     size_t share_size = floats_for(n * (size_t)parts, sizeof(struct share)), row_size = workspace_round(n);
     float *memory;
-    TRY(workspace_floats(model->workspace, normed_size + (size_t)pool_threads() * TILE_ROWS * PART + share_size + 2 * row_size,
+    TRY(workspace_floats(model->workspace, normed_size + (size_t)pool_threads() * scratch_floats(model) + share_size + 2 * row_size,
                          &memory));
     int32_t *gathered_targets = (int32_t *)(memory + normed_size);
     struct scoring s = {.model = model, .normed = memory, .targets = gathered_targets, .parts = parts};
     s.target_logits = memory + normed_size + row_size;
     s.shares = (struct share *)(memory + normed_size + 2 * row_size);
-    s.logits = memory + normed_size + 2 * row_size + share_size;
+    s.scratch = memory + normed_size + 2 * row_size + share_size;
     TRY(gather(model, x, targets, rows, memory, gathered_targets, &s.rows));
     TRY(model->architecture->final_norm(model, memory, s.rows, memory));
-    TRY(pool_run(score_tile, &s, (s.rows + TILE_ROWS - 1) / TILE_ROWS * parts));
+    TRY(pool_run(score_part, &s, parts));
     for (int r = 0; r < s.rows; r++) {
         if (!isfinite(add_up(&s, r).log_probability)) {
             rc = err_set(ERR_NUMERIC, "%s: the model's logits overflow or are not numbers", model->folder);

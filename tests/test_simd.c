@@ -118,6 +118,55 @@ static void all_sets_match_the_twins(void **state)
     }
 }
 
+/* Rows, columns and lengths at and around the kernels' own sizes; X read by rows and by columns. */
+static void panels_match_the_twins(void **state)
+{
+    enum { MOST_ROWS = 40, MOST_K = 70, STRIDE = 37 };
+    static const int rows[] = {1, 2, 5, 6, 7, 13, 14, 15, 28, 29, 40}, columns[] = {1, 3, 8, 15, 16, 17, 31, 32};
+    static const int depths[] = {1, 4, 15, 16, 33, 70};
+    static float w[32 * MOST_K], a[MOST_ROWS * MOST_K], panel[2][MOST_K * 32], got[2][MOST_ROWS * STRIDE];
+    struct rng rng;
+    const struct simd *set;
+    (void)state;
+    rng_seed(&rng, 3);
+    fill(&rng, w, 32 * MOST_K, 1);
+    fill(&rng, a, MOST_ROWS * MOST_K, 1);
+    for (int i = 0; (set = simd_set(i)) != NULL; i++) {
+        for (int m = 0; m < 11 * 8 * 6 * 4; m++) {
+            int r = rows[m % 11], c = columns[m / 11 % 8], k = depths[m / 88 % 6], add = m / 528 % 2, turned = m / 1056;
+            set->panel_transpose(w, MOST_K, c, k, panel[0]);
+            panel_transpose_ref(w, MOST_K, c, k, panel[1]);
+            assert_memory_equal(panel[0], panel[1], (size_t)k * 32 * sizeof **panel);
+            for (int j = 0; j < MOST_ROWS * STRIDE; j++)
+                got[0][j] = got[1][j] = guard;
+            set->panel_multiply(a, turned ? 1 : MOST_K, turned ? MOST_ROWS : 1, r, panel[0], k, got[0], STRIDE, c, add);
+            panel_multiply_ref(a, turned ? 1 : MOST_K, turned ? MOST_ROWS : 1, r, panel[0], k, got[1], STRIDE, c, add);
+            for (int j = 0; j < MOST_ROWS * STRIDE; j++)
+                compare_value(set->name, "panel_multiply", m, got[0][j], got[1][j], add ? 2e-3 : 1e-5 * k);
+        }
+    }
+}
+
+/* A row's product has the same bytes however many rows are beside it. */
+static void a_row_does_not_depend_on_its_neighbours(void **state)
+{
+    enum { ROWS = 31, K = 50 };
+    static float a[ROWS * K], panel[K * 32], together[ROWS * 32], alone[32];
+    struct rng rng;
+    const struct simd *set;
+    (void)state;
+    rng_seed(&rng, 4);
+    fill(&rng, a, ROWS * K, 1);
+    fill(&rng, panel, K * 32, 1);
+    for (int i = 0; (set = simd_set(i)) != NULL; i++) {
+        set->panel_multiply(a, K, 1, ROWS, panel, K, together, 32, 32, 0);
+        for (int r = 0; r < ROWS; r++) {
+            set->panel_multiply(a + r * K, K, 1, 1, panel, K, alone, 32, 32, 0);
+            assert_memory_equal(alone, together + r * 32, sizeof alone);
+        }
+    }
+}
+
 /* Over the whole range that has a result, to 2 units in the last place. */
 static void exp_is_accurate(void **state)
 {
@@ -202,6 +251,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_sets_match_the_twins),
+        cmocka_unit_test(panels_match_the_twins),
+        cmocka_unit_test(a_row_does_not_depend_on_its_neighbours),
         cmocka_unit_test(exp_is_accurate),
         cmocka_unit_test(exp_at_the_edges),
         cmocka_unit_test(a_nan_is_not_lost),
