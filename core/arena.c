@@ -34,7 +34,9 @@ static int add_chunk(struct arena *arena, size_t bytes)
 int arena_alloc(struct arena *arena, void *out, size_t count, size_t size)
 {
     if (size != 0 && count > (SIZE_MAX - ALIGNMENT) / size)
-        return err_set(ERR_MEMORY, "out of memory: %zu elements of %zu bytes overflow the address space", count, size);
+        return err_set(ERR_MEMORY,
+                       "out of memory: %zu elements of %zu bytes overflow the address space", count,
+                       size);
     size_t bytes = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     struct arena_chunk *chunk = arena->chunks;
     if (!chunk || chunk->size - chunk->used < bytes) {

@@ -1,4 +1,5 @@
-/* Scratch memory: allocations that live until the arena is reset, so that numeric code has no free() paths. */
+/* Scratch memory: allocations that live until the arena is reset, so that numeric code has no
+ * free() paths. */
 #ifndef CORE_ARENA_H
 #define CORE_ARENA_H
 

@@ -1,4 +1,5 @@
-/* Time for measuring: monotonic wall seconds, CPU seconds of the whole process, peak resident memory. */
+/* Time for measuring: monotonic wall seconds, CPU seconds of the whole process, peak resident
+ * memory. */
 #ifndef CORE_CLOCK_H
 #define CORE_CLOCK_H
 

@@ -38,8 +38,8 @@ const char *err_text(void)
 
 const char *err_name(int code)
 {
-    static const char *const names[] = {"ok",      "usage", "format",      "io",      "memory", "numeric",
-                                        "missing", "busy",  "interrupted", "internal"};
+    static const char *const names[] = {"ok",      "usage",   "format", "io",          "memory",
+                                        "numeric", "missing", "busy",   "interrupted", "internal"};
     return code >= 0 && code <= ERR_INTERNAL ? names[code] : "unknown";
 }
 

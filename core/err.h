@@ -1,4 +1,5 @@
-/* Errors: every fallible function returns 0 or an err_code, and leaves one complete line of text behind. */
+/* Errors: every fallible function returns 0 or an err_code, and leaves one complete line of text
+ * behind. */
 #ifndef CORE_ERR_H
 #define CORE_ERR_H
 
@@ -6,10 +7,10 @@
 
 enum err_code {
     ERR_OK = 0,
-    ERR_USAGE,       /* unknown option, bad value, contradictory request: the caller's words are wrong */
-    ERR_FORMAT,      /* a file's content is not what it claims to be */
-    ERR_IO,          /* the operating system refused: open, read, write, disk full */
-    ERR_MEMORY,      /* an allocation failed or would overflow */
+    ERR_USAGE,  /* unknown option, bad value, contradictory request: the caller's words are wrong */
+    ERR_FORMAT, /* a file's content is not what it claims to be */
+    ERR_IO,     /* the operating system refused: open, read, write, disk full */
+    ERR_MEMORY, /* an allocation failed or would overflow */
     ERR_NUMERIC,     /* NaN, Inf, a matrix that is not positive definite */
     ERR_MISSING,     /* something that is needed is absent: a package, a file, a tensor */
     ERR_BUSY,        /* another process holds what we need */
@@ -28,7 +29,7 @@ int err_set(enum err_code code, const char *format, ...) __attribute__((format(p
 /* Puts "context: " before the present text; returns code unchanged. */
 int err_prefix(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The last text set on this thread; "" when none was. Valid until the next err_set on the thread. */
+/* The last text set on this thread; "" when none was. Valid until its next err_set. */
 const char *err_text(void);
 
 /* The word for a code, as stored in the database and printed in JSON: "usage", "format", ... */

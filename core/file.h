@@ -11,15 +11,18 @@ struct file_map {
     size_t size;
 };
 
-/* Maps path read-only. ERR_MISSING when there is no such file, else ERR_IO. file_unmap of a zeroed struct is legal. */
+/* Maps path read-only. ERR_MISSING when there is no such file, else ERR_IO. file_unmap of a zeroed
+ * struct is legal. */
 int file_map_open(struct file_map *map, const char *path);
 void file_unmap(struct file_map *map);
 
-/* *out = the whole content with a NUL behind it (not counted in *size; size may be NULL); owned by the caller. */
+/* *out = the whole content with a NUL behind it (not counted in *size; size may be NULL); owned by
+ * the caller. */
 int file_read(const char *path, char **out, size_t *size);
 
-/* A file under construction: bytes go to PATH.tmp.PID; file_write_commit flushes, fsyncs and renames it to path, so path is
- * either the old file or the whole new one. file_write_abort (legal after commit and on a zeroed struct) removes it. */
+/* A file under construction: bytes go to PATH.tmp.PID; file_write_commit flushes, fsyncs and
+ * renames it to path, so path is either the old file or the whole new one. file_write_abort (legal
+ * after commit and on a zeroed struct) removes it. */
 struct file_writer {
     FILE *stream;
     char *path, *temporary;

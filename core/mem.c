@@ -34,7 +34,9 @@ int mem_alloc(void *out, size_t count, size_t size)
     void *pointer = NULL;
     memcpy(out, &pointer, sizeof pointer);
     if (size != 0 && count > (SIZE_MAX - ALIGNMENT) / size)
-        return err_set(ERR_MEMORY, "out of memory: %zu elements of %zu bytes overflow the address space", count, size);
+        return err_set(ERR_MEMORY,
+                       "out of memory: %zu elements of %zu bytes overflow the address space", count,
+                       size);
     size_t bytes = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (!planned_failure())
         pointer = aligned_alloc(ALIGNMENT, bytes ? bytes : ALIGNMENT);

@@ -29,7 +29,9 @@ static struct {
     int tasks;
     atomic_int next, busy, failed_index;
     struct err_saved failure;
-} pool = {.count = 1, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
+} pool = {.count = 1,
+          .lock = PTHREAD_MUTEX_INITIALIZER,
+          .wake = PTHREAD_COND_INITIALIZER,
           .done = PTHREAD_COND_INITIALIZER};
 
 /* The task that this thread is in, if any: a pool_run from within runs on this thread alone. */
@@ -60,7 +62,8 @@ static void work(int worker)
     }
 }
 
-/* Waits until the generation differs from seen: a short spin first, since a block's stages follow each other closely. */
+/* Waits until the generation differs from seen: a short spin first, since a block's stages follow
+ * each other closely. */
 static unsigned wait_for_work(unsigned seen)
 {
     for (int turn = 0; turn < SPIN_TURNS; turn++) {
@@ -131,7 +134,8 @@ int pool_start(int threads)
         threads = MAX_THREADS;
     for (int i = 1; i < threads; i++) {
         if (pthread_create(&pool.threads[i], NULL, worker_main, (void *)(long)i) != 0)
-            return err_set(ERR_MEMORY, "cannot start thread %d of %d: use --threads %d", i + 1, threads, i);
+            return err_set(ERR_MEMORY, "cannot start thread %d of %d: use --threads %d", i + 1,
+                           threads, i);
         pool.count = i + 1;
     }
     return 0;

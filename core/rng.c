@@ -45,6 +45,7 @@ double rng_uniform(struct rng *rng)
 
 double rng_normal(struct rng *rng)
 {
-    double u = 1.0 - rng_uniform(rng), v = rng_uniform(rng); /* u in (0, 1]: its logarithm is finite */
+    double u = 1.0 - rng_uniform(rng), v = rng_uniform(rng); /* u in (0, 1]: its logarithm is finite
+                                                              */
     return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
 }

@@ -14,7 +14,8 @@ uint64_t rng_next(struct rng *rng);
 uint64_t rng_below(struct rng *rng, uint64_t bound);
 /* Uniform in [0, 1) with 53 bits. */
 double rng_uniform(struct rng *rng);
-/* Standard normal (Box-Muller; one value a call, the second is dropped so that the state is only the four words). */
+/* Standard normal (Box-Muller; one value a call, the second is dropped so that the state is only
+ * the four words). */
 double rng_normal(struct rng *rng);
 
 #endif
