@@ -18,9 +18,8 @@ static const struct option train_table[] = {
 static int run_train(const struct command_line *line)
 {
     const struct train_command *options = line->options;
-    const struct train_request request = {.spec = line->arguments[0],
-                                          .sets = line->list,
-                                          .fresh = options->fresh};
+    const struct train_request request = {
+        .spec = line->arguments[0], .sets = line->list, .fresh = options->fresh};
     return train_run(&request);
 }
 
@@ -47,10 +46,9 @@ const struct command command_train = {
         "The learning rate's schedule is counted in tokens. With `schedule: trapezoid` a run may "
         "be made longer or shorter while the rate is still constant: stop it, change "
         "training.tokens, start it again.",
-    .examples =
-        "bitbench train experiments/train/embedded.yaml\n"
-        "# a short trial into another folder\n"
-        "bitbench train experiments/train/embedded.yaml --set output=build/trial "
-        "--set training.tokens=1000000\n",
+    .examples = "bitbench train experiments/train/embedded.yaml\n"
+                "# a short trial into another folder\n"
+                "bitbench train experiments/train/embedded.yaml --set output=build/trial "
+                "--set training.tokens=1000000\n",
     .run = run_train,
 };

@@ -43,12 +43,14 @@ static int make_tokenizer(const struct train_spec *spec, const struct corpus_tex
     for (int i = 0; i < spec->corpus_count; i++) {
         if (!spec->corpora[i].tokenizer)
             continue;
-        TRY(documents_join(&texts[i].train, texts[i].source.corpus.joiner, &owned[i], &joined[used].size));
+        TRY(documents_join(&texts[i].train, texts[i].source.corpus.joiner, &owned[i],
+                           &joined[used].size));
         joined[used].text = owned[i];
         joined[used++].weight = 1;
     }
     if (used == 0)
-        TRY(err_set(ERR_USAGE, "%s: no corpus has tokenizer: true, and %s is absent", spec->path, path));
+        TRY(err_set(ERR_USAGE, "%s: no corpus has tokenizer: true, and %s is absent", spec->path,
+                    path));
     log_note("training a tokenizer of %d tokens on the train splits", spec->tokenizer.vocabulary);
     TRY(bpe_train_folder(joined, used, &options, spec->output, &tokens));
     if (tokens < spec->tokenizer.vocabulary)
@@ -71,7 +73,8 @@ static int tokenize_train(const struct tokenizer *tokenizer, const struct docume
     data->offsets[0] = 0;
     for (size_t d = 0; d < documents->count; d++) {
         size_t count, at = documents->offsets[d];
-        TRY(tokenizer_encode(tokenizer, documents->text + at, documents->offsets[d + 1] - at, &ids, &count));
+        TRY(tokenizer_encode(tokenizer, documents->text + at, documents->offsets[d + 1] - at, &ids,
+                             &count));
         if (used + count > capacity) {
             TRY(mem_resize(&data->tokens, used, 2 * (used + count), sizeof *data->tokens));
             capacity = 2 * (used + count);
@@ -89,7 +92,8 @@ out:
     return rc;
 }
 
-static int tokenize(const struct tokenizer *tokenizer, const struct corpus_texts *texts, struct train_corpus_data *data)
+static int tokenize(const struct tokenizer *tokenizer, const struct corpus_texts *texts,
+                    struct train_corpus_data *data)
 {
     char *text = NULL;
     int rc = 0;
@@ -97,10 +101,12 @@ static int tokenize(const struct tokenizer *tokenizer, const struct corpus_texts
     TRY(tokenize_train(tokenizer, &texts->train, data));
     TRY(tokenizer_encode(tokenizer, joiner, strlen(joiner), &data->joiner, &data->joiner_count));
     TRY(documents_join(&texts->validation, joiner, &text, &data->validation_bytes));
-    TRY(tokenizer_encode(tokenizer, text, data->validation_bytes, &data->validation, &data->validation_count));
-    log_note("corpus %s: %zu train documents, %zu tokens; validation: %zu tokens, %.2f bytes a token", data->name,
-             data->count, data->offsets[data->count], data->validation_count,
-             (double)data->validation_bytes / (double)data->validation_count);
+    TRY(tokenizer_encode(tokenizer, text, data->validation_bytes, &data->validation,
+                         &data->validation_count));
+    log_note(
+        "corpus %s: %zu train documents, %zu tokens; validation: %zu tokens, %.2f bytes a token",
+        data->name, data->count, data->offsets[data->count], data->validation_count,
+        (double)data->validation_bytes / (double)data->validation_count);
 out:
     mem_free(text);
     return rc;
@@ -159,7 +165,12 @@ void train_data_streams(const struct train_data *data, struct train_stream *stre
 {
     for (int i = 0; i < data->count; i++) {
         const struct train_corpus_data *c = &data->corpora[i];
-        streams[i] = (struct train_stream){.name = c->name, .tokens = c->tokens, .offsets = c->offsets, .count = c->count,
-                                           .joiner = c->joiner, .joiner_count = c->joiner_count, .weight = c->weight};
+        streams[i] = (struct train_stream){.name = c->name,
+                                           .tokens = c->tokens,
+                                           .offsets = c->offsets,
+                                           .count = c->count,
+                                           .joiner = c->joiner,
+                                           .joiner_count = c->joiner_count,
+                                           .weight = c->weight};
     }
 }

@@ -1,4 +1,5 @@
-/* The corpora of a training spec as tokens: documents of the train splits, windows of the validation splits. */
+/* The corpora of a training spec as tokens: documents of the train splits, windows of the
+ * validation splits. */
 #ifndef HARNESS_TRAIN_DATA_H
 #define HARNESS_TRAIN_DATA_H
 
@@ -11,8 +12,8 @@ struct train_corpus_data {
     const char *name; /* of the spec's */
     double weight;
     bool validate;
-    int32_t *tokens;     /* of the train split, documents end to end */
-    size_t *offsets;     /* count + 1 */
+    int32_t *tokens; /* of the train split, documents end to end */
+    size_t *offsets; /* count + 1 */
     size_t count;
     int32_t *joiner;
     size_t joiner_count;
@@ -27,7 +28,8 @@ struct train_data {
     int count;
 };
 
-/* Extracts the corpora; trains output/tokenizer.json on the train splits when it is absent; tokenizes. */
+/* Extracts the corpora; trains output/tokenizer.json on the train splits when it is absent;
+ * tokenizes. */
 int train_data_load(struct train_data *data, const struct train_spec *spec);
 void train_data_release(struct train_data *data);
 void train_data_hash(const struct train_data *data, struct hash *hash);

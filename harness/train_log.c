@@ -13,9 +13,11 @@ static const double LN2 = 0.69314718055994531;
 static int header(const struct train_data *data, struct strbuf *out)
 {
     int rc = 0;
-    TRY(strbuf_puts(out, "step,tokens,seconds,learning_rate,train_loss,gradient_norm,validation_loss"));
+    TRY(strbuf_puts(out,
+                    "step,tokens,seconds,learning_rate,train_loss,gradient_norm,validation_loss"));
     for (int i = 0; i < data->count; i++)
-        TRY(strbuf_printf(out, ",%s_loss,%s_bits_per_byte", data->corpora[i].name, data->corpora[i].name));
+        TRY(strbuf_printf(out, ",%s_loss,%s_bits_per_byte", data->corpora[i].name,
+                          data->corpora[i].name));
     TRY(strbuf_puts(out, "\n"));
 out:
     return rc;
@@ -37,7 +39,8 @@ static int keep_lines(struct strbuf *out, const char *text, int64_t step)
     return rc;
 }
 
-int train_log_open(struct train_log *log, const char *folder, const struct train_data *data, int64_t step)
+int train_log_open(struct train_log *log, const char *folder, const struct train_data *data,
+                   int64_t step)
 {
     struct file_writer writer = {0};
     struct strbuf text = {0};
@@ -71,19 +74,21 @@ static int end_line(struct train_log *log)
     return 0;
 }
 
-int train_log_update(struct train_log *log, int64_t step, int64_t tokens, double rate, double loss, double norm,
-                     double seconds)
+int train_log_update(struct train_log *log, int64_t step, int64_t tokens, double rate, double loss,
+                     double norm, double seconds)
 {
-    fprintf(log->stream, "%lld,%lld,%.1f,%.6e,%.5f,%.4f,", (long long)step, (long long)tokens, seconds, rate, loss, norm);
+    fprintf(log->stream, "%lld,%lld,%.1f,%.6e,%.5f,%.4f,", (long long)step, (long long)tokens,
+            seconds, rate, loss, norm);
     for (int i = 0; i < log->data->count; i++)
         fputs(",,", log->stream);
     return end_line(log);
 }
 
-int train_log_validation(struct train_log *log, int64_t step, int64_t tokens, const double *losses, double mean,
-                         double seconds)
+int train_log_validation(struct train_log *log, int64_t step, int64_t tokens, const double *losses,
+                         double mean, double seconds)
 {
-    fprintf(log->stream, "%lld,%lld,%.1f,,,,%.5f", (long long)step, (long long)tokens, seconds, mean);
+    fprintf(log->stream, "%lld,%lld,%.1f,,,,%.5f", (long long)step, (long long)tokens, seconds,
+            mean);
     for (int i = 0; i < log->data->count; i++) {
         const struct train_corpus_data *c = &log->data->corpora[i];
         double bits = losses[i] / LN2 * (double)c->validation_count / (double)c->validation_bytes;

@@ -45,15 +45,17 @@ static int set_up(struct run *run, const struct train_request *request)
     struct hash hash;
     int rc = 0;
     const struct tokenizer *tokenizer = run->data.tokenizer;
-    train_spec_config(&run->spec, tokenizer_vocabulary(tokenizer), tokenizer_bos(tokenizer), tokenizer_eos(tokenizer),
-                      &config);
-    TRY(train_group_init(&run->group, &config, NULL, t->shards, t->sequences, t->context, (uint64_t)t->seed));
+    train_spec_config(&run->spec, tokenizer_vocabulary(tokenizer), tokenizer_bos(tokenizer),
+                      tokenizer_eos(tokenizer), &config);
+    TRY(train_group_init(&run->group, &config, NULL, t->shards, t->sequences, t->context,
+                         (uint64_t)t->seed));
     TRY(train_optimizer_init(&run->optimizer, &run->group.shards[0]));
     run->optimizer.beta1 = t->beta1;
     run->optimizer.beta2 = t->beta2;
     run->optimizer.decay = t->weight_decay;
     train_data_streams(&run->data, streams);
-    TRY(train_sampler_init(&run->sampler, streams, run->data.count, t->context, config.eos_id, (uint64_t)t->seed));
+    TRY(train_sampler_init(&run->sampler, streams, run->data.count, t->context, config.eos_id,
+                           (uint64_t)t->seed));
     TRY(mem_calloc(&run->tokens, (size_t)run->group.rows, sizeof *run->tokens));
     TRY(mem_calloc(&run->targets, (size_t)run->group.rows, sizeof *run->targets));
     hash_init(&hash);
@@ -63,15 +65,16 @@ static int set_up(struct run *run, const struct train_request *request)
     run->progress.best_validation = HUGE_VAL;
     TRY(file_join(&run->checkpoint, run->spec.output, "checkpoint.safetensors"));
     if (!request->fresh && file_exists(run->checkpoint)) {
-        TRY(train_checkpoint_load(run->checkpoint, &run->group.shards[0], &run->optimizer, &run->sampler, &run->progress));
+        TRY(train_checkpoint_load(run->checkpoint, &run->group.shards[0], &run->optimizer,
+                                  &run->sampler, &run->progress));
         log_note("resuming at update %lld, %.0f of %.0f tokens", (long long)run->optimizer.step,
                  (double)run->progress.tokens, t->tokens);
     }
     run->tokens_before = run->progress.tokens;
     run->seconds_before = run->progress.seconds;
     TRY(train_log_open(&run->log, run->spec.output, &run->data, run->optimizer.step));
-    log_note("model: %zu parameters; batches of %d x %d tokens; %.0f tokens in all", run->group.shards[0].parameters, t->sequences,
-             t->context, t->tokens);
+    log_note("model: %zu parameters; batches of %d x %d tokens; %.0f tokens in all",
+             run->group.shards[0].parameters, t->sequences, t->context, t->tokens);
 out:
     return rc;
 }
@@ -80,13 +83,15 @@ static int save(struct run *run)
 {
     run->progress.seconds = spent(run);
     run->saved = clock_wall();
-    return train_checkpoint_save(run->checkpoint, &run->group.shards[0], &run->optimizer, &run->sampler, &run->progress);
+    return train_checkpoint_save(run->checkpoint, &run->group.shards[0], &run->optimizer,
+                                 &run->sampler, &run->progress);
 }
 
 /* Mean loss (nats a token) over windows without overlap of a validation split. */
 static int validate_corpus(struct run *run, const struct train_corpus_data *corpus, double *loss)
 {
-    size_t context = (size_t)run->spec.training.context, limit = (size_t)run->spec.report.validation_tokens, at = 0;
+    size_t context = (size_t)run->spec.training.context,
+           limit = (size_t)run->spec.report.validation_tokens, at = 0;
     size_t end = corpus->validation_count;
     double total = 0.0, part;
     long counted = 0;
@@ -100,8 +105,10 @@ static int validate_corpus(struct run *run, const struct train_corpus_data *corp
             run->targets[r] = -1;
         for (int s = 0; s < run->spec.training.sequences && at + 1 < end; s++) {
             size_t count = end - 1 - at < context ? end - 1 - at : context;
-            memcpy(run->tokens + (size_t)s * context, corpus->validation + at, count * sizeof *run->tokens);
-            memcpy(run->targets + (size_t)s * context, corpus->validation + at + 1, count * sizeof *run->targets);
+            memcpy(run->tokens + (size_t)s * context, corpus->validation + at,
+                   count * sizeof *run->tokens);
+            memcpy(run->targets + (size_t)s * context, corpus->validation + at + 1,
+                   count * sizeof *run->targets);
             at += count;
             rows += (int)count;
         }
@@ -123,8 +130,10 @@ static int validate(struct run *run)
     for (int i = 0; i < run->data.count; i++) {
         const struct train_corpus_data *c = &run->data.corpora[i];
         TRY(validate_corpus(run, c, &losses[i]));
-        double bits = losses[i] / log(2.0) * (double)c->validation_count / (double)c->validation_bytes;
-        TRY(strbuf_printf(&line, "  %s %.4f (%.3f bits/byte, perplexity %.1f)", c->name, losses[i], bits, exp(losses[i])));
+        double bits = losses[i] / log(2.0) * (double)c->validation_count /
+                      (double)c->validation_bytes;
+        TRY(strbuf_printf(&line, "  %s %.4f (%.3f bits/byte, perplexity %.1f)", c->name, losses[i],
+                          bits, exp(losses[i])));
         if (c->validate) {
             mean += losses[i];
             judged++;
@@ -133,7 +142,8 @@ static int validate(struct run *run)
     mean /= judged ? judged : 1;
     bool best = judged == 0 || mean < run->progress.best_validation;
     log_note("validation %.4f%s:%s", mean, best ? " (best)" : "", line.data);
-    TRY(train_log_validation(&run->log, run->optimizer.step, run->progress.tokens, losses, mean, spent(run)));
+    TRY(train_log_validation(&run->log, run->optimizer.step, run->progress.tokens, losses, mean,
+                             spent(run)));
     if (best) {
         run->progress.best_validation = mean;
         TRY(train_export(run->spec.output, &run->group.shards[0]));
@@ -145,17 +155,20 @@ out:
 
 static int report(struct run *run, double rate, double norm)
 {
-    double speed = (double)(run->progress.tokens - run->tokens_before) / (clock_wall() - run->started);
+    double speed = (double)(run->progress.tokens - run->tokens_before) /
+                   (clock_wall() - run->started);
     double left = (run->spec.training.tokens - (double)run->progress.tokens) / speed;
     double loss = run->loss_sum / run->loss_count;
     char duration[32];
     progress_duration(left > 0.0 ? left : 0.0, duration);
-    log_note("update %lld  %.2f of %.2f M tokens  loss %.4f  rate %.2e  gradient %.2f  %.0f tokens/s  %s left",
-             (long long)run->optimizer.step, 1e-6 * (double)run->progress.tokens, 1e-6 * run->spec.training.tokens, loss,
-             rate, norm, speed, duration);
+    log_note("update %lld  %.2f of %.2f M tokens  loss %.4f  rate %.2e  gradient %.2f  %.0f "
+             "tokens/s  %s left",
+             (long long)run->optimizer.step, 1e-6 * (double)run->progress.tokens,
+             1e-6 * run->spec.training.tokens, loss, rate, norm, speed, duration);
     run->loss_sum = 0.0;
     run->loss_count = 0;
-    return train_log_update(&run->log, run->optimizer.step, run->progress.tokens, rate, loss, norm, spent(run));
+    return train_log_update(&run->log, run->optimizer.step, run->progress.tokens, rate, loss, norm,
+                            spent(run));
 }
 
 static int update(struct run *run)
@@ -167,9 +180,12 @@ static int update(struct run *run)
     uint64_t key = (uint64_t)t->seed * 0xd1342543de82ef95u + (uint64_t)run->optimizer.step * 65536u;
     TRY(train_group_loss(&run->group, run->tokens, run->targets, true, t->dropout, key, &loss));
     run->progress.tokens += run->group.rows;
-    struct train_schedule schedule = {.shape = t->schedule ? TRAIN_TRAPEZOID : TRAIN_COSINE, .peak = t->learning_rate,
-                                      .floor = t->final_rate, .decay = t->decay_share,
-                                      .warmup = (int64_t)t->warmup_tokens, .total = (int64_t)t->tokens};
+    struct train_schedule schedule = {.shape = t->schedule ? TRAIN_TRAPEZOID : TRAIN_COSINE,
+                                      .peak = t->learning_rate,
+                                      .floor = t->final_rate,
+                                      .decay = t->decay_share,
+                                      .warmup = (int64_t)t->warmup_tokens,
+                                      .total = (int64_t)t->tokens};
     double rate = train_rate(&schedule, run->progress.tokens);
     TRY(train_optimizer_step(&run->optimizer, &run->group.shards[0], rate, t->clip, &norm));
     run->loss_sum += loss;
@@ -195,7 +211,8 @@ static int loop(struct run *run)
     }
     TRY(validate(run));
     TRY(save(run));
-    log_note("done: %s holds the model of the best validation loss, %.4f", run->spec.output, run->progress.best_validation);
+    log_note("done: %s holds the model of the best validation loss, %.4f", run->spec.output,
+             run->progress.best_validation);
 out:
     return rc;
 }
@@ -211,7 +228,8 @@ int train_run(const struct train_request *request)
     rc = loop(run);
     if (rc == ERR_INTERRUPTED) {
         TRY(save(run));
-        rc = err_set(ERR_INTERRUPTED, "interrupted after update %lld; the same command goes on from %s",
+        rc = err_set(ERR_INTERRUPTED,
+                     "interrupted after update %lld; the same command goes on from %s",
                      (long long)run->optimizer.step, run->checkpoint);
     }
 out:

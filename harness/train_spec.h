@@ -18,8 +18,8 @@ extern const struct option train_model_table[];
 
 struct train_training_options {
     int sequences, context, shards; /* a batch */
-    double tokens, warmup_tokens; /* whole numbers; REAL since they pass 2^31 */
-    int schedule; /* enum train_shape */
+    double tokens, warmup_tokens;   /* whole numbers; REAL since they pass 2^31 */
+    int schedule;                   /* enum train_shape */
     double learning_rate, final_rate, decay_share, weight_decay, beta1, beta2, clip, dropout;
     int seed;
 };
@@ -54,8 +54,8 @@ struct train_spec {
     int corpus_count;
 };
 
-/* Reads PATH; sets: "key=value" texts that override the file (key: "training.tokens", "output"), ending with NULL, or NULL.
- * Errors name file, line and key. */
+/* Reads PATH; sets: "key=value" texts that override the file (key: "training.tokens", "output"),
+ * ending with NULL, or NULL. Errors name file, line and key. */
 int train_spec_load(struct train_spec *spec, const char *path, const char *const *sets);
 void train_spec_release(struct train_spec *spec);
 
@@ -64,6 +64,7 @@ void train_spec_release(struct train_spec *spec);
 int train_spec_hash(const struct train_spec *spec, struct hash *hash);
 
 /* The model's configuration, once the vocabulary is known. */
-void train_spec_config(const struct train_spec *spec, int vocabulary, int bos, int eos, struct model_config *config);
+void train_spec_config(const struct train_spec *spec, int vocabulary, int bos, int eos,
+                       struct model_config *config);
 
 #endif

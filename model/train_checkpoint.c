@@ -1,5 +1,6 @@
-/* Checkpoints and the trained model's files. A checkpoint is one safetensors file: each tensor under its own name, its
- * moments under "first." and "second.", numbers as strings in the metadata. */
+/* Checkpoints and the trained model's files. A checkpoint is one safetensors file: each tensor
+ * under its own name, its moments under "first." and "second.", numbers as strings in the metadata.
+ */
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
@@ -18,9 +19,11 @@ enum { KEY_SIZE = 32, NAME_SIZE = TRAIN_NAME_SIZE + 8 };
 
 static const char *const prefixes[3] = {"", "first.", "second."};
 
-static void describe(struct tensor_source *source, const struct train_tensor *tensor, const char *name, const float *flat)
+static void describe(struct tensor_source *source, const struct train_tensor *tensor,
+                     const char *name, const float *flat)
 {
-    *source = (struct tensor_source){.name = name, .dtype = DTYPE_F32, .from_float = 1, .data = flat + tensor->offset};
+    *source = (struct tensor_source){
+        .name = name, .dtype = DTYPE_F32, .from_float = 1, .data = flat + tensor->offset};
     source->rank = tensor->rows ? 2 : 1;
     source->shape[0] = (size_t)(tensor->rows ? tensor->rows : tensor->columns);
     source->shape[1] = (size_t)(tensor->rows ? tensor->columns : 0);
@@ -28,7 +31,9 @@ static void describe(struct tensor_source *source, const struct train_tensor *te
 
 static int put(json_t *metadata, const char *key, const char *text)
 {
-    return json_object_set_new(metadata, key, json_string(text)) == 0 ? 0 : err_set(ERR_MEMORY, "out of memory");
+    return json_object_set_new(metadata, key, json_string(text)) == 0
+               ? 0
+               : err_set(ERR_MEMORY, "out of memory");
 }
 
 static int put_integer(json_t *metadata, const char *key, int64_t value)
@@ -45,8 +50,8 @@ static int put_real(json_t *metadata, const char *key, double value)
     return put(metadata, key, text);
 }
 
-static int put_state(json_t *metadata, const struct train_optimizer *optimizer, const struct train_sampler *sampler,
-                     const struct train_progress *progress)
+static int put_state(json_t *metadata, const struct train_optimizer *optimizer,
+                     const struct train_sampler *sampler, const struct train_progress *progress)
 {
     char key[KEY_SIZE], text[32];
     int rc = 0;
@@ -72,8 +77,10 @@ out:
     return rc;
 }
 
-int train_checkpoint_save(const char *path, const struct train_model *model, const struct train_optimizer *optimizer,
-                          const struct train_sampler *sampler, const struct train_progress *progress)
+int train_checkpoint_save(const char *path, const struct train_model *model,
+                          const struct train_optimizer *optimizer,
+                          const struct train_sampler *sampler,
+                          const struct train_progress *progress)
 {
     const float *const flats[3] = {model->weights, optimizer->first, optimizer->second};
     struct tensor_source *sources = NULL;
@@ -103,12 +110,15 @@ out:
 static int get(const struct safetensors *file, const char *key, const char **text)
 {
     *text = safetensors_metadata(file, key);
-    return *text ? 0 : err_set(ERR_FORMAT, "%s: not a checkpoint: its metadata lacks '%s'", safetensors_path(file), key);
+    return *text ? 0
+                 : err_set(ERR_FORMAT, "%s: not a checkpoint: its metadata lacks '%s'",
+                           safetensors_path(file), key);
 }
 
 static int bad_value(const struct safetensors *file, const char *key, const char *text)
 {
-    return err_set(ERR_FORMAT, "%s: metadata '%s' is '%s', which is no valid number", safetensors_path(file), key, text);
+    return err_set(ERR_FORMAT, "%s: metadata '%s' is '%s', which is no valid number",
+                   safetensors_path(file), key, text);
 }
 
 static int get_integer(const struct safetensors *file, const char *key, int64_t *value)
@@ -150,8 +160,8 @@ static int get_position(const struct safetensors *file, struct train_sampler *sa
     }
     TRY(get_integer(file, "corpora", &count));
     if (count != sampler->count)
-        TRY(err_set(ERR_USAGE, "%s: the checkpoint has %lld corpora, the spec %d", safetensors_path(file), (long long)count,
-                    sampler->count));
+        TRY(err_set(ERR_USAGE, "%s: the checkpoint has %lld corpora, the spec %d",
+                    safetensors_path(file), (long long)count, sampler->count));
     TRY(mem_calloc(&positions, 2 * (size_t)sampler->count, sizeof *positions));
     for (int i = 0; i < sampler->count; i++) {
         snprintf(key, sizeof key, "epoch.%d", i);
@@ -165,7 +175,8 @@ out:
     return rc;
 }
 
-static int read_flat(const struct safetensors *file, const struct train_model *model, const char *prefix, float *flat)
+static int read_flat(const struct safetensors *file, const struct train_model *model,
+                     const char *prefix, float *flat)
 {
     char name[NAME_SIZE];
     int rc = 0;
@@ -178,8 +189,9 @@ static int read_flat(const struct safetensors *file, const struct train_model *m
     return rc;
 }
 
-int train_checkpoint_load(const char *path, struct train_model *model, struct train_optimizer *optimizer,
-                          struct train_sampler *sampler, struct train_progress *progress)
+int train_checkpoint_load(const char *path, struct train_model *model,
+                          struct train_optimizer *optimizer, struct train_sampler *sampler,
+                          struct train_progress *progress)
 {
     struct safetensors *file = NULL;
     struct train_progress read = *progress;
@@ -189,8 +201,11 @@ int train_checkpoint_load(const char *path, struct train_model *model, struct tr
     TRY(safetensors_open_file(&file, path));
     TRY(get(file, "spec", &spec));
     if (strcmp(spec, progress->spec_hash))
-        TRY(err_set(ERR_USAGE, "%s: was made with another spec (model, corpora, schedule or seed differ); use the old spec or "
-                               "another output folder", path));
+        TRY(err_set(ERR_USAGE,
+                    "%s: was made with another spec (model, corpora, schedule or seed differ); use "
+                    "the old spec or "
+                    "another output folder",
+                    path));
     TRY(get_integer(file, "step", &step));
     TRY(get_integer(file, "tokens", &read.tokens));
     TRY(get_real(file, "best_validation", &read.best_validation));

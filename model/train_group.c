@@ -2,20 +2,22 @@
 #include "core/err.h"
 #include "core/mem.h"
 #include "core/pool.h"
-#include "model/train_kernels.h"
+#include "linalg/simd.h"
 #include "model/train_layers.h"
 
 #include <string.h>
 
 enum { PIECE = 16384 };
 
-int train_group_init(struct train_group *group, const struct model_config *config, const struct train_operator *operator,
-                     int shards, int sequences, int context, uint64_t seed)
+int train_group_init(struct train_group *group, const struct model_config *config,
+                     const struct train_operator *operator, int shards, int sequences, int context,
+                     uint64_t seed)
 {
     int rc = 0;
     memset(group, 0, sizeof *group);
     if (shards < 1 || sequences % shards)
-        return err_set(ERR_USAGE, "%d sequences cannot be cut into %d shards evenly", sequences, shards);
+        return err_set(ERR_USAGE, "%d sequences cannot be cut into %d shards evenly", sequences,
+                       shards);
     TRY(mem_calloc(&group->shards, (size_t)shards, sizeof *group->shards));
     TRY(train_model_init(&group->shards[0], config, operator, sequences / shards, context, seed));
     group->count = 1;
@@ -50,7 +52,8 @@ static int shard_task(void *context, int index, int worker)
     struct train_model *shard = &p->group->shards[index];
     size_t at = (size_t)index * (size_t)shard->rows;
     (void)worker;
-    return train_model_pass(shard, p->tokens + at, p->targets + at, p->backward, p->counted, &p->sums[index]);
+    return train_model_pass(shard, p->tokens + at, p->targets + at, p->backward, p->counted,
+                            &p->sums[index]);
 }
 
 /* The first shard's gradient += the others', which become zero. */
@@ -58,20 +61,22 @@ static int gather_task(void *context, int index, int worker)
 {
     struct batch_pass *p = context;
     struct train_model *first = &p->group->shards[0];
-    size_t at = (size_t)index * PIECE, count = first->parameters - at < PIECE ? first->parameters - at : PIECE;
+    size_t at = (size_t)index * PIECE,
+           count = first->parameters - at < PIECE ? first->parameters - at : PIECE;
     (void)worker;
     for (int i = 1; i < p->group->count; i++) {
         float *gradient = p->group->shards[i].gradients + at;
-        train_add(gradient, (int)count, first->gradients + at);
+        simd.axpy(first->gradients + at, 1.0f, gradient, (int)count);
         memset(gradient, 0, count * sizeof *gradient);
     }
     return 0;
 }
 
-int train_group_loss(struct train_group *group, const int32_t *tokens, const int32_t *targets, bool backward, double dropout,
-                     uint64_t key, double *loss)
+int train_group_loss(struct train_group *group, const int32_t *tokens, const int32_t *targets,
+                     bool backward, double dropout, uint64_t key, double *loss)
 {
-    struct batch_pass p = {.group = group, .tokens = tokens, .targets = targets, .backward = backward};
+    struct batch_pass p = {
+        .group = group, .tokens = tokens, .targets = targets, .backward = backward};
     struct train_model *first = &group->shards[0];
     double total = 0.0;
     int rc = 0;
@@ -79,8 +84,8 @@ int train_group_loss(struct train_group *group, const int32_t *tokens, const int
     for (int i = 0; i < group->count; i++) {
         struct train_model *shard = &group->shards[i];
         int counted;
-        TRY(train_check_batch(shard, tokens + (size_t)i * (size_t)shard->rows, targets + (size_t)i * (size_t)shard->rows,
-                              &counted));
+        TRY(train_check_batch(shard, tokens + (size_t)i * (size_t)shard->rows,
+                              targets + (size_t)i * (size_t)shard->rows, &counted));
         p.counted += counted;
         shard->dropout = dropout;
         shard->dropout_key = key + (uint64_t)i * 0x9e3779b97f4a7c15u;

@@ -3,6 +3,7 @@
 #include "core/mem.h"
 #include "core/pool.h"
 #include "linalg/matmul.h"
+#include "model/llama.h"
 #include "model/train_layers.h"
 
 #include <math.h>
@@ -11,22 +12,29 @@
 
 static const char *const linear_names[TRAIN_LINEARS] = {
     "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"};
+    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
 
 static int check_shape(const struct model_config *c, int sequences, int context)
 {
-    if (c->layers < 1 || c->width < 1 || c->hidden < 1 || c->heads < 1 || c->kv_heads < 1 || c->head_size < 1 ||
-        c->vocabulary < 2 || sequences < 1 || context < 2)
-        return err_set(ERR_USAGE, "model shape: layers, width, hidden, heads, kv_heads, head_size, vocabulary, sequences and "
+    if (c->layers < 1 || c->width < 1 || c->hidden < 1 || c->heads < 1 || c->kv_heads < 1 ||
+        c->head_size < 1 || c->vocabulary < 2 || sequences < 1 || context < 2)
+        return err_set(ERR_USAGE, "model shape: layers, width, hidden, heads, kv_heads, head_size, "
+                                  "vocabulary, sequences and "
                                   "context must be positive");
     if (c->heads % c->kv_heads)
-        return err_set(ERR_USAGE, "model shape: %d heads cannot share %d key-value heads evenly", c->heads, c->kv_heads);
+        return err_set(ERR_USAGE, "model shape: %d heads cannot share %d key-value heads evenly",
+                       c->heads, c->kv_heads);
     if (c->head_size % 2)
-        return err_set(ERR_USAGE, "model shape: head_size %d must be even, since positions rotate pairs", c->head_size);
+        return err_set(ERR_USAGE,
+                       "model shape: head_size %d must be even, since positions rotate pairs",
+                       c->head_size);
     if ((double)sequences * context > 1 << 24 || (double)c->vocabulary * c->width > 1 << 30 ||
         (double)c->hidden * c->width > 1 << 30 || c->layers > 1024)
-        return err_set(ERR_USAGE, "model shape: too large to be trained here (vocabulary %d, width %d, hidden %d, %d layers, "
-                                  "%d x %d tokens)", c->vocabulary, c->width, c->hidden, c->layers, sequences, context);
+        return err_set(ERR_USAGE,
+                       "model shape: too large to be trained here (vocabulary %d, width %d, hidden "
+                       "%d, %d layers, "
+                       "%d x %d tokens)",
+                       c->vocabulary, c->width, c->hidden, c->layers, sequences, context);
     return 0;
 }
 
@@ -49,7 +57,8 @@ static size_t add_tensor(struct train_model *m, int rows, int columns, bool extr
     t->decays = rows > 0;
     t->extra = extra;
     m->parameters += (size_t)(rows ? rows : 1) * (size_t)columns;
-    m->parameters = (m->parameters + 15) / 16 * 16; /* tensors start on cache lines; the gaps stay 0 */
+    m->parameters = (m->parameters + 15) / 16 * 16; /* tensors start on cache lines; the gaps stay 0
+                                                     */
     return t->offset;
 }
 
@@ -65,15 +74,19 @@ static void layout_layer(struct train_model *m, int layer)
     l->norm1_at = add_tensor(m, 0, c->width, false);
     snprintf(last_name(m), TRAIN_NAME_SIZE, "model.layers.%d.input_layernorm.weight", layer);
     l->norm2_at = add_tensor(m, 0, c->width, false);
-    snprintf(last_name(m), TRAIN_NAME_SIZE, "model.layers.%d.post_attention_layernorm.weight", layer);
+    snprintf(last_name(m), TRAIN_NAME_SIZE, "model.layers.%d.post_attention_layernorm.weight",
+             layer);
     for (int w = 0; w < TRAIN_LINEARS; w++) {
         struct train_linear *linear = &l->linears[w];
         linear->layer = layer;
         linear->index = layer * TRAIN_LINEARS + w;
         linear_shape(c, w, &linear->out, &linear->in);
         l->linear_at[w] = add_tensor(m, linear->out, linear->in, false);
-        snprintf(last_name(m), TRAIN_NAME_SIZE, "model.layers.%d.%s.weight", layer, linear_names[w]);
-        l->extra_count[w] = m->operator.extra_count ? m->operator.extra_count(m->operator.state, linear) : 0;
+        snprintf(last_name(m), TRAIN_NAME_SIZE, "model.layers.%d.%s.weight", layer,
+                 linear_names[w]);
+        l->extra_count[w] = m->operator.extra_count
+                                ? m->operator.extra_count(m->operator.state, linear)
+                                : 0;
         if (l->extra_count[w] == 0)
             continue;
         l->extra_at[w] = add_tensor(m, 0, (int)l->extra_count[w], true);
@@ -85,7 +98,8 @@ int train_layout(struct train_model *m)
 {
     const struct model_config *c = &m->config;
     int rc = 0;
-    TRY(mem_calloc(&m->tensors, 3 + (size_t)c->layers * (2 + 2 * TRAIN_LINEARS), sizeof *m->tensors));
+    TRY(mem_calloc(&m->tensors, 3 + (size_t)c->layers * (2 + 2 * TRAIN_LINEARS),
+                   sizeof *m->tensors));
     TRY(mem_calloc(&m->layers, (size_t)c->layers, sizeof *m->layers));
     m->embedding_at = add_tensor(m, c->vocabulary, c->width, false);
     snprintf(last_name(m), TRAIN_NAME_SIZE, "model.embed_tokens.weight");
@@ -127,7 +141,8 @@ static void first_weights(struct train_model *m, uint64_t seed)
             double deviation = 1.0 / sqrt(3.0 * linear->in);
             if (w == TRAIN_O || w == TRAIN_DOWN)
                 deviation /= sqrt(2.0 * c->layers);
-            fill_normal(&rng, m->weights + l->linear_at[w], (size_t)linear->out * linear->in, deviation);
+            fill_normal(&rng, m->weights + l->linear_at[w], (size_t)linear->out * linear->in,
+                        deviation);
             if (l->extra_count[w] && m->operator.extra_init)
                 m->operator.extra_init(m->operator.state, linear, m->weights + l->extra_at[w]);
         }
@@ -150,7 +165,8 @@ static void bind_linears(struct train_model *m)
 static int layer_buffers(const struct train_model *m, struct train_layer *l)
 {
     const struct model_config *c = &m->config;
-    size_t rows = (size_t)m->rows, q = (size_t)c->heads * c->head_size, kv = (size_t)c->kv_heads * c->head_size;
+    size_t rows = (size_t)m->rows, q = (size_t)c->heads * c->head_size,
+           kv = (size_t)c->kv_heads * c->head_size;
     size_t width = (size_t)c->width, hidden = (size_t)c->hidden, real = sizeof(float);
     int rc = 0;
     TRY(mem_calloc(&l->x, rows * width, real));
@@ -165,8 +181,6 @@ static int layer_buffers(const struct train_model *m, struct train_layer *l)
     TRY(mem_calloc(&l->up, rows * hidden, real));
     TRY(mem_calloc(&l->active, rows * hidden, real));
     TRY(mem_calloc(&l->probabilities, rows * (size_t)c->heads * m->context, real));
-    TRY(mem_calloc(&l->inverse1, rows, real));
-    TRY(mem_calloc(&l->inverse2, rows, real));
 out:
     return rc;
 }
@@ -174,9 +188,11 @@ out:
 static int model_buffers(struct train_model *m)
 {
     const struct model_config *c = &m->config;
-    size_t rows = (size_t)m->rows, q = (size_t)c->heads * c->head_size, kv2 = 2 * (size_t)c->kv_heads * c->head_size;
+    size_t rows = (size_t)m->rows, q = (size_t)c->heads * c->head_size,
+           kv2 = 2 * (size_t)c->kv_heads * c->head_size;
     size_t width = (size_t)c->width, wide = (size_t)c->hidden, real = sizeof(float);
-    size_t tiles = (rows + TRAIN_TILE - 1) / TRAIN_TILE, chunk = rows < TRAIN_LOGIT_ROWS ? rows : TRAIN_LOGIT_ROWS;
+    size_t tiles = (rows + TRAIN_TILE - 1) / TRAIN_TILE,
+           chunk = rows < TRAIN_LOGIT_ROWS ? rows : TRAIN_LOGIT_ROWS;
     wide = wide > q ? wide : q;
     wide = wide > kv2 ? wide : kv2;
     int rc = 0;
@@ -184,7 +200,6 @@ static int model_buffers(struct train_model *m)
         TRY(layer_buffers(m, &m->layers[i]));
     TRY(mem_calloc(&m->x, rows * width, real));
     TRY(mem_calloc(&m->normed, rows * width, real));
-    TRY(mem_calloc(&m->inverse, rows, real));
     TRY(mem_calloc(&m->logits, chunk * (size_t)c->vocabulary, real));
     TRY(mem_calloc(&m->row_loss, rows, real));
     TRY(mem_calloc(&m->dx, rows * width, real));
@@ -194,33 +209,26 @@ static int model_buffers(struct train_model *m)
         TRY(mem_calloc(&m->dwide[i], rows * wide, real));
     TRY(mem_calloc(&m->scratch, (size_t)pool_threads() * TRAIN_TILE * m->context, real));
     TRY(mem_calloc(&m->norm_parts, tiles * width, real));
-    TRY(mem_calloc(&m->rope, (size_t)m->context * c->head_size, real));
+    size_t angles = (size_t)m->context * (size_t)(c->head_size / 2);
+    TRY(mem_calloc(&m->cosine, angles, real));
+    TRY(mem_calloc(&m->sine, angles, real));
+    TRY(mem_calloc(&m->negative_sine, angles, real));
+    llama_rope_table(m->context, c->head_size, c->rope_theta, m->cosine, m->sine);
+    for (size_t i = 0; i < angles; i++)
+        m->negative_sine[i] = -m->sine[i];
 out:
     return rc;
 }
 
-/* Angle of pair i at position t: t / theta^(2 i / head_size). */
-static void rope_table(struct train_model *m)
-{
-    int size = m->config.head_size, half = size / 2;
-    for (int t = 0; t < m->context; t++) {
-        for (int i = 0; i < half; i++) {
-            double angle = t * pow(m->config.rope_theta, -2.0 * i / size);
-            m->rope[(size_t)t * size + i] = (float)cos(angle);
-            m->rope[(size_t)t * size + half + i] = (float)sin(angle);
-        }
-    }
-}
-
 /* Everything but the first weights; weights NULL: its own. */
-static int set_up(struct train_model *model, const struct model_config *config, const struct train_operator *operator,
-                  int sequences, int context, float *weights)
+static int set_up(struct train_model *model, const struct model_config *config,
+                  const struct train_operator *operator, int sequences, int context, float *weights)
 {
     int rc = 0;
     memset(model, 0, sizeof *model);
     TRY(check_shape(config, sequences, context));
     model->config = *config;
-    model->operator = operator ? *operator : train_operator_plain;
+    model->operator= operator? *operator: train_operator_plain;
     model->sequences = sequences;
     model->context = context;
     model->rows = sequences * context;
@@ -231,7 +239,6 @@ static int set_up(struct train_model *model, const struct model_config *config, 
         TRY(mem_calloc(&model->weights, model->parameters, sizeof(float)));
     TRY(mem_calloc(&model->gradients, model->parameters, sizeof(float)));
     TRY(model_buffers(model));
-    rope_table(model);
     bind_linears(model);
 out:
     if (rc)
@@ -239,8 +246,9 @@ out:
     return rc;
 }
 
-int train_model_init(struct train_model *model, const struct model_config *config, const struct train_operator *operator,
-                     int sequences, int context, uint64_t seed)
+int train_model_init(struct train_model *model, const struct model_config *config,
+                     const struct train_operator *operator, int sequences, int context,
+                     uint64_t seed)
 {
     int rc = set_up(model, config, operator, sequences, context, NULL);
     if (rc == 0)
@@ -250,14 +258,14 @@ int train_model_init(struct train_model *model, const struct model_config *confi
 
 int train_model_twin(struct train_model *model, const struct train_model *original)
 {
-    return set_up(model, &original->config, &original->operator, original->sequences, original->context,
-                  original->weights);
+    return set_up(model, &original->config, &original->operator, original->sequences,
+                  original->context, original->weights);
 }
 
 static void layer_release(struct train_layer *l)
 {
-    float *const buffers[] = {l->x, l->normed1, l->q, l->k, l->v, l->attended, l->middle, l->normed2, l->gate, l->up,
-                              l->active, l->probabilities, l->inverse1, l->inverse2};
+    float *const buffers[] = {l->x,      l->normed1, l->q,    l->k,  l->v,      l->attended,
+                              l->middle, l->normed2, l->gate, l->up, l->active, l->probabilities};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         mem_free(buffers[i]);
 }
@@ -266,9 +274,23 @@ void train_model_release(struct train_model *m)
 {
     for (int i = 0; m->layers && i < m->config.layers; i++)
         layer_release(&m->layers[i]);
-    float *const buffers[] = {m->borrowed ? NULL : m->weights, m->gradients, m->x, m->normed, m->inverse, m->logits, m->row_loss, m->dx,
-                              m->dnormed, m->dbranch, m->dwide[0], m->dwide[1], m->dwide[2], m->scratch, m->norm_parts,
-                              m->rope};
+    float *const buffers[] = {m->borrowed ? NULL : m->weights,
+                              m->gradients,
+                              m->x,
+                              m->normed,
+                              m->logits,
+                              m->row_loss,
+                              m->dx,
+                              m->dnormed,
+                              m->dbranch,
+                              m->dwide[0],
+                              m->dwide[1],
+                              m->dwide[2],
+                              m->scratch,
+                              m->norm_parts,
+                              m->cosine,
+                              m->sine,
+                              m->negative_sine};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         mem_free(buffers[i]);
     mem_free(m->layers);
@@ -276,18 +298,20 @@ void train_model_release(struct train_model *m)
     memset(m, 0, sizeof *m);
 }
 
-static int plain_forward(void *state, const struct train_linear *linear, const float *x, int rows, float *y)
+static int plain_forward(void *state, const struct train_linear *linear, const float *x, int rows,
+                         float *y)
 {
     (void)state;
     return matmul_nt(x, linear->weight, rows, linear->out, linear->in, 0.0f, y);
 }
 
-static int plain_backward(void *state, const struct train_linear *linear, const float *x, const float *dy, int rows,
-                          float beta, float *dx)
+static int plain_backward(void *state, const struct train_linear *linear, const float *x,
+                          const float *dy, int rows, float beta, float *dx)
 {
     (void)state;
     int rc = matmul_nn(dy, linear->weight, rows, linear->out, linear->in, beta, dx);
     return rc ? rc : matmul_tn(dy, x, rows, linear->out, linear->in, 1.0f, linear->gradient);
 }
 
-const struct train_operator train_operator_plain = {.forward = plain_forward, .backward = plain_backward};
+const struct train_operator train_operator_plain = {.forward = plain_forward,
+                                                    .backward = plain_backward};

@@ -1,9 +1,10 @@
-/* Forward and backward passes of the trainer. Between the linear operators, elementwise work goes to the pool in tiles of
- * rows; each such stage is one function below that sees rows first .. first + count - 1. */
+/* Forward and backward passes of the trainer. Between the linear operators, elementwise work goes
+ * to the pool in tiles of rows; each such stage is one function below that sees rows first .. first
+ * + count - 1. */
 #include "core/err.h"
 #include "core/pool.h"
 #include "linalg/matmul.h"
-#include "model/train_kernels.h"
+#include "linalg/simd.h"
 #include "model/train_layers.h"
 
 #include <math.h>
@@ -19,10 +20,10 @@ struct stage {
     struct train_layer *layer;
     const int32_t *tokens, *targets;
     const float *base, *in, *weight;
-    float *out, *normed, *inverse;
+    float *out, *normed;
     float loss_scale;
     int logit_row; /* the row that model->logits begins with */
-    int place;     /* of dropout: 0 for the embedding, 1 + 2 layer and 2 + 2 layer for the branches */
+    int place; /* of dropout: 0 for the embedding, 1 + 2 layer and 2 + 2 layer for the branches */
     int rows;
     bool dropout;
 };
@@ -30,7 +31,8 @@ struct stage {
 static int stage_task(void *context, int index, int worker)
 {
     const struct stage *s = context;
-    int first = index * TRAIN_TILE, count = s->rows - first < TRAIN_TILE ? s->rows - first : TRAIN_TILE;
+    int first = index * TRAIN_TILE,
+        count = s->rows - first < TRAIN_TILE ? s->rows - first : TRAIN_TILE;
     (void)worker;
     s->run(s, first, count);
     return 0;
@@ -50,17 +52,24 @@ static uint32_t mask_key(const struct stage *s)
     return (uint32_t)((h ^ (h >> 29)) * 0xbf58476d1ce4e5b9u >> 32);
 }
 
-/* out = base + dropped in; base NULL: 0. */
-static void add_dropped(const struct stage *s, int row, const float *base, const float *in, float *out)
+/* out = base + what dropout leaves of in; base NULL: 0. out may be in only without dropout. */
+static void add_dropped(const struct stage *s, int row, const float *base, const float *in,
+                        float *out)
 {
     int width = s->model->config.width;
+    if (!base) {
+        memset(out, 0, (size_t)width * sizeof(float));
+        base = out;
+    }
     if (s->dropout) {
-        train_dropout_add(base, in, width, mask_key(s), (uint32_t)row * (uint32_t)width, 1.0 - s->model->dropout, out);
+        uint32_t keep = (uint32_t)((1.0 - s->model->dropout) * 65536.0),
+                 place = (uint32_t)row * (uint32_t)width;
+        simd.dropout_add(out, base, in, mask_key(s), place, keep, width);
         return;
     }
-    memcpy(out, base ? base : in, (size_t)width * sizeof(float));
-    if (base)
-        train_add(in, width, out);
+    if (base != out)
+        memcpy(out, base, (size_t)width * sizeof(float));
+    simd.axpy(out, 1.0f, in, width);
 }
 
 static void embed_rows(const struct stage *s, int first, int count)
@@ -68,7 +77,8 @@ static void embed_rows(const struct stage *s, int first, int count)
     const struct train_model *m = s->model;
     int width = m->config.width;
     for (int r = first; r < first + count; r++)
-        add_dropped(s, r, NULL, m->weights + m->embedding_at + (size_t)s->tokens[r] * width, s->out + (size_t)r * width);
+        add_dropped(s, r, NULL, m->weights + m->embedding_at + (size_t)s->tokens[r] * width,
+                    s->out + (size_t)r * width);
 }
 
 /* out = base + in, and its norm beside it; base NULL: out is there already. */
@@ -79,7 +89,8 @@ static void add_norm_rows(const struct stage *s, int first, int count)
         size_t at = (size_t)r * width;
         if (s->base)
             add_dropped(s, r, s->base + at, s->in + at, s->out + at);
-        s->inverse[r] = train_rmsnorm(s->out + at, s->weight, width, (float)s->model->config.norm_epsilon, s->normed + at);
+        simd.rmsnorm(s->normed + at, s->out + at, s->weight, (float)s->model->config.norm_epsilon,
+                     width);
     }
 }
 
@@ -94,7 +105,7 @@ static void swiglu_rows(const struct stage *s, int first, int count)
 {
     int hidden = s->model->config.hidden;
     size_t at = (size_t)first * hidden;
-    train_swiglu(s->layer->gate + at, s->layer->up + at, count * hidden, s->layer->active + at);
+    simd.silu_mul(s->layer->active + at, s->layer->gate + at, s->layer->up + at, count * hidden);
 }
 
 static void swiglu_backward_rows(const struct stage *s, int first, int count)
@@ -102,8 +113,8 @@ static void swiglu_backward_rows(const struct stage *s, int first, int count)
     struct train_model *m = s->model;
     int hidden = m->config.hidden;
     size_t at = (size_t)first * hidden;
-    train_swiglu_backward(s->layer->gate + at, s->layer->up + at, m->dwide[2] + at, count * hidden, m->dwide[0] + at,
-                          m->dwide[1] + at);
+    simd.silu_mul_back(m->dwide[0] + at, m->dwide[1] + at, s->layer->gate + at, s->layer->up + at,
+                       m->dwide[2] + at, count * hidden);
 }
 
 /* dx += backward of the norm; the weight's gradient of this tile goes to its own part. */
@@ -114,8 +125,19 @@ static void norm_backward_rows(const struct stage *s, int first, int count)
     memset(part, 0, (size_t)width * sizeof(float));
     for (int r = first; r < first + count; r++) {
         size_t at = (size_t)r * width;
-        train_rmsnorm_backward(s->base + at, s->weight, s->in + at, width, s->inverse[r], s->out + at, part);
+        simd.rmsnorm_back(s->out + at, part, s->base + at, s->weight, s->in + at,
+                          (float)s->model->config.norm_epsilon, width);
     }
+}
+
+/* Returns -log softmax(logits)[target]; logits become (softmax - onehot) * scale. */
+static float cross_entropy(float *logits, int n, int target, float scale)
+{
+    float top = simd.max(logits, n), aim = logits[target] - top;
+    float total = simd.exp_sum(logits, logits, top, n);
+    simd.scale(logits, scale / total, logits, n);
+    logits[target] -= scale;
+    return logf(total) - aim;
 }
 
 static void loss_rows(const struct stage *s, int first, int count)
@@ -127,7 +149,7 @@ static void loss_rows(const struct stage *s, int first, int count)
         float *logits = m->logits + (size_t)i * vocabulary;
         m->row_loss[row] = 0.0f;
         if (s->targets[row] >= 0)
-            m->row_loss[row] = train_cross_entropy(logits, vocabulary, s->targets[row], s->loss_scale);
+            m->row_loss[row] = cross_entropy(logits, vocabulary, s->targets[row], s->loss_scale);
         else
             memset(logits, 0, (size_t)vocabulary * sizeof(float));
     }
@@ -138,8 +160,8 @@ static int apply(struct train_model *m, struct train_layer *l, int which, const 
     return m->operator.forward(m->operator.state, &l->linears[which], x, m->rows, y);
 }
 
-static int undo(struct train_model *m, struct train_layer *l, int which, const float *x, const float *dy, float beta,
-                float *dx)
+static int undo(struct train_model *m, struct train_layer *l, int which, const float *x,
+                const float *dy, float beta, float *dx)
 {
     return m->operator.backward(m->operator.state, &l->linears[which], x, dy, m->rows, beta, dx);
 }
@@ -157,30 +179,45 @@ static int layer_forward(struct train_model *m, int i, bool dropout)
     TRY(apply(m, l, TRAIN_V, l->normed1, l->v));
     TRY(train_attention_forward(m, l));
     TRY(apply(m, l, TRAIN_O, l->attended, branch));
-    TRY(run_stage((struct stage){.run = add_norm_rows, .model = m, .base = l->x, .in = branch, .out = l->middle,
-                                 .weight = m->weights + l->norm2_at, .normed = l->normed2, .inverse = l->inverse2,
-                                 .dropout = dropout, .place = 1 + 2 * i}));
+    TRY(run_stage((struct stage){.run = add_norm_rows,
+                                 .model = m,
+                                 .base = l->x,
+                                 .in = branch,
+                                 .out = l->middle,
+                                 .weight = m->weights + l->norm2_at,
+                                 .normed = l->normed2,
+                                 .dropout = dropout,
+                                 .place = 1 + 2 * i}));
     TRY(apply(m, l, TRAIN_GATE, l->normed2, l->gate));
     TRY(apply(m, l, TRAIN_UP, l->normed2, l->up));
     TRY(run_stage((struct stage){.run = swiglu_rows, .model = m, .layer = l}));
     TRY(apply(m, l, TRAIN_DOWN, l->active, branch));
-    TRY(run_stage((struct stage){.run = add_norm_rows, .model = m, .base = l->middle, .in = branch,
+    TRY(run_stage((struct stage){.run = add_norm_rows,
+                                 .model = m,
+                                 .base = l->middle,
+                                 .in = branch,
                                  .out = last ? m->x : next->x,
                                  .weight = m->weights + (last ? m->final_norm_at : next->norm1_at),
                                  .normed = last ? m->normed : next->normed1,
-                                 .inverse = last ? m->inverse : next->inverse1, .dropout = dropout, .place = 2 + 2 * i}));
+                                 .dropout = dropout,
+                                 .place = 2 + 2 * i}));
 out:
     return rc;
 }
 
-/* m->dx += backward of y = w x / rms at x given m->dnormed; the weight's gradient is added up tile by tile. */
-static int norm_backward(struct train_model *m, const float *x, size_t weight_at, float *inverse)
+/* m->dx += backward of y = w x / rms at x given m->dnormed; the weight's gradient is added up tile
+ * by tile. */
+static int norm_backward(struct train_model *m, const float *x, size_t weight_at)
 {
     int width = m->config.width, tiles = (m->rows + TRAIN_TILE - 1) / TRAIN_TILE;
-    int rc = run_stage((struct stage){.run = norm_backward_rows, .model = m, .base = x, .in = m->dnormed,
-                                      .weight = m->weights + weight_at, .inverse = inverse, .out = m->dx});
+    int rc = run_stage((struct stage){.run = norm_backward_rows,
+                                      .model = m,
+                                      .base = x,
+                                      .in = m->dnormed,
+                                      .weight = m->weights + weight_at,
+                                      .out = m->dx});
     for (int t = 0; rc == 0 && t < tiles; t++)
-        train_add(m->norm_parts + (size_t)t * width, width, m->gradients + weight_at);
+        simd.axpy(m->gradients + weight_at, 1.0f, m->norm_parts + (size_t)t * width, width);
     return rc;
 }
 
@@ -190,30 +227,40 @@ static int layer_backward(struct train_model *m, int i, bool dropout)
     struct train_layer *l = &m->layers[i];
     const struct model_config *c = &m->config;
     float *dbranch = dropout ? m->dbranch : m->dx;
-    float *dq = m->dwide[0], *dk = m->dwide[1], *dv = m->dwide[1] + (size_t)m->rows * c->kv_heads * c->head_size;
+    float *dq = m->dwide[0], *dk = m->dwide[1],
+          *dv = m->dwide[1] + (size_t)m->rows * c->kv_heads * c->head_size;
     int rc = 0;
     if (dropout)
-        TRY(run_stage((struct stage){.run = drop_rows, .model = m, .in = m->dx, .out = dbranch, .dropout = true,
+        TRY(run_stage((struct stage){.run = drop_rows,
+                                     .model = m,
+                                     .in = m->dx,
+                                     .out = dbranch,
+                                     .dropout = true,
                                      .place = 2 + 2 * i}));
     TRY(undo(m, l, TRAIN_DOWN, l->active, dbranch, 0.0f, m->dwide[2]));
     TRY(run_stage((struct stage){.run = swiglu_backward_rows, .model = m, .layer = l}));
     TRY(undo(m, l, TRAIN_UP, l->normed2, m->dwide[1], 0.0f, m->dnormed));
     TRY(undo(m, l, TRAIN_GATE, l->normed2, m->dwide[0], 1.0f, m->dnormed));
-    TRY(norm_backward(m, l->middle, l->norm2_at, l->inverse2));
+    TRY(norm_backward(m, l->middle, l->norm2_at));
     if (dropout)
-        TRY(run_stage((struct stage){.run = drop_rows, .model = m, .in = m->dx, .out = dbranch, .dropout = true,
+        TRY(run_stage((struct stage){.run = drop_rows,
+                                     .model = m,
+                                     .in = m->dx,
+                                     .out = dbranch,
+                                     .dropout = true,
                                      .place = 1 + 2 * i}));
     TRY(undo(m, l, TRAIN_O, l->attended, dbranch, 0.0f, m->dwide[2]));
     TRY(train_attention_backward(m, l, m->dwide[2], dq, dk, dv));
     TRY(undo(m, l, TRAIN_V, l->normed1, dv, 0.0f, m->dnormed));
     TRY(undo(m, l, TRAIN_K, l->normed1, dk, 1.0f, m->dnormed));
     TRY(undo(m, l, TRAIN_Q, l->normed1, dq, 1.0f, m->dnormed));
-    TRY(norm_backward(m, l->x, l->norm1_at, l->inverse1));
+    TRY(norm_backward(m, l->x, l->norm1_at));
 out:
     return rc;
 }
 
-/* Losses of all rows, a chunk of logits at a time; with backward also m->dnormed and the head's gradient. */
+/* Losses of all rows, a chunk of logits at a time; with backward also m->dnormed and the head's
+ * gradient. */
 static int head_pass(struct train_model *m, const int32_t *targets, float scale, bool backward)
 {
     int width = m->config.width, vocabulary = m->config.vocabulary, rc = 0;
@@ -222,11 +269,16 @@ static int head_pass(struct train_model *m, const int32_t *targets, float scale,
         int rows = m->rows - row < TRAIN_LOGIT_ROWS ? m->rows - row : TRAIN_LOGIT_ROWS;
         const float *x = m->normed + (size_t)row * width;
         TRY(matmul_nt(x, head, rows, vocabulary, width, 0.0f, m->logits));
-        TRY(run_stage((struct stage){.run = loss_rows, .model = m, .targets = targets, .loss_scale = scale,
-                                     .logit_row = row, .rows = rows}));
+        TRY(run_stage((struct stage){.run = loss_rows,
+                                     .model = m,
+                                     .targets = targets,
+                                     .loss_scale = scale,
+                                     .logit_row = row,
+                                     .rows = rows}));
         if (!backward)
             continue;
-        TRY(matmul_nn(m->logits, head, rows, vocabulary, width, 0.0f, m->dnormed + (size_t)row * width));
+        TRY(matmul_nn(m->logits, head, rows, vocabulary, width, 0.0f,
+                      m->dnormed + (size_t)row * width));
         TRY(matmul_tn(m->logits, x, rows, vocabulary, width, 1.0f, m->gradients + m->head_at));
     }
 out:
@@ -238,41 +290,51 @@ static int backward_pass(struct train_model *m, const int32_t *tokens, bool drop
     int width = m->config.width, rc = 0;
     float *dembedded = m->dx;
     memset(m->dx, 0, (size_t)m->rows * width * sizeof(float));
-    TRY(norm_backward(m, m->x, m->final_norm_at, m->inverse));
+    TRY(norm_backward(m, m->x, m->final_norm_at));
     for (int i = m->config.layers - 1; i >= 0; i--)
         TRY(layer_backward(m, i, dropout));
     if (dropout) {
         dembedded = m->dbranch;
-        TRY(run_stage((struct stage){.run = drop_rows, .model = m, .in = m->dx, .out = dembedded, .dropout = true}));
+        TRY(run_stage((struct stage){
+            .run = drop_rows, .model = m, .in = m->dx, .out = dembedded, .dropout = true}));
     }
     /* one thread: rows of different tiles may hold the same token */
     for (int r = 0; r < m->rows; r++)
-        train_add(dembedded + (size_t)r * width, width, m->gradients + m->embedding_at + (size_t)tokens[r] * width);
+        simd.axpy(m->gradients + m->embedding_at + (size_t)tokens[r] * width, 1.0f,
+                  dembedded + (size_t)r * width, width);
 out:
     return rc;
 }
 
-int train_check_batch(const struct train_model *m, const int32_t *tokens, const int32_t *targets, int *counted)
+int train_check_batch(const struct train_model *m, const int32_t *tokens, const int32_t *targets,
+                      int *counted)
 {
     *counted = 0;
     for (int r = 0; r < m->rows; r++) {
-        if (tokens[r] < 0 || tokens[r] >= m->config.vocabulary || targets[r] < -1 || targets[r] >= m->config.vocabulary)
-            return err_set(ERR_FORMAT, "training batch: row %d has token %d and target %d, but the vocabulary has %d", r,
-                           (int)tokens[r], (int)targets[r], m->config.vocabulary);
+        if (tokens[r] < 0 || tokens[r] >= m->config.vocabulary || targets[r] < -1 ||
+            targets[r] >= m->config.vocabulary)
+            return err_set(
+                ERR_FORMAT,
+                "training batch: row %d has token %d and target %d, but the vocabulary has %d", r,
+                (int)tokens[r], (int)targets[r], m->config.vocabulary);
         *counted += targets[r] >= 0;
     }
     return 0;
 }
 
-int train_model_pass(struct train_model *m, const int32_t *tokens, const int32_t *targets, bool backward, double divisor,
-                     double *sum)
+int train_model_pass(struct train_model *m, const int32_t *tokens, const int32_t *targets,
+                     bool backward, double divisor, double *sum)
 {
     bool dropout = backward && m->dropout > 0.0;
     struct train_layer *l = &m->layers[0];
     int rc = 0;
-    TRY(run_stage((struct stage){.run = embed_rows, .model = m, .tokens = tokens, .out = l->x, .dropout = dropout}));
-    TRY(run_stage((struct stage){.run = add_norm_rows, .model = m, .out = l->x, .weight = m->weights + l->norm1_at,
-                                 .normed = l->normed1, .inverse = l->inverse1}));
+    TRY(run_stage((struct stage){
+        .run = embed_rows, .model = m, .tokens = tokens, .out = l->x, .dropout = dropout}));
+    TRY(run_stage((struct stage){.run = add_norm_rows,
+                                 .model = m,
+                                 .out = l->x,
+                                 .weight = m->weights + l->norm1_at,
+                                 .normed = l->normed1}));
     for (int i = 0; i < m->config.layers; i++)
         TRY(layer_forward(m, i, dropout));
     TRY(head_pass(m, targets, (float)(1.0 / divisor), backward));
@@ -285,7 +347,8 @@ out:
     return rc;
 }
 
-int train_model_loss(struct train_model *m, const int32_t *tokens, const int32_t *targets, bool backward, double *loss)
+int train_model_loss(struct train_model *m, const int32_t *tokens, const int32_t *targets,
+                     bool backward, double *loss)
 {
     int counted, rc = train_check_batch(m, tokens, targets, &counted);
     double sum;

@@ -17,10 +17,12 @@ static void shuffle(struct rng *rng, int32_t *order, size_t count)
     }
 }
 
-/* What lays an epoch out depends on seed, corpus and epoch alone, so that a position can be reached again. */
+/* What lays an epoch out depends on seed, corpus and epoch alone, so that a position can be reached
+ * again. */
 static void epoch_rng(struct rng *rng, uint64_t seed, int corpus, int64_t epoch)
 {
-    rng_seed(rng, seed + (uint64_t)corpus * 0x9e3779b97f4a7c15u + (uint64_t)epoch * 0xd1342543de82ef95u + 1);
+    rng_seed(rng, seed + (uint64_t)corpus * 0x9e3779b97f4a7c15u +
+                      (uint64_t)epoch * 0xd1342543de82ef95u + 1);
 }
 
 static void append(struct train_sampler_corpus *c, const int32_t *tokens, size_t count)
@@ -68,10 +70,13 @@ static int corpus_init(struct train_sampler *s, int index, const struct train_st
     size_t separator = stream->joiner_count > 1 ? stream->joiner_count : 1;
     int rc = 0;
     if (total < (size_t)s->context + 1)
-        return err_set(ERR_USAGE, "corpus %s: its train split has %zu tokens, fewer than one window of %d and its target",
-                       stream->name, total, s->context);
+        return err_set(
+            ERR_USAGE,
+            "corpus %s: its train split has %zu tokens, fewer than one window of %d and its target",
+            stream->name, total, s->context);
     if (!(stream->weight > 0.0))
-        return err_set(ERR_USAGE, "corpus %s: weight must be positive, not %g", stream->name, stream->weight);
+        return err_set(ERR_USAGE, "corpus %s: weight must be positive, not %g", stream->name,
+                       stream->weight);
     c->stream = *stream;
     c->epoch = -1;
     c->line_capacity = total + stream->count * separator;
@@ -81,8 +86,8 @@ out:
     return rc;
 }
 
-int train_sampler_init(struct train_sampler *sampler, const struct train_stream *streams, int count, int context,
-                       int32_t end_id, uint64_t seed)
+int train_sampler_init(struct train_sampler *sampler, const struct train_stream *streams, int count,
+                       int context, int32_t end_id, uint64_t seed)
 {
     int rc = 0;
     *sampler = (struct train_sampler){.context = context, .end_id = end_id, .seed = seed};
@@ -123,7 +128,8 @@ static int pick_corpus(struct train_sampler *s)
     return s->count - 1;
 }
 
-int train_sampler_draw(struct train_sampler *sampler, int sequences, int32_t *tokens, int32_t *targets)
+int train_sampler_draw(struct train_sampler *sampler, int sequences, int32_t *tokens,
+                       int32_t *targets)
 {
     size_t context = (size_t)sampler->context;
     int rc = 0;
@@ -141,7 +147,8 @@ out:
     return rc;
 }
 
-int train_sampler_seek(struct train_sampler *sampler, const struct rng *rng, const int64_t *epochs, const int64_t *nexts)
+int train_sampler_seek(struct train_sampler *sampler, const struct rng *rng, const int64_t *epochs,
+                       const int64_t *nexts)
 {
     int rc = 0;
     for (int i = 0; i < sampler->count; i++) {
@@ -150,8 +157,8 @@ int train_sampler_seek(struct train_sampler *sampler, const struct rng *rng, con
             continue;
         TRY(lay_out(sampler, i, epochs[i]));
         if (nexts[i] < 0 || nexts[i] > c->windows)
-            return err_set(ERR_FORMAT, "checkpoint: corpus %s has no window %lld in epoch %lld", c->stream.name,
-                           (long long)nexts[i], (long long)epochs[i]);
+            return err_set(ERR_FORMAT, "checkpoint: corpus %s has no window %lld in epoch %lld",
+                           c->stream.name, (long long)nexts[i], (long long)epochs[i]);
         c->next = nexts[i];
     }
     sampler->rng = *rng;

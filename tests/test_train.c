@@ -1,5 +1,5 @@
-/* Training: loss falls, one and two threads give the same bytes, a resumed run equals an uninterrupted one, operators,
- * sampler, schedule, optimizer. */
+/* Training: loss falls, one and two threads give the same bytes, a resumed run equals an
+ * uninterrupted one, operators, sampler, schedule, optimizer. */
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
@@ -18,11 +18,28 @@
 
 #include <cmocka.h>
 
-enum { SEQUENCES = 4, CONTEXT = 24, ROWS = SEQUENCES * CONTEXT, VOCABULARY = 32, DOCUMENTS = 12, LONG = 60 };
+enum {
+    SEQUENCES = 4,
+    CONTEXT = 24,
+    ROWS = SEQUENCES * CONTEXT,
+    VOCABULARY = 32,
+    DOCUMENTS = 12,
+    LONG = 60
+};
 
-static const struct model_config small = {.architecture = "llama", .layers = 2, .width = 32, .hidden = 64, .heads = 4,
-                                          .kv_heads = 2, .head_size = 8, .vocabulary = VOCABULARY, .max_positions = CONTEXT,
-                                          .norm_epsilon = 1e-5, .rope_theta = 10000.0, .tied_head = true, .bos_id = 0,
+static const struct model_config small = {.architecture = "llama",
+                                          .layers = 2,
+                                          .width = 32,
+                                          .hidden = 64,
+                                          .heads = 4,
+                                          .kv_heads = 2,
+                                          .head_size = 8,
+                                          .vocabulary = VOCABULARY,
+                                          .max_positions = CONTEXT,
+                                          .norm_epsilon = 1e-5,
+                                          .rope_theta = 10000.0,
+                                          .tied_head = true,
+                                          .bos_id = 0,
                                           .eos_id = 0};
 
 /* A toy language: the next token is 5 x + 3 modulo 31, one time in eight anything. */
@@ -45,10 +62,20 @@ static void toy_init(struct toy *toy)
     for (size_t d = 0; d <= DOCUMENTS; d++)
         toy->offsets[d] = d * LONG;
     toy->joiner[0] = 31;
-    toy->streams[0] = (struct train_stream){.name = "first", .tokens = toy->tokens, .offsets = toy->offsets,
-                                            .count = DOCUMENTS / 2, .joiner = toy->joiner, .joiner_count = 1, .weight = 1.0};
-    toy->streams[1] = (struct train_stream){.name = "second", .tokens = toy->tokens, .offsets = toy->offsets + DOCUMENTS / 2,
-                                            .count = DOCUMENTS / 2, .joiner = toy->joiner, .joiner_count = 1, .weight = 2.0};
+    toy->streams[0] = (struct train_stream){.name = "first",
+                                            .tokens = toy->tokens,
+                                            .offsets = toy->offsets,
+                                            .count = DOCUMENTS / 2,
+                                            .joiner = toy->joiner,
+                                            .joiner_count = 1,
+                                            .weight = 1.0};
+    toy->streams[1] = (struct train_stream){.name = "second",
+                                            .tokens = toy->tokens,
+                                            .offsets = toy->offsets + DOCUMENTS / 2,
+                                            .count = DOCUMENTS / 2,
+                                            .joiner = toy->joiner,
+                                            .joiner_count = 1,
+                                            .weight = 2.0};
 }
 
 struct session {
@@ -121,10 +148,12 @@ static void test_loss_falls(void **state)
     (void)state;
     session_init(&s, NULL);
     double first = session_run(&s, 1);
-    assert_true(fabs(first - log(VOCABULARY)) < 0.2); /* nothing learned: near the uniform distribution's loss */
+    assert_true(fabs(first - log(VOCABULARY)) < 0.2); /* nothing learned: near the uniform
+                                                         distribution's loss */
     session_run(&s, 250);
     double last = session_run(&s, 20);
-    /* one time in eight the next token is any of 31, which costs log(31) / 8 + H(1 / 8) = 0.80 nats */
+    /* one time in eight the next token is any of 31, which costs log(31) / 8 + H(1 / 8) = 0.80 nats
+     */
     assert_true(last < 1.6);
     assert_true(last > 0.5);
     session_release(&s);
@@ -145,8 +174,8 @@ static void test_threads_agree(void **state)
     session_release(&two);
 }
 
-/* One batch whole and in two shards: the same loss and gradient up to rounding; in shards, the same bytes on one thread and
- * on two. */
+/* One batch whole and in two shards: the same loss and gradient up to rounding; in shards, the same
+ * bytes on one thread and on two. */
 static void test_shards(void **state)
 {
     struct train_group groups[3];
@@ -159,14 +188,17 @@ static void test_shards(void **state)
         s.targets[i] = -1; /* shards of different weight */
     for (int i = 0; i < 3; i++) {
         assert_int_equal(pool_start(i == 2 ? 1 : 2), 0);
-        assert_int_equal(train_group_init(&groups[i], &small, NULL, i == 0 ? 1 : 2, SEQUENCES, CONTEXT, 7), 0);
-        assert_int_equal(train_group_loss(&groups[i], s.tokens, s.targets, true, 0.0, 0, &losses[i]), 0);
+        assert_int_equal(
+            train_group_init(&groups[i], &small, NULL, i == 0 ? 1 : 2, SEQUENCES, CONTEXT, 7), 0);
+        assert_int_equal(
+            train_group_loss(&groups[i], s.tokens, s.targets, true, 0.0, 0, &losses[i]), 0);
     }
     assert_int_equal(pool_start(2), 0);
     size_t count = groups[0].shards[0].parameters;
     double difference = 0.0, square = 0.0;
     for (size_t i = 0; i < count; i++) {
-        double a = (double)groups[0].shards[0].gradients[i], b = (double)groups[1].shards[0].gradients[i];
+        double a = (double)groups[0].shards[0].gradients[i],
+               b = (double)groups[1].shards[0].gradients[i];
         difference += (a - b) * (a - b);
         square += a * a;
         assert_true(groups[1].shards[1].gradients[i] == 0.0f);
@@ -174,15 +206,17 @@ static void test_shards(void **state)
     assert_true(fabs(losses[0] - losses[1]) < 1e-6);
     assert_true(sqrt(difference) < 1e-5 * sqrt(square));
     assert_true(losses[1] == losses[2]);
-    assert_memory_equal(groups[1].shards[0].gradients, groups[2].shards[0].gradients, count * sizeof(float));
+    assert_memory_equal(groups[1].shards[0].gradients, groups[2].shards[0].gradients,
+                        count * sizeof(float));
     for (int i = 0; i < 3; i++)
         train_group_release(&groups[i]);
-    assert_int_equal(train_group_init(&groups[0], &small, NULL, 3, SEQUENCES, CONTEXT, 7), ERR_USAGE);
+    assert_int_equal(train_group_init(&groups[0], &small, NULL, 3, SEQUENCES, CONTEXT, 7),
+                     ERR_USAGE);
     session_release(&s);
 }
 
-/* The masks of the backward pass are those of the forward pass: with a fixed key the loss is an ordinary function, whose
- * slope along the gradient is the gradient's length. */
+/* The masks of the backward pass are those of the forward pass: with a fixed key the loss is an
+ * ordinary function, whose slope along the gradient is the gradient's length. */
 static void test_dropout_gradient(void **state)
 {
     struct session s;
@@ -229,9 +263,13 @@ static void test_resume_equals_uninterrupted(void **state)
     session_init(&first, NULL);
     session_run(&first, 21);
     first.progress.best_validation = 1.0 / 3.0;
-    assert_int_equal(train_checkpoint_save(path, &first.model, &first.optimizer, &first.sampler, &first.progress), 0);
+    assert_int_equal(train_checkpoint_save(path, &first.model, &first.optimizer, &first.sampler,
+                                           &first.progress),
+                     0);
     session_init(&second, NULL);
-    assert_int_equal(train_checkpoint_load(path, &second.model, &second.optimizer, &second.sampler, &second.progress), 0);
+    assert_int_equal(train_checkpoint_load(path, &second.model, &second.optimizer, &second.sampler,
+                                           &second.progress),
+                     0);
     assert_same_state(&first, &second);
     assert_true(second.progress.best_validation == 1.0 / 3.0);
     session_run(&second, 16);
@@ -249,20 +287,24 @@ static void test_checkpoint_of_another_spec(void **state)
     char *path = path_beside("other");
     (void)state;
     session_init(&s, NULL);
-    assert_int_equal(train_checkpoint_save(path, &s.model, &s.optimizer, &s.sampler, &s.progress), 0);
+    assert_int_equal(train_checkpoint_save(path, &s.model, &s.optimizer, &s.sampler, &s.progress),
+                     0);
     snprintf(s.progress.spec_hash, sizeof s.progress.spec_hash, "another");
-    assert_int_equal(train_checkpoint_load(path, &s.model, &s.optimizer, &s.sampler, &s.progress), ERR_USAGE);
+    assert_int_equal(train_checkpoint_load(path, &s.model, &s.optimizer, &s.sampler, &s.progress),
+                     ERR_USAGE);
     assert_non_null(strstr(err_text(), "another spec"));
     assert_int_equal(truncate(path, 1000), 0);
-    assert_int_equal(train_checkpoint_load(path, &s.model, &s.optimizer, &s.sampler, &s.progress), ERR_FORMAT);
+    assert_int_equal(train_checkpoint_load(path, &s.model, &s.optimizer, &s.sampler, &s.progress),
+                     ERR_FORMAT);
     unlink(path);
-    assert_int_equal(train_checkpoint_load(path, &s.model, &s.optimizer, &s.sampler, &s.progress), ERR_MISSING);
+    assert_int_equal(train_checkpoint_load(path, &s.model, &s.optimizer, &s.sampler, &s.progress),
+                     ERR_MISSING);
     session_release(&s);
     mem_free(path);
 }
 
-/* ---- a custom operator: weights rounded to eighths in both passes, the gradient straight through, and one trained
- * scale for the layer's output */
+/* ---- a custom operator: weights rounded to eighths in both passes, the gradient straight through,
+ * and one trained scale for the layer's output */
 
 struct rounding {
     float rounded[64 * 32];
@@ -276,7 +318,8 @@ static void round_weights(struct rounding *r, const struct train_linear *l)
         r->rounded[i] = roundf(l->weight[i] * 8.0f) / 8.0f;
 }
 
-static int rounding_forward(void *state, const struct train_linear *l, const float *x, int rows, float *y)
+static int rounding_forward(void *state, const struct train_linear *l, const float *x, int rows,
+                            float *y)
 {
     struct rounding *r = state;
     r->forwards++;
@@ -287,8 +330,8 @@ static int rounding_forward(void *state, const struct train_linear *l, const flo
     return rc;
 }
 
-static int rounding_backward(void *state, const struct train_linear *l, const float *x, const float *dy, int rows, float beta,
-                             float *dx)
+static int rounding_backward(void *state, const struct train_linear *l, const float *x,
+                             const float *dy, int rows, float beta, float *dx)
 {
     struct rounding *r = state;
     int rc = 0;
@@ -320,8 +363,11 @@ static void scale_of_one(void *state, const struct train_linear *l, float *extra
 static void test_custom_operator(void **state)
 {
     struct rounding rounding = {.forwards = 0};
-    struct train_operator operator= {.state = &rounding, .forward = rounding_forward, .backward = rounding_backward,
-                                     .extra_count = one_scale, .extra_init = scale_of_one};
+    struct train_operator operator= {.state = &rounding,
+                                     .forward = rounding_forward,
+                                     .backward = rounding_backward,
+                                     .extra_count = one_scale,
+                                     .extra_init = scale_of_one};
     struct session s, again;
     char *path = path_beside("operator");
     (void)state;
@@ -332,10 +378,18 @@ static void test_custom_operator(void **state)
     session_run(&s, 150);
     last = session_run(&s, 10);
     assert_true(last < first - 1.0);
-    assert_true(s.model.weights[s.model.tensors[s.model.tensor_count - 2].offset] != 1.0f); /* the last scale has moved */
-    assert_int_equal(train_checkpoint_save(path, &s.model, &s.optimizer, &s.sampler, &s.progress), 0);
+    assert_true(s.model.weights[s.model.tensors[s.model.tensor_count - 2].offset] != 1.0f); /* the
+                                                                                               last
+                                                                                               scale
+                                                                                               has
+                                                                                               moved
+                                                                                             */
+    assert_int_equal(train_checkpoint_save(path, &s.model, &s.optimizer, &s.sampler, &s.progress),
+                     0);
     session_init(&again, &operator);
-    assert_int_equal(train_checkpoint_load(path, &again.model, &again.optimizer, &again.sampler, &again.progress), 0);
+    assert_int_equal(train_checkpoint_load(path, &again.model, &again.optimizer, &again.sampler,
+                                           &again.progress),
+                     0);
     assert_same_state(&s, &again);
     session_release(&s);
     session_release(&again);
@@ -345,7 +399,8 @@ static void test_custom_operator(void **state)
 
 /* ---- pieces */
 
-/* Every window of an epoch is drawn once, targets are tokens moved by one, and the corpora come in their shares. */
+/* Every window of an epoch is drawn once, targets are tokens moved by one, and the corpora come in
+ * their shares. */
 static void test_sampler(void **state)
 {
     struct toy toy;
@@ -380,7 +435,8 @@ static void test_sampler(void **state)
 
 static void test_schedule(void **state)
 {
-    struct train_schedule s = {TRAIN_COSINE, 1e-3, 0.1, 0.2, 100, 1100}, line = {TRAIN_TRAPEZOID, 1e-3, 0.1, 0.2, 100, 1000};
+    struct train_schedule s = {TRAIN_COSINE, 1e-3, 0.1, 0.2, 100, 1100},
+                          line = {TRAIN_TRAPEZOID, 1e-3, 0.1, 0.2, 100, 1000};
     (void)state;
     assert_true(fabs(train_rate(&s, 50) - 5e-4) < 1e-12);
     assert_true(fabs(train_rate(&s, 100) - 1e-3) < 1e-12);
@@ -394,7 +450,8 @@ static void test_schedule(void **state)
     assert_true(fabs(train_rate(&s, 0) - 1e-3) < 1e-12);
 }
 
-/* The first AdamW step moves each weight by rate * sign(gradient), after shrinking matrices by rate * decay. */
+/* The first AdamW step moves each weight by rate * sign(gradient), after shrinking matrices by rate
+ * * decay. */
 static void test_first_step(void **state)
 {
     struct session s;

@@ -1,5 +1,5 @@
-/* The trainer's loss and gradients against a plain forward pass in double precision, written loop by loop after the
- * architecture's equations, and its central differences. */
+/* The trainer's loss and gradients against a plain forward pass in double precision, written loop
+ * by loop after the architecture's equations, and its central differences. */
 #include "core/err.h"
 #include "core/mem.h"
 #include "core/pool.h"
@@ -17,8 +17,16 @@
 
 enum { SEQUENCES = 2, CONTEXT = 70, ROWS = SEQUENCES * CONTEXT, WIDE = 64 };
 
-static const struct model_config small = {.layers = 2, .width = 24, .hidden = 40, .heads = 4, .kv_heads = 2, .head_size = 6,
-                                          .vocabulary = 50, .norm_epsilon = 1e-5, .rope_theta = 100.0, .tied_head = true};
+static const struct model_config small = {.layers = 2,
+                                          .width = 24,
+                                          .hidden = 40,
+                                          .heads = 4,
+                                          .kv_heads = 2,
+                                          .head_size = 6,
+                                          .vocabulary = 50,
+                                          .norm_epsilon = 1e-5,
+                                          .rope_theta = 100.0,
+                                          .tied_head = true};
 
 /* ---- the twin: all in double, one row after another */
 
@@ -26,10 +34,12 @@ struct twin {
     const struct model_config *config;
     const struct train_model *model; /* for the table of tensors */
     double *weights;                 /* as many as model->parameters */
-    double (*x)[WIDE], (*n)[WIDE], (*q)[WIDE], (*k)[WIDE], (*v)[WIDE], (*a)[WIDE]; /* CONTEXT rows each */
+    double (*x)[WIDE], (*n)[WIDE], (*q)[WIDE], (*k)[WIDE], (*v)[WIDE], (*a)[WIDE]; /* CONTEXT rows
+                                                                                      each */
 };
 
-static const double *tensor(const struct twin *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static const double *tensor(const struct twin *t, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 static const double *tensor(const struct twin *t, const char *format, ...)
 {
     char name[TRAIN_NAME_SIZE];
@@ -66,7 +76,8 @@ static void turn(const struct model_config *c, int position, double *head)
 {
     int half = c->head_size / 2;
     for (int i = 0; i < half; i++) {
-        double angle = position / pow(c->rope_theta, 2.0 * i / c->head_size), x = head[i], y = head[i + half];
+        double angle = position / pow(c->rope_theta, 2.0 * i / c->head_size), x = head[i],
+               y = head[i + half];
         head[i] = x * cos(angle) - y * sin(angle);
         head[i + half] = y * cos(angle) + x * sin(angle);
     }
@@ -103,10 +114,14 @@ static void twin_layer(struct twin *t, int layer)
     char base[40];
     snprintf(base, sizeof base, "model.layers.%d", layer);
     for (int r = 0; r < CONTEXT; r++) {
-        norm(tensor(t, "%s.input_layernorm.weight", base), c->width, c->norm_epsilon, t->x[r], t->n[r]);
-        product(tensor(t, "%s.self_attn.q_proj.weight", base), c->heads * c->head_size, c->width, t->n[r], t->q[r]);
-        product(tensor(t, "%s.self_attn.k_proj.weight", base), c->kv_heads * c->head_size, c->width, t->n[r], t->k[r]);
-        product(tensor(t, "%s.self_attn.v_proj.weight", base), c->kv_heads * c->head_size, c->width, t->n[r], t->v[r]);
+        norm(tensor(t, "%s.input_layernorm.weight", base), c->width, c->norm_epsilon, t->x[r],
+             t->n[r]);
+        product(tensor(t, "%s.self_attn.q_proj.weight", base), c->heads * c->head_size, c->width,
+                t->n[r], t->q[r]);
+        product(tensor(t, "%s.self_attn.k_proj.weight", base), c->kv_heads * c->head_size, c->width,
+                t->n[r], t->k[r]);
+        product(tensor(t, "%s.self_attn.v_proj.weight", base), c->kv_heads * c->head_size, c->width,
+                t->n[r], t->v[r]);
         for (int h = 0; h < c->heads; h++)
             turn(c, r, t->q[r] + h * c->head_size);
         for (int h = 0; h < c->kv_heads; h++)
@@ -114,10 +129,12 @@ static void twin_layer(struct twin *t, int layer)
     }
     twin_attention(t);
     for (int r = 0; r < CONTEXT; r++) {
-        product(tensor(t, "%s.self_attn.o_proj.weight", base), c->width, c->heads * c->head_size, t->a[r], y);
+        product(tensor(t, "%s.self_attn.o_proj.weight", base), c->width, c->heads * c->head_size,
+                t->a[r], y);
         for (int i = 0; i < c->width; i++)
             t->x[r][i] += y[i];
-        norm(tensor(t, "%s.post_attention_layernorm.weight", base), c->width, c->norm_epsilon, t->x[r], t->n[r]);
+        norm(tensor(t, "%s.post_attention_layernorm.weight", base), c->width, c->norm_epsilon,
+             t->x[r], t->n[r]);
         product(tensor(t, "%s.mlp.gate_proj.weight", base), c->hidden, c->width, t->n[r], gate);
         product(tensor(t, "%s.mlp.up_proj.weight", base), c->hidden, c->width, t->n[r], up);
         for (int i = 0; i < c->hidden; i++)
@@ -186,7 +203,8 @@ static void twin_release(struct twin *t)
     mem_free(t->a);
 }
 
-/* Weights that are far from special: norms that differ, larger matrices, so that every path carries gradient. */
+/* Weights that are far from special: norms that differ, larger matrices, so that every path carries
+ * gradient. */
 static void stir(struct train_model *model, struct rng *rng)
 {
     for (int i = 0; i < model->tensor_count; i++) {
@@ -199,9 +217,10 @@ static void stir(struct train_model *model, struct rng *rng)
     }
 }
 
-/* The derivative of the twin's loss along `direction` (laid over count weights at offset), by central differences. */
-static double slope(struct twin *t, const int32_t *tokens, const int32_t *targets, size_t offset, const double *direction,
-                    size_t count)
+/* The derivative of the twin's loss along `direction` (laid over count weights at offset), by
+ * central differences. */
+static double slope(struct twin *t, const int32_t *tokens, const int32_t *targets, size_t offset,
+                    const double *direction, size_t count)
 {
     const double h = 1e-5;
     for (size_t j = 0; j < count; j++)
@@ -216,8 +235,8 @@ static double slope(struct twin *t, const int32_t *tokens, const int32_t *target
 }
 
 /* Each tensor: along a random direction, along the gradient itself, and for two single elements. */
-static void check_tensor(struct twin *t, const struct train_tensor *tensor_, const int32_t *tokens, const int32_t *targets,
-                         struct rng *rng)
+static void check_tensor(struct twin *t, const struct train_tensor *tensor_, const int32_t *tokens,
+                         const int32_t *targets, struct rng *rng)
 {
     size_t count = (size_t)(tensor_->rows ? tensor_->rows : 1) * (size_t)tensor_->columns;
     const float *gradient = t->model->gradients + tensor_->offset;
@@ -238,7 +257,8 @@ static void check_tensor(struct twin *t, const struct train_tensor *tensor_, con
             expected += (double)gradient[j] * direction[j];
         found = slope(t, tokens, targets, tensor_->offset, direction, count);
         if (fabs(found - expected) > 2e-5 * length + 1e-4 * fabs(found))
-            fail_msg("%s, way %d: gradient gives %.8g, differences %.8g", tensor_->name, way, expected, found);
+            fail_msg("%s, way %d: gradient gives %.8g, differences %.8g", tensor_->name, way,
+                     expected, found);
     }
     mem_free(direction);
 }

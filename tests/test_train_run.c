@@ -1,5 +1,6 @@
-/* bitbench train from spec to model folder: bad specs give one clear line, an interrupted and resumed run gives the same
- * bytes as one that was never stopped, and the folder opens as a model. */
+/* bitbench train from spec to model folder: bad specs give one clear line, an interrupted and
+ * resumed run gives the same bytes as one that was never stopped, and the folder opens as a model.
+ */
 #include "harness/train_run.h"
 #include "harness/train_spec.h"
 
@@ -84,7 +85,8 @@ static void assert_same_checkpoint(const char *folder, const char *a, const char
     assert_true(safetensors_count(files[0]) > 30);
     assert_int_equal(safetensors_count(files[0]), safetensors_count(files[1]));
     for (size_t i = 0; i < safetensors_count(files[0]); i++) {
-        const struct tensor *first = safetensors_at(files[0], i), *second = safetensors_at(files[1], i);
+        const struct tensor *first = safetensors_at(files[0], i),
+                            *second = safetensors_at(files[1], i);
         assert_string_equal(first->name, second->name);
         assert_int_equal(first->bytes, second->bytes);
         assert_memory_equal(first->data, second->data, first->bytes);
@@ -145,7 +147,8 @@ static void test_output_opens_as_model(void **state)
     mem_free(path);
     FIXTURE_OK(mem_printf(&path, "%s/out/training.csv", folder));
     FIXTURE_OK(file_read(path, &text, NULL));
-    assert_memory_equal(text, "step,tokens,seconds,learning_rate,train_loss,gradient_norm,validation_loss", 73);
+    assert_memory_equal(
+        text, "step,tokens,seconds,learning_rate,train_loss,gradient_norm,validation_loss", 73);
     assert_non_null(strstr(text, "\n10,1280,"));
     assert_non_null(strstr(text, "\n20,2560,"));
     mem_free(text);
@@ -158,7 +161,8 @@ static void test_output_opens_as_model(void **state)
 static void test_checkpoint_belongs_to_its_spec(void **state)
 {
     char *folder = make_folder("train_other"), *spec;
-    const char *first[] = {"training.tokens=1280", NULL}, *seed[] = {"training.tokens=1280", "training.seed=2", NULL};
+    const char *first[] = {"training.tokens=1280", NULL},
+               *seed[] = {"training.tokens=1280", "training.seed=2", NULL};
     const char *longer[] = {"training.tokens=1536", NULL};
     struct train_request request = {.sets = first};
     (void)state;
@@ -193,7 +197,7 @@ static void expect_line(const char *folder, const char *text, const char *const 
 }
 
 #define EXPECT(text, ...) expect_line(folder, text, (const char *const[]){__VA_ARGS__, NULL})
-#define REST "output: x\ncorpora: [{name: kjv}]\n"
+#define REST              "output: x\ncorpora: [{name: kjv}]\n"
 
 static void test_bad_specs(void **state)
 {

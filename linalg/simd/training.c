@@ -3,7 +3,8 @@
 #include "linalg/adam.h"
 #include "linalg/simd/vec.h"
 
-/* y = w x s with s = (mean x^2 + e)^(-1/2): dx += s (w dy) - x s^3 / n sum(w dy x), dw += dy x s. */
+/* y = w x s with s = (mean x^2 + e)^(-1/2): dx += s (w dy) - x s^3 / n sum(w dy x), dw += dy x s.
+ */
 void SIMD(rmsnorm_back)(float *restrict dx, float *restrict dw, const float *x, const float *weight,
                         const float *dy, float epsilon, int n)
 {
@@ -54,8 +55,8 @@ void SIMD(softmax_back)(float *dx, const float *y, const float *dy, int n)
         dx[i] = y[i] * (dy[i] - mean);
 }
 
-/* The hash is two rounds of multiplication and xor with shifted self: every bit of the place reaches
- * every bit of the result. */
+/* The hash is two rounds of multiplication and xor with shifted self: every bit of the place
+ * reaches every bit of the result. */
 void SIMD(dropout_add)(float *restrict y, const float *restrict base, const float *restrict x,
                        uint32_t key, uint32_t place, uint32_t keep, int n)
 {

@@ -1,17 +1,25 @@
-/* Training speed at the embedded model's shape: tokens a second, and its share of what the matrix products alone give as
- * bare sgemm calls of the same shapes. */
+/* Training speed at the embedded model's shape: tokens a second, and its share of what the matrix
+ * products alone give as bare sgemm calls of the same shapes. */
+#include "model/train.h"
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/mem.h"
 #include "core/pool.h"
 #include "linalg/matmul.h"
-#include "model/train.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct model_config shape = {.layers = 4, .width = 256, .hidden = 768, .heads = 4, .kv_heads = 2, .head_size = 64,
-                                          .vocabulary = 4096, .norm_epsilon = 1e-5, .rope_theta = 10000.0, .tied_head = true};
+static const struct model_config shape = {.layers = 4,
+                                          .width = 256,
+                                          .hidden = 768,
+                                          .heads = 4,
+                                          .kv_heads = 2,
+                                          .head_size = 64,
+                                          .vocabulary = 4096,
+                                          .norm_epsilon = 1e-5,
+                                          .rope_theta = 10000.0,
+                                          .tied_head = true};
 enum { SEQUENCES = 8, CONTEXT = 256, ROWS = SEQUENCES * CONTEXT, STEPS = 6 };
 
 /* y = x W^T forward, and the two products of its backward pass. */
@@ -78,10 +86,10 @@ static int measure(void)
         best = spent < best ? spent : best;
     }
     TRY(bare(&products_alone));
-    printf("train  width %d, %d layers, %zu parameters, batch %d x %d, %d thread(s)\n", shape.width, shape.layers,
-           model.parameters, SEQUENCES, CONTEXT, pool_threads());
-    printf("train  %.0f tokens/s; bare sgemm of the same shapes %.0f tokens/s; share %.0f %%\n", ROWS / best,
-           ROWS / products_alone, 100.0 * products_alone / best);
+    printf("train  width %d, %d layers, %zu parameters, batch %d x %d, %d thread(s)\n", shape.width,
+           shape.layers, model.parameters, SEQUENCES, CONTEXT, pool_threads());
+    printf("train  %.0f tokens/s; bare sgemm of the same shapes %.0f tokens/s; share %.0f %%\n",
+           ROWS / best, ROWS / products_alone, 100.0 * products_alone / best);
 out:
     mem_free(tokens);
     train_optimizer_release(&optimizer);
