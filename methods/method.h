@@ -62,6 +62,10 @@ struct quant_method {
     int (*unpack)(const void *options, const struct packed *packed, int rows, int columns, float *weight);
     /* y (rows) = W_q x (columns) from the packed form, without unpacking it first. */
     int (*matvec)(const void *options, const struct packed *packed, int rows, int columns, const float *x, float *y);
+    /* The layer as an operator where it is more than y = x W_q^T (quantized activations, a norm behind it). operates tells
+     * whether these options make it so; both NULL: never. x is tokens x columns, y tokens x rows, weight is W_q. */
+    bool (*operates)(const void *options);
+    int (*operate)(const void *options, const float *weight, int rows, int columns, const float *x, int tokens, float *y);
 };
 
 extern const struct quant_method *const methods[]; /* ends with NULL */
