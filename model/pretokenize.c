@@ -57,7 +57,8 @@ static int compile_regex(struct pretokenizer *rules, struct pretokenizer_step *s
     char *translated = NULL;
     int rc = pretokenize_translate(pattern, &translated, file);
     if (rc == 0) /* Oniguruma's ^ and $ always stand at lines */
-        rc = compile(rules, step, translated, PCRE2_UCP | PCRE2_MULTILINE, file);
+        rc = compile(rules, step, translated, PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
+                     file);
     mem_free(translated);
     return rc;
 }

@@ -135,11 +135,14 @@ static int search(const struct splitter *split, size_t from, bool *found, size_t
     return 0;
 }
 
+/* Matches one after another, with what lies between them. An empty match counts, as in Hugging
+ * Face's library, unless it stands at the end of the match before it; then the search goes on
+ * behind the next character. */
 static int split_subject(struct splitter *split)
 {
     int rc = 0;
-    size_t done = 0, from = 0, start = 0, end = 0;
-    while (from < split->size) {
+    size_t done = 0, from = 0, last = SIZE_MAX, start = 0, end = 0; /* last: the last match's end */
+    while (from <= split->size) {
         bool found;
         TRY(search(split, from, &found, &start, &end));
         if (!found)
@@ -148,20 +151,17 @@ static int split_subject(struct splitter *split)
             start = done;
         if (end < start)
             end = start;
+        if (start == end && end == last) {
+            uint32_t code_point;
+            from += from == split->size ? 1
+                                        : (size_t)utf8_decode(split->subject + from,
+                                                              split->size - from, &code_point);
+            continue;
+        }
         if (start > done)
             TRY(feed(split, done, start, false));
-        if (end > start) {
-            TRY(feed(split, start, end, true));
-            from = end;
-        } else { /* an empty match cuts here, and the search goes on behind the next character */
-            uint32_t code_point;
-            if (start >= split->size)
-                break;
-            TRY(feed(split, start, start, true));
-            from = start +
-                   (size_t)utf8_decode(split->subject + start, split->size - start, &code_point);
-        }
-        done = end;
+        TRY(feed(split, start, end, true));
+        done = from = last = end;
     }
     if (done < split->size)
         TRY(feed(split, done, split->size, false));

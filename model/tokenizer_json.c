@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const size_t FILE_LIMIT = (size_t)256 << 20;
+static const size_t FILE_LIMIT = (size_t)64 << 20;
 
 int tokenizer_map(struct file_map *map, const char *path)
 {

@@ -55,7 +55,7 @@ int tokenizer_set_text(struct tokenizer *tokenizer, int id, const char *bytes, s
 /* The id of a token by its bytes, or -1. Slow: for opening only. */
 int tokenizer_find(const struct tokenizer *tokenizer, const char *text);
 
-/* Maps a file of at most 256 MiB (ERR_FORMAT) and parses it with jansson's flags; it must hold an
+/* Maps a file of at most 64 MiB (ERR_FORMAT) and parses it with jansson's flags; it must hold an
  * object. Its bytes are added to hash unless that is NULL. */
 int tokenizer_read_json(json_t **out, const char *path, size_t flags, struct hash *hash);
 int tokenizer_map(struct file_map *map, const char *path);

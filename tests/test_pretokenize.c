@@ -168,6 +168,11 @@ static void other_rules(void **state)
          "the-final--countdown", "[the][final][countdown]"},
         {SEQUENCE(SPLIT("{\"Regex\": \"x*\"}", "Isolated", "false"), BYTES_WHOLE), "axxb",
          "[a][xx][b]"}, /* empty matches cut, and do not hang */
+        /* before a, then xx; none at the end of xx; one at the end of the text */
+        {SEQUENCE(SPLIT("{\"Regex\": \"x*\"}", "MergedWithPrevious", "false"), BYTES_WHOLE),
+         "abxxcd", "[a][bxx][c][d]"},
+        {SEQUENCE(SPLIT("{\"Regex\": \"(?:(?=c)|b)\"}", "MergedWithNext", "false"), BYTES_WHOLE),
+         "abcbcc", "[a][bc][bc][c]"},
         {SEQUENCE(SPLIT("{\"Regex\": \"\\\\w+|[^\\\\w\\\\s]+\"}", "Isolated", "false"),
                   BYTES_WHOLE),
          "e\xcc\x81_1 !\xe1\xa0\x8e", "[e\xcc\x81_1][ ][!\xe1\xa0\x8e]"},
@@ -207,6 +212,7 @@ static void bad_rules_are_named(void **state)
         {SPLIT("{\"Regex\": \"a(\"}", "Isolated", "false"), "does not compile"},
         {SPLIT("{\"Regex\": \"\\\\p{Wrong}\"}", "Isolated", "false"), "does not compile"},
         {SPLIT("{\"Regex\": \"[a&&b]\"}", "Isolated", "false"), "an intersection"},
+        {SPLIT("{\"Regex\": \"\\\\C\"}", "Isolated", "false"), "does not compile"},
         {SPLIT("{\"Regex\": \"\\\\h\"}", "Isolated", "false"), "uses \\h"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
