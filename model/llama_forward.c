@@ -194,7 +194,7 @@ static int apply_own(const struct pass *p, enum step step)
         const struct linear *linear = &p->block->linears[i];
         if (!linear->apply)
             continue;
-        int rc = linear->apply(linear->apply_state, inputs[linear->input], p->rows, outputs[i]);
+        int rc = linear->apply(linear, inputs[linear->input], p->rows, outputs[i]);
         if (rc)
             return rc;
         for (int r = 0; linear->bias && r < p->rows; r++)

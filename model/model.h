@@ -29,8 +29,8 @@ struct linear {
     const float *bias; /* out, or NULL */
     int out, in;
     int input; /* index of the distinct input that feeds it: q, k and v share 0, o has 1, gate and up 2, down 3 */
-    int (*apply)(void *state, const float *x, int rows, float *y);
-    void *apply_state;
+    int (*apply)(const struct linear *linear, const float *x, int rows, float *y);
+    const void *apply_state; /* of apply alone; borrowed */
 };
 
 enum { MODEL_MAX_LINEARS = 8, MODEL_MAX_INPUTS = 4 };
