@@ -40,7 +40,6 @@ help: ## list the targets
 run: setup ## install what is missing, build, run experiments/quickstart.yaml: table, database, plots
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	$(BUILD)/bitbench run experiments/quickstart.yaml
-	$(BUILD)/bitbench plot --experiment quickstart
 	@echo && echo "plots:" && $(BUILD)/bitbench plot --experiment quickstart --quiet
 
 setup: ## install the Debian packages that are missing (tools/setup.sh --list shows them)
