@@ -11,9 +11,13 @@
 #include "harness/train_log.h"
 #include "harness/train_spec.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 struct run {
     struct train_spec spec;
@@ -25,6 +29,7 @@ struct run {
     struct train_log log;
     int32_t *tokens, *targets;
     char *checkpoint;
+    int lock;              /* the output folder, open and locked; -1: not */
     double started, saved; /* wall clock: of this run, of the last checkpoint */
     double seconds_before; /* of earlier runs */
     int64_t tokens_before;
@@ -35,6 +40,25 @@ struct run {
 static double spent(const struct run *run)
 {
     return run->seconds_before + clock_wall() - run->started;
+}
+
+/* One run at a time in a folder: a second one would overwrite checkpoint and log of the first. The
+ * lock goes with the process, however it ends. */
+static int lock_output(struct run *run)
+{
+    const char *folder = run->spec.output;
+    int rc = file_make_directories(folder);
+    if (rc)
+        return rc;
+    run->lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (run->lock < 0)
+        return err_set(ERR_IO, "%s: %s", folder, strerror(errno));
+    if (flock(run->lock, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        return err_set(ERR_BUSY, "%s: another run is training there; wait for its end, or stop it",
+                       folder);
+    return err_set(ERR_IO, "%s: cannot lock: %s", folder, strerror(errno));
 }
 
 static int set_up(struct run *run, const struct train_request *request)
@@ -222,7 +246,9 @@ int train_run(const struct train_request *request)
     struct run *run = NULL;
     int rc = 0;
     TRY(mem_calloc(&run, 1, sizeof *run));
+    run->lock = -1;
     TRY(train_spec_load(&run->spec, request->spec, request->sets));
+    TRY(lock_output(run));
     TRY(train_data_load(&run->data, &run->spec));
     TRY(set_up(run, request));
     rc = loop(run);
@@ -243,6 +269,8 @@ out:
         mem_free(run->tokens);
         mem_free(run->targets);
         mem_free(run->checkpoint);
+        if (run->lock >= 0)
+            close(run->lock);
         mem_free(run);
     }
     return rc;

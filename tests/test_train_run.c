@@ -12,10 +12,12 @@
 #include "model/safetensors.h"
 #include "tests/fixture.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/file.h>
 
 #include <cmocka.h>
 
@@ -181,6 +183,27 @@ static void test_checkpoint_belongs_to_its_spec(void **state)
     mem_free(folder);
 }
 
+/* A folder in which another process trains is left alone. */
+static void test_two_runs_at_once(void **state)
+{
+    char *folder = make_folder("train_busy"), *spec = write_spec(folder, "out"), *out;
+    const char *sets[] = {"training.tokens=1280", NULL};
+    struct train_request request = {.spec = spec, .sets = sets};
+    (void)state;
+    FIXTURE_OK(file_join(&out, folder, "out"));
+    FIXTURE_OK(file_make_directories(out));
+    int lock = open(out, O_RDONLY | O_DIRECTORY);
+    assert_true(lock >= 0);
+    assert_int_equal(flock(lock, LOCK_EX), 0);
+    assert_int_equal(train_run(&request), ERR_BUSY);
+    assert_non_null(strstr(err_text(), out));
+    close(lock);
+    FIXTURE_OK(train_run(&request));
+    mem_free(out);
+    mem_free(spec);
+    mem_free(folder);
+}
+
 /* Loads `text` as a spec; the error must contain every one of the words. */
 static void expect_line(const char *folder, const char *text, const char *const *words)
 {
@@ -253,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_interrupted_run_resumes),
         cmocka_unit_test(test_output_opens_as_model),
         cmocka_unit_test(test_checkpoint_belongs_to_its_spec),
+        cmocka_unit_test(test_two_runs_at_once),
         cmocka_unit_test(test_bad_specs),
         cmocka_unit_test(test_bad_requests),
     };
