@@ -45,9 +45,11 @@ static int learn(const char *text, size_t size, struct tokenizer **tokenizer)
     int rc, tokens;
     const struct bpe_text source = {text, size, 1};
     const struct bpe_training options = {.vocabulary = 4096};
-    char *json = NULL, path[] = "/tmp/bitbench-tokenizer-XXXXXX";
+    char *json = NULL, path[512];
     FILE *file = NULL;
+    const char *temporary = getenv("TMPDIR");
     double start = clock_wall();
+    snprintf(path, sizeof path, "%s/bitbench-XXXXXX", temporary ? temporary : P_tmpdir);
     TRY(bpe_train(&source, 1, &options, &json, &tokens));
     printf("learn      %6.2f s for %d tokens from %.1f MB\n", clock_wall() - start, tokens,
            (double)size * 1e-6);
