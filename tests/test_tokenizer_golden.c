@@ -79,14 +79,16 @@ static void encode(const struct tokenizer *t, int plain, const char *text, size_
                    int32_t **ids, size_t *count)
 {
     int32_t *bare = NULL;
-    *count = 0;
-    if ((plain ? tokenizer_encode_plain : tokenizer_encode)(t, text, size, &bare, count) != 0)
+    size_t bos = tokenizer_adds_bos(t), bare_count = 0;
+    int rc = plain ? tokenizer_encode_plain(t, text, size, &bare, &bare_count)
+                   : tokenizer_encode(t, text, size, &bare, &bare_count);
+    if (rc || !bare)
         fail_msg("%s", err_text());
-    size_t bos = tokenizer_adds_bos(t);
-    assert_int_equal(mem_alloc(ids, *count + 1, sizeof **ids), 0);
+    assert_int_equal(mem_alloc(ids, bare_count + 1, sizeof **ids), 0);
     (*ids)[0] = tokenizer_bos(t);
-    memcpy(*ids + bos, bare, *count * sizeof *bare);
-    *count += bos;
+    for (size_t i = 0; bare && i < bare_count; i++)
+        (*ids)[bos + i] = bare[i];
+    *count = bos + bare_count;
     mem_free(bare);
 }
 
