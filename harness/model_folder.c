@@ -2,6 +2,7 @@
 
 #include "core/err.h"
 #include "core/mem.h"
+#include "harness/packed_model.h"
 #include "harness/paths.h"
 
 #include <string.h>
@@ -10,6 +11,24 @@ int model_folder(char **out, const char *name)
 {
     return strcmp(name, "embedded") == 0 ? paths_data(out, "model/embedded")
                                          : mem_strdup(out, name);
+}
+
+int model_folder_open(struct model *model, const char *folder)
+{
+    int rc;
+    struct linear_source source;
+    struct model fresh = {0};
+    TRY(packed_model_source(&source, folder));
+    TRY(model_open_source(&fresh, folder, &source));
+    source = (struct linear_source){0};
+    TRY(packed_model_check(&fresh));
+    *model = fresh;
+    fresh = (struct model){0};
+out:
+    model_close(&fresh);
+    if (source.release)
+        source.release(source.context);
+    return rc;
 }
 
 int model_check_tokenizer(const struct model *model, const struct tokenizer *tokenizer)

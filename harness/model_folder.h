@@ -9,6 +9,9 @@
  * path itself; the caller's. */
 int model_folder(char **out, const char *name);
 
+/* Opens a plain or a packed model (harness/packed_model.h); model_close. */
+int model_folder_open(struct model *model, const char *folder);
+
 /* ERR_FORMAT when the tokenizer has more ids than the model has embeddings. */
 int model_check_tokenizer(const struct model *model, const struct tokenizer *tokenizer);
 

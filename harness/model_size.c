@@ -1,13 +1,42 @@
 #include "harness/model_size.h"
 
+#include "harness/packed_model.h"
 #include "model/safetensors.h"
+
+#include <string.h>
+
+static bool is_packed(const struct packed_model *packed, const char *tensor)
+{
+    const char *array;
+    for (int i = 0; packed && i < packed->layer_count; i++)
+        if (packed_is_array(tensor, packed->layers[i].name, &array))
+            return true;
+    return false;
+}
 
 void model_size(const struct model *model, size_t *parameters, size_t *bytes)
 {
+    const struct packed_model *packed = packed_model_of(model);
     *parameters = *bytes = 0;
     for (size_t i = 0; i < safetensors_count(model->tensors); i++) {
         const struct tensor *tensor = safetensors_at(model->tensors, i);
-        *parameters += tensor->count;
+        *parameters += is_packed(packed, tensor->name) ? 0 : tensor->count;
         *bytes += tensor->bytes;
     }
+    for (int i = 0; packed && i < packed->layer_count; i++)
+        *parameters += (size_t)packed->layers[i].rows * (size_t)packed->layers[i].columns;
+}
+
+size_t model_layer_bytes(const struct model *model, const char *layer)
+{
+    size_t bytes = 0, length = strlen(layer);
+    for (size_t i = 0; i < safetensors_count(model->tensors); i++) {
+        const struct tensor *tensor = safetensors_at(model->tensors, i);
+        const char *array;
+        bool plain = strncmp(tensor->name, layer, length) == 0 &&
+                     strcmp(tensor->name + length, ".weight") == 0;
+        if (plain || packed_is_array(tensor->name, layer, &array))
+            bytes += tensor->bytes;
+    }
+    return bytes;
 }

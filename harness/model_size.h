@@ -4,8 +4,11 @@
 
 #include "model/model.h"
 
-/* Parameters of all tensors in the checkpoint, and their bytes as they lie
- * there (headers left out). */
+/* Parameters of the checkpoint, and the bytes of all its tensors as they lie there (headers left
+ * out). A packed layer counts as many parameters as it stands for. */
 void model_size(const struct model *model, size_t *parameters, size_t *bytes);
+
+/* Bytes of the tensors that store a linear layer's weights: "model.layers.0.self_attn.q_proj". */
+size_t model_layer_bytes(const struct model *model, const char *layer);
 
 #endif

@@ -7,6 +7,7 @@
 #include "core/progress.h"
 #include "harness/model_size.h"
 #include "harness/layer_loss.h"
+#include "harness/operator.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,9 +24,10 @@ struct pipeline {
     struct block block;
     struct hessian hessians[MODEL_MAX_INPUTS];
     bool have_hessians;
+    struct layer_operator op; /* of all quantized layers */
     float *calibration_x, *evaluation_x;
     double wall, cpu; /* when the present stage began */
-    double packed_bytes;
+    double packed_bytes, replaced_bytes;
 };
 
 static void stage_begin(struct pipeline *p)
@@ -122,7 +124,7 @@ static void account(struct pipeline *p, const struct layer_result *result,
 static int quantize_linear(struct pipeline *p, int block, struct linear *linear)
 {
     int rc;
-    char name[160];
+    char name[MODEL_NAME_SIZE], place[MODEL_NAME_SIZE];
     const struct point *point = p->input->point;
     struct layer_result result = {0};
     struct packed packed = {0};
@@ -130,14 +132,15 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear)
     struct arena_mark mark = arena_mark(&p->arena);
     struct layer_record *record = &p->out.layers[p->out.layer_count];
     size_t count = (size_t)linear->out * (size_t)linear->in;
-    snprintf(name, sizeof name, "block %d, %s", block, linear->name);
+    snprintf(place, sizeof place, "block %d, %s", block, linear->name);
+    model_linear_name(p->input->model, block, linear->name, name);
     *record = (struct layer_record){.block = block,
                                     .name = linear->name,
                                     .method = point->method->name,
                                     .rows = linear->out,
                                     .columns = linear->in};
     TRY(mem_alloc(&result.quantized, count, sizeof *result.quantized));
-    struct layer_problem problem = {.name = name,
+    struct layer_problem problem = {.name = place,
                                     .weight = linear->weight,
                                     .rows = linear->out,
                                     .columns = linear->in,
@@ -157,8 +160,12 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear)
     record->hessian_loss = loss.hessian_loss;
     record->relative_loss = loss.relative_loss;
     record->weight_mse = loss.weight_mse;
+    p->replaced_bytes += (double)model_layer_bytes(p->input->model, name);
+    if (p->input->sink)
+        TRY(p->input->sink->take(p->input->sink->context, name, &problem, &result, &packed));
     stage_end(p, STAGE_DIAGNOSE, 0);
     memcpy(linear->weight, result.quantized, count * sizeof *linear->weight);
+    operator_attach(&p->op, linear);
     p->out.layer_count++;
 out:
     mem_free(result.quantized);
@@ -245,16 +252,15 @@ static void finish_bits(struct pipeline *p)
         out->paper_bits_marks /= (double)out->weights;
         out->stored_bits = p->packed_bytes * 8 / (double)out->weights;
     }
-    double left_alone = (double)(parameters - (size_t)out->weights) *
-                        ((double)bytes / (double)parameters);
-    out->file_bytes = p->packed_bytes + left_alone;
+    out->file_bytes = p->packed_bytes + ((double)bytes - p->replaced_bytes);
     out->full_bits = out->file_bytes * 8 / (double)parameters;
 }
 
 int pipeline_run(const struct pipeline_input *input, struct pipeline_output *output)
 {
     int rc;
-    struct pipeline p = {.input = input};
+    struct pipeline p = {.input = input,
+                         .op = {input->point->method, input->point->method_options}};
     const struct model *model = input->model;
     for (int s = 0; s < STAGE_COUNT; s++)
         p.out.timings[s].stage = stage_names[s];

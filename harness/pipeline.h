@@ -16,11 +16,20 @@ enum stage {
     STAGE_COUNT
 };
 
+/* Sees each quantized layer once, in the order of the model. packed may be taken over: the receiver
+ * then zeroes the struct. */
+struct layer_sink {
+    int (*take)(void *context, const char *name, const struct layer_problem *problem,
+                const struct layer_result *result, struct packed *packed);
+    void *context;
+};
+
 struct pipeline_input {
     const struct model *model;
     const struct point *point;
     const struct stream *calibration; /* NULL: no Hessians; then methods that need one fail */
     const struct stream *evaluation;  /* NULL: nothing is evaluated */
+    const struct layer_sink *sink;    /* NULL: the packed layers are only counted */
 };
 
 struct pipeline_output {

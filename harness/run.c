@@ -39,7 +39,7 @@ int run_open_model(struct run *run)
     int rc;
     char *folder = NULL;
     TRY(model_folder(&folder, run->experiment.model));
-    TRY(model_open(&run->model, folder));
+    TRY(model_folder_open(&run->model, folder));
     TRY(tokenizer_open(&run->tokenizer, folder));
     TRY(model_check_tokenizer(&run->model, run->tokenizer));
     run->corpora.tokenizer = run->tokenizer;

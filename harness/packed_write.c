@@ -1,0 +1,294 @@
+#include "harness/packed_write.h"
+
+#include "core/err.h"
+#include "core/file.h"
+#include "core/mem.h"
+#include "harness/packed_model.h"
+#include "model/safetensors.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int packed_write_begin(struct packed_writer *writer, const char *folder, const struct model *model,
+                       const struct point *point)
+{
+    const struct packed_model *packed = packed_model_of(model);
+    if (!point->method)
+        return err_set(ERR_USAGE, "a packed model needs a method: full precision is the model as "
+                                  "it is");
+    if (!(point->method->caps & QM_PACKS))
+        return err_set(ERR_USAGE, "method %s has no packed form", point->method->name);
+    if (packed)
+        return err_set(ERR_USAGE,
+                       "%s: the model is packed already, by %s: quantize the model that it was "
+                       "made from",
+                       model->folder, packed->op.method->name);
+    *writer = (struct packed_writer){.model = model, .point = point};
+    return folder_write_begin(&writer->folder, folder);
+}
+
+void packed_write_abort(struct packed_writer *writer)
+{
+    for (int i = 0; i < writer->count; i++) {
+        packed_release(&writer->entries[i].packed);
+        mem_free(writer->entries[i].name);
+    }
+    mem_free(writer->entries);
+    folder_write_abort(&writer->folder);
+    *writer = (struct packed_writer){0};
+}
+
+/* ---- collecting ---- */
+
+static int check_round(const struct point *point, const char *name,
+                       const struct layer_problem *problem, const float *quantized,
+                       const struct packed *packed)
+{
+    int rc;
+    float *back = NULL;
+    size_t count = (size_t)problem->rows * (size_t)problem->columns;
+    TRY(mem_alloc(&back, count, sizeof *back));
+    TRY(point->method->unpack(point->method_options, packed, problem->rows, problem->columns, back));
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(&back[i], &quantized[i], sizeof *back) != 0) {
+            rc = err_set(ERR_INTERNAL,
+                         "%s: method %s packs the weight in row %zu, column %zu as %.9g, but "
+                         "quantized it to %.9g",
+                         name, point->method->name, i / (size_t)problem->columns,
+                         i % (size_t)problem->columns, (double)back[i], (double)quantized[i]);
+            break;
+        }
+out:
+    mem_free(back);
+    return rc;
+}
+
+int packed_write_take(void *context, const char *name, const struct layer_problem *problem,
+                      const struct layer_result *result, struct packed *packed)
+{
+    int rc;
+    struct packed_writer *writer = context;
+    size_t count = (size_t)problem->rows * (size_t)problem->columns;
+    TRY(check_round(writer->point, name, problem, result->quantized, packed));
+    if (writer->count == writer->capacity) {
+        int capacity = writer->capacity ? 2 * writer->capacity : 64;
+        TRY(mem_resize(&writer->entries, (size_t)writer->capacity, (size_t)capacity,
+                       sizeof *writer->entries));
+        writer->capacity = capacity;
+    }
+    struct packed_entry *entry = &writer->entries[writer->count];
+    *entry = (struct packed_entry){.rows = problem->rows, .columns = problem->columns};
+    TRY(mem_strdup(&entry->name, name));
+    hash_bytes(result->quantized, count * sizeof *result->quantized, entry->digest);
+    entry->packed = *packed;
+    *packed = (struct packed){.count = 0};
+    writer->count++;
+out:
+    return rc;
+}
+
+/* ---- model.safetensors ---- */
+
+struct sources {
+    struct tensor_source *items;
+    char **names; /* of the packed arrays, owned */
+    size_t count, name_count;
+};
+
+static void release_sources(struct sources *sources)
+{
+    for (size_t i = 0; i < sources->name_count; i++)
+        mem_free(sources->names[i]);
+    mem_free(sources->names);
+    mem_free(sources->items);
+}
+
+/* Whether the tensor is the plain form of a layer that was packed. */
+static bool is_replaced(const struct packed_writer *writer, const char *tensor)
+{
+    for (int i = 0; i < writer->count; i++) {
+        size_t length = strlen(writer->entries[i].name);
+        if (strncmp(tensor, writer->entries[i].name, length) == 0 &&
+            strcmp(tensor + length, ".weight") == 0)
+            return true;
+    }
+    return false;
+}
+
+static void add_plain(const struct packed_writer *writer, struct sources *sources)
+{
+    const struct safetensors *tensors = writer->model->tensors;
+    for (size_t i = 0; i < safetensors_count(tensors); i++) {
+        const struct tensor *tensor = safetensors_at(tensors, i);
+        if (is_replaced(writer, tensor->name))
+            continue;
+        struct tensor_source *source = &sources->items[sources->count++];
+        *source = (struct tensor_source){.name = tensor->name,
+                                         .dtype = tensor->dtype,
+                                         .rank = tensor->rank,
+                                         .data = tensor->data};
+        memcpy(source->shape, tensor->shape, sizeof source->shape);
+    }
+}
+
+static int add_arrays(const struct packed_entry *entry, struct sources *sources)
+{
+    for (int i = 0; i < entry->packed.count; i++) {
+        const struct packed_array *array = &entry->packed.arrays[i];
+        char **name = &sources->names[sources->name_count];
+        int rc = mem_printf(name, "%s" PACKED_INFIX "%s", entry->name, array->name);
+        if (rc)
+            return rc;
+        sources->name_count++;
+        sources->items[sources->count++] =
+            (struct tensor_source){.name = *name,
+                                   .dtype = packed_dtype(array->type),
+                                   .rank = 2,
+                                   .shape = {array->shape[0], array->shape[1]},
+                                   .data = array->data};
+    }
+    return 0;
+}
+
+static int write_tensors(const struct packed_writer *writer, const char *path)
+{
+    int rc;
+    struct sources sources = {0};
+    char format[16];
+    json_t *metadata = NULL;
+    size_t plain = safetensors_count(writer->model->tensors), arrays = 0;
+    for (int i = 0; i < writer->count; i++)
+        arrays += (size_t)writer->entries[i].packed.count;
+    TRY(mem_calloc(&sources.items, plain + arrays, sizeof *sources.items));
+    TRY(mem_calloc(&sources.names, arrays, sizeof *sources.names));
+    add_plain(writer, &sources);
+    for (int i = 0; i < writer->count; i++)
+        TRY(add_arrays(&writer->entries[i], &sources));
+    snprintf(format, sizeof format, "%d", PACKED_FORMAT);
+    metadata = json_pack("{s:s}", "bitbench_format", format);
+    TRY(safetensors_write(path, sources.items, sources.count, metadata));
+out:
+    json_decref(metadata);
+    release_sources(&sources);
+    return rc;
+}
+
+/* ---- config.json and the rest ---- */
+
+/* {"LAYER": {rows, columns, sha256}, ...} */
+static json_t *describe_layers(const struct packed_writer *writer)
+{
+    json_t *layers = json_object();
+    for (int i = 0; layers && i < writer->count; i++) {
+        const struct packed_entry *entry = &writer->entries[i];
+        if (json_object_set_new(layers, entry->name,
+                                json_pack("{s:i, s:i, s:s}", "rows", entry->rows, "columns",
+                                          entry->columns, "sha256", entry->digest)) != 0) {
+            json_decref(layers);
+            return NULL;
+        }
+    }
+    return layers;
+}
+
+/* {"codes": "payload", ...}: what each array's bytes count for. */
+static json_t *describe_arrays(const struct packed_writer *writer)
+{
+    json_t *arrays = json_object();
+    for (int i = 0; arrays && i < writer->count; i++) {
+        const struct packed *packed = &writer->entries[i].packed;
+        for (int a = 0; a < packed->count; a++)
+            json_object_set_new(arrays, packed->arrays[a].name,
+                                json_string(bit_category_names[packed->arrays[a].category]));
+    }
+    return arrays;
+}
+
+static int describe(const struct packed_writer *writer, json_t *made, json_t **out)
+{
+    const struct quant_method *method = writer->point->method;
+    json_t *options = NULL;
+    int rc = options_to_json(method->options, writer->point->method_options, &options);
+    if (rc)
+        return rc;
+    *out = json_pack("{s:i, s:s, s:i, s:o, s:o, s:o, s:O}", "format", PACKED_FORMAT, "method",
+                     method->name, "method_version", method->version, "options", options, "arrays",
+                     describe_arrays(writer), "layers", describe_layers(writer), "made", made);
+    return *out ? 0 : err_set(ERR_MEMORY, "out of memory: the description of a packed model");
+}
+
+/* The model's own config.json with the object "bitbench" added. */
+static int write_config(const struct packed_writer *writer, json_t *made, const char *path)
+{
+    int rc;
+    char *original = NULL, *text = NULL, *dump = NULL;
+    size_t size;
+    json_t *config = NULL, *object = NULL;
+    struct file_writer file = {0};
+    TRY(file_join(&original, writer->model->folder, "config.json"));
+    TRY(file_read(original, &text, &size));
+    config = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+    TRY(describe(writer, made, &object));
+    if (json_object_set_new(config, "bitbench", object) == 0)
+        dump = json_dumps(config, JSON_INDENT(2));
+    if (!dump) {
+        rc = err_set(ERR_MEMORY, "%s: out of memory, or no longer what it was", original);
+        goto out;
+    }
+    TRY(file_write_begin(&file, path));
+    TRY(file_write(&file, dump, strlen(dump)));
+    TRY(file_write(&file, "\n", 1));
+    TRY(file_write_commit(&file));
+out:
+    file_write_abort(&file);
+    free(dump); /* jansson's own allocation */
+    json_decref(config);
+    mem_free(text);
+    mem_free(original);
+    return rc;
+}
+
+/* What the tokenizer reads, and what other programs look for beside it. */
+static int copy_companions(const struct packed_writer *writer)
+{
+    static const char *const names[] = {
+        "tokenizer.json",          "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json",       "vocab.json",            "merges.txt",
+        "generation_config.json", "tokenizer.model",       "chat_template.jinja"};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof names / sizeof *names; i++) {
+        char *from = NULL, *to = NULL;
+        rc = file_join(&from, writer->model->folder, names[i]);
+        if (rc == 0)
+            rc = file_join(&to, writer->folder.temporary, names[i]);
+        if (rc == 0 && file_exists(from))
+            rc = folder_copy_file(from, to);
+        mem_free(from);
+        mem_free(to);
+    }
+    return rc;
+}
+
+int packed_write_commit(struct packed_writer *writer, json_t *made, size_t *file_bytes)
+{
+    int rc;
+    char *tensors = NULL, *config = NULL;
+    struct file_map map = {0};
+    if (writer->count == 0)
+        return err_set(ERR_USAGE, "no layer was quantized: see min_layer, max_layer, quant_only "
+                                  "and invert");
+    TRY(file_join(&tensors, writer->folder.temporary, "model.safetensors"));
+    TRY(file_join(&config, writer->folder.temporary, "config.json"));
+    TRY(write_tensors(writer, tensors));
+    TRY(write_config(writer, made, config));
+    TRY(copy_companions(writer));
+    TRY(file_map_open(&map, tensors));
+    *file_bytes = map.size;
+    TRY(folder_write_commit(&writer->folder));
+out:
+    file_unmap(&map);
+    mem_free(tensors);
+    mem_free(config);
+    return rc;
+}

@@ -1,0 +1,40 @@
+/* Writes a packed model: collects the packed layers of a run, then writes the folder, whole or not
+ * at all. The layout is docs/format.md. */
+#ifndef HARNESS_PACKED_WRITE_H
+#define HARNESS_PACKED_WRITE_H
+
+#include "core/folder.h"
+#include "core/hash.h"
+#include "harness/pipeline.h"
+#include "model/model.h"
+
+struct packed_entry {
+    char *name;
+    int rows, columns;
+    char digest[HASH_HEX_SIZE]; /* of W_q's floats */
+    struct packed packed;
+};
+
+struct packed_writer {
+    const struct model *model; /* borrowed, with the point */
+    const struct point *point;
+    struct folder_writer folder;
+    struct packed_entry *entries;
+    int count, capacity;
+};
+
+/* ERR_USAGE, before any work, when the folder is there and not empty, when the method has no packed
+ * form, or when the model is a packed one already. packed_write_abort of a zeroed struct is legal. */
+int packed_write_begin(struct packed_writer *writer, const char *folder, const struct model *model,
+                       const struct point *point);
+
+/* A layer_sink's take; context is the writer. Checks that unpacking gives W_q back bit for bit. */
+int packed_write_take(void *context, const char *name, const struct layer_problem *problem,
+                      const struct layer_result *result, struct packed *packed);
+
+/* Writes everything. made (borrowed) is kept in config.json as it is: what the model was made from.
+ * *file_bytes = the size of model.safetensors. */
+int packed_write_commit(struct packed_writer *writer, json_t *made, size_t *file_bytes);
+void packed_write_abort(struct packed_writer *writer);
+
+#endif
