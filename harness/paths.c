@@ -56,9 +56,10 @@ int paths_data(char **out, const char *name)
          * ours. */
         char *mark = NULL;
         TRY(try_place(&mark, folder, "", "methods/methods.def"));
-        if (mark)
-            TRY(try_place(&found, folder, "", name));
+        int ours = mark != NULL;
         mem_free(mark);
+        if (ours)
+            TRY(try_place(&found, folder, "", name));
     }
     if (!found && file_exists(name))
         TRY(mem_strdup(&found, name));

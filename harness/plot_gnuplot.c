@@ -9,8 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { COMPLAINT = 600 };
 
 /* The first line of gnuplot's that says what is wrong and where ("\"x.gp\" line 3: ..."); what

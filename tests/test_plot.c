@@ -85,15 +85,20 @@ static struct plot_request request_for(const char *name, const char *format)
         .name = name, .database = database, .format = format, .folder = pictures};
 }
 
+static int visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
 static int count_files(const char *path)
 {
-    DIR *directory = opendir(path);
-    int count = 0;
-    for (struct dirent *entry; directory && (entry = readdir(directory)) != NULL;)
-        count += entry->d_name[0] != '.';
-    if (directory)
-        closedir(directory);
-    return count;
+    struct dirent **entries;
+    int count = scandir(path, &entries, visible, NULL);
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    if (count >= 0)
+        free(entries);
+    return count < 0 ? 0 : count;
 }
 
 /* Begins and ends as a picture of its kind does. */
