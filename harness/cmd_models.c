@@ -117,7 +117,7 @@ static int inspect(const char *name, bool json)
     struct parameters count;
     struct tokenizer *tokenizer = NULL;
     TRY(model_folder(&folder, name));
-    TRY(model_open(&model, folder));
+    TRY(model_folder_open(&model, folder));
     TRY(count_parameters(&model, &count));
     /* A model without a tokenizer can still be looked at. */
     if (tokenizer_open(&tokenizer, folder) != 0)
@@ -147,7 +147,7 @@ static int list_one(const char *folder, const char *name, json_t *list)
 {
     struct model model = {0};
     struct parameters count;
-    int rc = model_open(&model, folder);
+    int rc = model_folder_open(&model, folder);
     if (rc == 0)
         rc = count_parameters(&model, &count);
     double total = rc ? 0 : count.linear + count.embedding + count.head + count.other;

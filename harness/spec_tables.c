@@ -3,87 +3,24 @@
 
 #include <stddef.h>
 
+#define NAME(text) text
+
 #define FIELD(name) offsetof(struct harness_options, name)
 const struct option harness_option_table[] = {
-    {.name = "min_layer",
-     .type = OPTION_INT,
-     .offset = FIELD(min_layer),
-     .fallback = "-1",
-     .low = 0,
-     .high = 100000,
-     .special = "-1=the first",
-     .help = "first block that is quantized, from 0"},
-    {.name = "max_layer",
-     .type = OPTION_INT,
-     .offset = FIELD(max_layer),
-     .fallback = "-1",
-     .low = 0,
-     .high = 100000,
-     .special = "-1=the last",
-     .help = "blocks from this one on are left alone"},
-    {.name = "quant_only",
-     .type = OPTION_TEXT,
-     .offset = FIELD(quant_only),
-     .fallback = "",
-     .help = "only linear layers whose name contains this text, such as mlp or q_proj"},
-    {.name = "invert",
-     .type = OPTION_BOOL,
-     .offset = FIELD(invert),
-     .fallback = "false",
-     .help =
-         "the layers that min_layer, max_layer and quant_only would leave alone, and no others"},
+#include "harness/selection_rows.def"
     {.name = "layer_errors",
      .type = OPTION_BOOL,
      .offset = FIELD(layer_errors),
      .fallback = "true",
      .help = "calibrate methods that need no calibration as well, to measure their "
              "Hessian-weighted layer errors"},
-    {.name = "seed",
-     .type = OPTION_INT,
-     .offset = FIELD(seed),
-     .fallback = "0",
-     .low = 0,
-     .high = 2147483647,
-     .help = "seed of a method's own random draws"},
     {.name = NULL},
 };
 #undef FIELD
 
 #define FIELD(name) offsetof(struct calibration_spec, name)
 const struct option calibration_option_table[] = {
-    {.name = "corpus",
-     .type = OPTION_TEXT,
-     .offset = FIELD(corpus),
-     .fallback = "kjv+wordnet+perldoc",
-     .help = "corpus the segments are drawn from: a name, file:PATH, or several joined by + (an "
-             "equal share of each)"},
-    {.name = "samples",
-     .type = OPTION_INT,
-     .offset = FIELD(samples),
-     .fallback = "128",
-     .low = 1,
-     .high = 1 << 20,
-     .help = "segments"},
-    {.name = "length",
-     .type = OPTION_INT,
-     .offset = FIELD(length),
-     .fallback = "256",
-     .low = 1,
-     .high = 1 << 20,
-     .help = "tokens of a segment"},
-    {.name = "seed",
-     .type = OPTION_INT,
-     .offset = FIELD(seed),
-     .fallback = "0",
-     .low = 0,
-     .high = 2147483647,
-     .help = "seed of the draw"},
-    {.name = "split",
-     .type = OPTION_CHOICE,
-     .offset = FIELD(split),
-     .fallback = "train",
-     .choices = "train|validation|test",
-     .help = "part of the corpus"},
+#include "harness/calibration_rows.def"
     {.name = NULL},
 };
 #undef FIELD

@@ -1,0 +1,247 @@
+/* bitbench quantize METHOD: a model in a method's packed form, as a folder */
+#include "core/err.h"
+#include "core/mem.h"
+#include "core/progress.h"
+#include "core/version.h"
+#include "harness/calibration.h"
+#include "harness/command.h"
+#include "harness/model_folder.h"
+#include "harness/packed_write.h"
+#include "harness/spec_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct quantize_command {
+    char model[OPTION_TEXT_SIZE], out[OPTION_TEXT_SIZE];
+    struct harness_options harness;
+    struct calibration_spec calibration;
+};
+
+#define FIELD(name) offsetof(struct quantize_command, name)
+static const struct option quantize_table[] = {
+    {.name = "model",
+     .type = OPTION_TEXT,
+     .offset = FIELD(model),
+     .fallback = "embedded",
+     .choices = "PATH",
+     .help = "the model's folder, or embedded"},
+    {.name = "out",
+     .type = OPTION_TEXT,
+     .offset = FIELD(out),
+     .fallback = "",
+     .choices = "FOLDER",
+     .help = "where the packed model goes: a folder that is not there yet, or is empty"},
+#undef FIELD
+#define FIELD(name) offsetof(struct quantize_command, harness.name)
+#define NAME(text) text
+#include "harness/selection_rows.def"
+#undef FIELD
+#undef NAME
+#define FIELD(name) offsetof(struct quantize_command, calibration.name)
+#define NAME(text) "calibration." text
+#include "harness/calibration_rows.def"
+#undef FIELD
+#undef NAME
+    {.name = NULL},
+};
+
+/* Everything that one call needs. */
+struct quantize_job {
+    const struct command_line *line;
+    const struct quantize_command *options;
+    struct point point;
+    struct model model;
+    struct tokenizer *tokenizer;
+    struct corpus_cache corpora;
+    struct stream calibration;
+    struct packed_writer writer;
+    struct pipeline_output output;
+    json_t *made;
+    size_t file_bytes;
+};
+
+static void job_release(struct quantize_job *job)
+{
+    packed_write_abort(&job->writer);
+    pipeline_output_release(&job->output);
+    stream_release(&job->calibration);
+    corpus_cache_release(&job->corpora);
+    tokenizer_free(job->tokenizer);
+    model_close(&job->model);
+    point_release(&job->point);
+    json_decref(job->made);
+}
+
+/* "bits=2" of -o. */
+static int set_option(const struct quant_method *method, void *target, const char *text)
+{
+    char name[80];
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || equals - text >= (long)sizeof name)
+        return err_set(ERR_USAGE,
+                       "-o %.80s: KEY=VALUE is expected, such as bits=2 (`bitbench methods %s` "
+                       "lists the keys)",
+                       text, method->name);
+    snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
+    return options_set(method->options, target, name, equals + 1, "-o");
+}
+
+static int make_point(struct quantize_job *job)
+{
+    int rc = 0;
+    const struct axes none = {.count = 0};
+    struct point *point = &job->point;
+    point->method = method_find(job->line->arguments[0]);
+    if (!point->method)
+        return ERR_USAGE;
+    point->harness = job->options->harness;
+    point->calibration = job->options->calibration;
+    TRY(mem_calloc(&point->method_options, 1, point->method->options_size));
+    TRY(options_defaults(point->method->options, point->method_options));
+    for (int i = 0; i < job->line->list_count; i++)
+        TRY(set_option(point->method, point->method_options, job->line->list[i]));
+    if (point->method->check)
+        TRY(point->method->check(point->method_options));
+    TRY(point_make_label(point, NULL, &none));
+out:
+    return rc;
+}
+
+/* The model; and, where the method looks at data, its tokenizer and the calibration's tokens. */
+static int open_inputs(struct quantize_job *job)
+{
+    int rc;
+    char *folder = NULL;
+    TRY(model_folder(&folder, job->options->model));
+    TRY(model_folder_open(&job->model, folder));
+    TRY(packed_write_begin(&job->writer, job->options->out, &job->model, &job->point));
+    if (job->point.method->caps & QM_NEEDS_HESSIAN) {
+        TRY(tokenizer_open(&job->tokenizer, folder));
+        TRY(model_check_tokenizer(&job->model, job->tokenizer));
+        job->corpora.tokenizer = job->tokenizer;
+        TRY(calibration_draw(&job->point.calibration, &job->corpora, &job->calibration, NULL));
+    }
+out:
+    mem_free(folder);
+    return rc;
+}
+
+/* What config.json keeps of how the model was made. */
+static int describe(struct quantize_job *job)
+{
+    int rc;
+    char hash[HASH_HEX_SIZE];
+    json_t *selection = NULL, *calibration = NULL;
+    const struct pipeline_output *output = &job->output;
+    TRY(options_to_json(harness_option_table, &job->point.harness, &selection));
+    json_object_del(selection, "layer_errors"); /* nothing was measured */
+    job->made = json_pack("{s:s, s:s, s:s, s:o, s:{s:f, s:f, s:f, s:f}}", "bitbench",
+                          BITBENCH_VERSION, "commit", version.commit, "model_hash",
+                          job->model.hash, "selection", selection, "bits", "paper",
+                          output->paper_bits, "paper_marks", output->paper_bits_marks, "stored",
+                          output->stored_bits, "whole_model", output->full_bits);
+    if (!job->made) {
+        rc = err_set(ERR_MEMORY, "out of memory: the description of a packed model");
+        goto out;
+    }
+    if (job->calibration.rows == 0)
+        goto out;
+    TRY(options_to_json(calibration_option_table, &job->point.calibration, &calibration));
+    stream_hash(&job->calibration, hash);
+    json_object_set_new(calibration, "hash", json_string(hash));
+    json_object_set_new(job->made, "calibration", calibration);
+out:
+    return rc;
+}
+
+static int print_json(const struct quantize_job *job)
+{
+    const struct pipeline_output *o = &job->output;
+    return command_print_json(
+        json_pack("{s:s, s:s, s:s, s:i, s:I, s:{s:f, s:f, s:f, s:f}, s:I, s:I, s:f}", "folder",
+                  job->options->out, "method", job->point.method->name, "label", job->point.label,
+                  "layers", o->layer_count, "weights", (json_int_t)o->weights, "bits", "paper",
+                  o->paper_bits, "paper_marks", o->paper_bits_marks, "stored", o->stored_bits,
+                  "whole_model", o->full_bits, "tensor_bytes", (json_int_t)o->file_bytes,
+                  "file_bytes", (json_int_t)job->file_bytes, "seconds",
+                  o->timings[STAGE_QUANTIZE].wall));
+}
+
+static void print_text(const struct quantize_job *job)
+{
+    const struct pipeline_output *o = &job->output;
+    printf("%s: %d layers, %ld weights, quantized in %.1f s\n", job->point.label, o->layer_count,
+           o->weights, o->timings[STAGE_QUANTIZE].wall);
+    printf("paper's count  %8.4f bits a weight", o->paper_bits);
+    if (o->paper_bits_marks > 0)
+        printf(", and %.4f for marks that it counts apart", o->paper_bits_marks);
+    printf("\nstored         %8.4f bits a weight: everything that rebuilds the layers\n",
+           o->stored_bits);
+    printf("whole model    %8.4f bits a parameter: %.0f bytes with embeddings and norms\n",
+           o->full_bits, o->file_bytes);
+    printf("%s/model.safetensors: %zu bytes\n", job->options->out, job->file_bytes);
+}
+
+static int run_quantize(const struct command_line *line)
+{
+    int rc;
+    struct quantize_job job = {.line = line, .options = line->options};
+    const struct layer_sink sink = {packed_write_take, &job.writer};
+    if (!job.options->out[0])
+        return err_set(ERR_USAGE, "quantize: --out FOLDER is missing: where the packed model goes");
+    TRY(make_point(&job));
+    TRY(open_inputs(&job));
+    const struct pipeline_input input = {
+        .model = &job.model,
+        .point = &job.point,
+        .calibration = job.calibration.rows ? &job.calibration : NULL,
+        .sink = &sink};
+    progress_begin("quantize", 1, NULL);
+    progress_point(0, job.point.label);
+    rc = pipeline_run(&input, &job.output);
+    progress_end();
+    if (rc)
+        goto out;
+    TRY(describe(&job));
+    TRY(packed_write_commit(&job.writer, job.made, &job.file_bytes));
+    if (line->global.json)
+        TRY(print_json(&job));
+    else
+        print_text(&job);
+out:
+    job_release(&job);
+    return rc;
+}
+
+const struct command command_quantize = {
+    .name = "quantize",
+    .summary = "quantizes a model and writes it in packed form",
+    .arguments = "METHOD",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .argument_kind = ARGUMENT_METHOD,
+    .flags = COMMAND_JSON | COMMAND_COMPUTES,
+    .options = quantize_table,
+    .options_size = sizeof(struct quantize_command),
+    .letters = "m=model",
+    .list = {.name = "option",
+             .value = "KEY=VALUE",
+             .letter = 'o',
+             .help = "set an option of the method, such as bits=2; `bitbench methods METHOD` "
+                     "lists them"},
+    .description =
+        "The folder that results is a model like any other: eval, run and models open it, and "
+        "what they measure on it is what they would measure on the model quantized in place. Its "
+        "layout is described in docs/format.md, so that other programs can read it. It appears "
+        "whole or not at all.\n\n"
+        "Three counts are printed. The paper's is its own formula; stored is every byte that is "
+        "needed to rebuild the quantized layers; the whole model has embeddings, norms and the "
+        "layers left alone as well.",
+    .examples = "bitbench quantize rtn -o bits=4 -o group_size=64 --out rtn4\n"
+                "bitbench quantize gptq -o bits=2 --calibration.samples 64 --out gptq2\n"
+                "bitbench eval --model gptq2 --corpora kjv\n"
+                "# all blocks but the first\n"
+                "bitbench quantize billm --min-layer 1 --model PATH --out packed\n",
+    .run = run_quantize,
+};
