@@ -11,7 +11,7 @@ LIBS    := -lopenblas -llapacke -lsqlite3 -lyaml -ljansson -lpcre2-8 -lnettle -l
 JOBS    := $(shell nproc 2>/dev/null || echo 2)
 
 # What the tests may take, in seconds for each program; the sanitizers take several times as long.
-TEST_SECONDS ?= 120
+TEST_SECONDS ?= 300
 
 FOLDERS := core linalg model methods datasets harness
 SOURCES := $(sort $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
