@@ -1,11 +1,13 @@
 #include "linalg/matmul.h"
 
 #include "core/pool.h"
+#include "linalg/panel.h"
 
 #include <cblas.h>
 
-/* Tiles are big enough for OpenBLAS to reach its rate on one thread and small enough to share out. */
-enum { TILE_ROWS = 128, TILE_COLUMNS = 256 };
+/* X W^T and X W: a task packs its part of W, DEPTH of the sum at a time, and takes a tall tile of rows through it. D^T X needs
+ * both factors packed, which OpenBLAS does as well as we could. */
+enum { TALL = 512, NARROW = 64, DEPTH = 512, GRADIENT_ROWS = 128, GRADIENT_COLUMNS = 256 };
 
 void matmul_init(void)
 {
@@ -19,51 +21,94 @@ void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha, 
                 alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
+/* C (m x n) = A (m x k) op(B) + beta C; for the gradient A is k x m and transposed. */
 struct product {
-    bool transpose_a, transpose_b;
-    int m, n, k, lda, ldb, ldc, tiles_n, tile_n;
-    float beta;
     const float *a, *b;
     float *c;
+    int m, n, k, tile_m, tile_n;
+    float beta;
+    bool transpose_b;
 };
 
-static int product_tile(void *context, int index, int worker)
+static int least(int a, int b)
 {
+    return a < b ? a : b;
+}
+
+/* Where tile `index` lies: its first row and column, and their numbers. */
+struct place {
+    int row, column, rows, columns;
+};
+
+static struct place place_of(const struct product *p, int index)
+{
+    int across = (p->n + p->tile_n - 1) / p->tile_n;
+    struct place at = {.row = index / across * p->tile_m, .column = index % across * p->tile_n};
+    at.rows = least(p->m - at.row, p->tile_m);
+    at.columns = least(p->n - at.column, p->tile_n);
+    return at;
+}
+
+static void scale_tile(float *c, int ldc, const struct place *at, float beta)
+{
+    for (int i = 0; i < at->rows; i++) {
+        for (int j = 0; j < at->columns; j++)
+            c[(size_t)i * (size_t)ldc + (size_t)j] *= beta;
+    }
+}
+
+static int panel_tile(void *context, int index, int worker)
+{
+    static _Thread_local float packed[DEPTH * NARROW];
     const struct product *p = context;
-    int row = index / p->tiles_n * TILE_ROWS, column = index % p->tiles_n * p->tile_n;
-    int m = p->m - row < TILE_ROWS ? p->m - row : TILE_ROWS;
-    int n = p->n - column < p->tile_n ? p->n - column : p->tile_n;
-    const float *a = p->transpose_a ? p->a + row : p->a + (long)row * p->lda;
-    const float *b = p->transpose_b ? p->b + (long)column * p->ldb : p->b + column;
-    gemm(p->transpose_a, p->transpose_b, m, n, p->k, 1.0f, a, p->lda, b, p->ldb, p->beta,
-         p->c + (long)row * p->ldc + column, p->ldc);
+    struct place at = place_of(p, index);
+    float *c = p->c + (size_t)at.row * (size_t)p->n + at.column;
     (void)worker;
+    if (p->beta != 0.0f && p->beta != 1.0f)
+        scale_tile(c, p->n, &at, p->beta);
+    for (int start = 0; start < p->k; start += DEPTH) {
+        int depth = least(p->k - start, DEPTH);
+        if (p->transpose_b)
+            panel_pack_transposed(p->b + (size_t)at.column * (size_t)p->k + start, p->k, at.columns, depth, packed);
+        else
+            panel_pack(p->b + (size_t)start * (size_t)p->n + at.column, p->n, at.columns, depth, packed);
+        panel_product(p->a + (size_t)at.row * (size_t)p->k + start, p->k, at.rows, packed, at.columns, depth,
+                      start > 0 || p->beta != 0.0f, c, p->n);
+    }
     return 0;
 }
 
-static int run(struct product *p)
+static int gradient_tile(void *context, int index, int worker)
 {
-    p->tiles_n = (p->n + p->tile_n - 1) / p->tile_n;
-    return pool_run(product_tile, p, (p->m + TILE_ROWS - 1) / TILE_ROWS * p->tiles_n);
+    const struct product *p = context;
+    struct place at = place_of(p, index);
+    (void)worker;
+    gemm(true, false, at.rows, at.columns, p->k, 1.0f, p->a + at.row, p->m, p->b + at.column, p->n, p->beta,
+         p->c + (size_t)at.row * (size_t)p->n + at.column, p->n);
+    return 0;
+}
+
+static int run(struct product *p, pool_task *task, int tile_m, int tile_n)
+{
+    p->tile_m = tile_m;
+    p->tile_n = tile_n;
+    return pool_run(task, p, (p->m + tile_m - 1) / tile_m * ((p->n + tile_n - 1) / tile_n));
 }
 
 int matmul_nt(const float *x, const float *weight, int rows, int out, int in, float beta, float *y)
 {
-    struct product p = {.transpose_b = true, .m = rows, .n = out, .k = in, .lda = in, .ldb = in, .ldc = out,
-                        .beta = beta, .a = x, .b = weight, .c = y, .tile_n = 4 * TILE_COLUMNS};
-    return run(&p);
+    struct product p = {.a = x, .b = weight, .c = y, .m = rows, .n = out, .k = in, .beta = beta, .transpose_b = true};
+    return run(&p, panel_tile, TALL, NARROW);
 }
 
 int matmul_nn(const float *x, const float *weight, int rows, int out, int in, float beta, float *y)
 {
-    struct product p = {.m = rows, .n = in, .k = out, .lda = out, .ldb = in, .ldc = in, .beta = beta,
-                        .a = x, .b = weight, .c = y, .tile_n = 4 * TILE_COLUMNS};
-    return run(&p);
+    struct product p = {.a = x, .b = weight, .c = y, .m = rows, .n = in, .k = out, .beta = beta};
+    return run(&p, panel_tile, TALL, NARROW);
 }
 
 int matmul_tn(const float *d, const float *x, int rows, int out, int in, float beta, float *gradient)
 {
-    struct product p = {.transpose_a = true, .m = out, .n = in, .k = rows, .lda = out, .ldb = in, .ldc = in,
-                        .beta = beta, .a = d, .b = x, .c = gradient, .tile_n = TILE_COLUMNS};
-    return run(&p);
+    struct product p = {.a = d, .b = x, .c = gradient, .m = out, .n = in, .k = rows, .beta = beta};
+    return run(&p, gradient_tile, GRADIENT_ROWS, GRADIENT_COLUMNS);
 }

@@ -1,5 +1,6 @@
-/* Matrix products on OpenBLAS. BLAS itself is kept on one thread; parallel products are cut into fixed tiles that go to
- * the pool, so the result does not depend on the number of threads. All matrices are row-major float32. */
+/* Matrix products on OpenBLAS and on packed panels (linalg/panel.h). BLAS itself is kept on one thread; parallel products are
+ * cut into fixed tiles that go to the pool, so the result does not depend on the number of threads; in matmul_nt and matmul_nn
+ * a row's result does not depend on the other rows either. All matrices are row-major float32. */
 #ifndef LINALG_MATMUL_H
 #define LINALG_MATMUL_H
 

@@ -37,14 +37,5 @@ void panel_pack(const float *b, int ld, int n, int k, float *panels)
 void panel_product(const float *x, int ldx, int rows, const float *panels, int n, int k, bool add, float *y, int ldy)
 {
     for (int column = 0; column < n; column += PANEL)
-        simd.panel_multiply(x, ldx, 1, rows, panels + (size_t)column * (size_t)k, k, y + column, ldy, width_at(n, column),
-                            add);
-}
-
-void panel_product_transposed(const float *x, int ldx, int rows, const float *panels, int n, int k, bool add, float *y,
-                              int ldy)
-{
-    for (int column = 0; column < n; column += PANEL)
-        simd.panel_multiply(x, 1, ldx, rows, panels + (size_t)column * (size_t)k, k, y + column, ldy, width_at(n, column),
-                            add);
+        simd.panel_multiply(x, ldx, rows, panels + (size_t)column * (size_t)k, k, y + column, ldy, width_at(n, column), add);
 }

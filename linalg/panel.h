@@ -22,8 +22,4 @@ void panel_pack(const float *b, int ld, int n, int k, float *panels);
 /* Y (rows x n, leading dimension ldy) = X B, or Y + X B with `add`; X rows x k. */
 void panel_product(const float *x, int ldx, int rows, const float *panels, int n, int k, bool add, float *y, int ldy);
 
-/* The same with X given transposed: element (i, p) of X is x[p * ldx + i]. */
-void panel_product_transposed(const float *x, int ldx, int rows, const float *panels, int n, int k, bool add, float *y,
-                              int ldy);
-
 #endif

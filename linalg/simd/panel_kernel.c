@@ -20,7 +20,7 @@ enum { STRIP = 2 * LANES }; /* columns at a time */
 
 struct strip {
     const float *x;
-    long x_row, x_step;
+    long x_row;
     const float *panel;
     int k;
     float *y;
@@ -48,11 +48,11 @@ static ALWAYS_INLINE void multiply_rows(const struct strip *s, const int rows)
 {
     VF sums[MOST_ROWS][2];
     const float *x = s->x, *panel = s->panel;
-    const long x_row = s->x_row, x_step = s->x_step;
+    const long x_row = s->x_row;
     UNROLL
     for (int i = 0; i < rows; i++)
         sums[i][0] = sums[i][1] = v_all(0.0f);
-    for (int p = 0; p < s->k; p++, x += x_step, panel += PANEL) {
+    for (int p = 0; p < s->k; p++, x++, panel += PANEL) {
         VF low = v_load(panel), high = v_load(panel + LANES);
         UNROLL
         for (int i = 0; i < rows; i++) {
@@ -93,7 +93,7 @@ static void multiply_strip(const struct strip *s, int rows)
     }
 }
 
-void SIMD(panel_multiply)(const float *x, long x_row, long x_step, int rows, const float *panel, int k, float *y,
+void SIMD(panel_multiply)(const float *x, long x_row, int rows, const float *panel, int k, float *y,
                           long y_row, int columns, int add)
 {
     /* Groups of nearly equal size: 128 rows are 8 times 13 and 2 times 12, rather than 9 times 14 and once 2. */
@@ -101,7 +101,7 @@ void SIMD(panel_multiply)(const float *x, long x_row, long x_step, int rows, con
     for (int first = 0, group = 0; group < groups; group++) {
         int count = (rows - first + groups - group - 1) / (groups - group);
         for (int column = 0; column < columns; column += STRIP) {
-            struct strip s = {x + first * x_row, x_row, x_step, panel + column, k, y + first * y_row + column, y_row,
+            struct strip s = {x + first * x_row, x_row, panel + column, k, y + first * y_row + column, y_row,
                               columns - column < STRIP ? columns - column : STRIP, add};
             multiply_strip(&s, count);
         }
