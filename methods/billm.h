@@ -64,7 +64,7 @@ void billm_quantiles(const float *sorted, size_t count, float *levels);
 /* ---- groups ---- */
 
 /* One row of one block: w[0..width) with group[i] of each. Writes q, codes (bit o: the sign of order o, 16 << o: that sign
- * is 0), and the row's scales and means, form->first[groups] of each. */
+ * is 0 and its scale is not), and the row's scales and means, form->first[groups] of each. */
 void billm_quantize_row(const struct billm_form *form, const float *w, const uint8_t *group, int width, float *q,
                         uint8_t *codes, float *scale, float *mean);
 

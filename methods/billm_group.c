@@ -49,7 +49,7 @@ static void residual_group(const struct billm_form *form, const float *w, int co
         float s = stored(form, count > 0 ? (float)(spread / count) : 0);
         for (int i = 0; i < count; i++) {
             float left = w[i] - q[i] - m, sign = (float)((left > 0) - (left < 0));
-            codes[i] = (uint8_t)(codes[i] | (left > 0) << o | (left == 0) << (4 + o));
+            codes[i] = (uint8_t)(codes[i] | (left > 0) << o | (left == 0 && s != 0) << (4 + o));
             q[i] += sign * s + m;
         }
         scale[o] = s;

@@ -224,7 +224,7 @@ static int low_code(const struct work *work, float w, float scale, float mean, f
     float q, top = work->options->low_method == LOW_2BIT ? 3 : 7;
     switch (work->options->low_method) {
     case LOW_XNOR:
-        return w - mean > 0 ? 1 : w - mean < 0 ? 0 : 2;
+        return w - mean > 0 ? 1 : w - mean < 0 || scale == 0 ? 0 : 2;
     case LOW_SIGN:
         return w > 0;
     case LOW_RTN: /* round half to even: 0.5 goes to 0 */
