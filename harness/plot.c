@@ -62,9 +62,13 @@ out:
 /* What all the pictures of one request share. */
 struct drawing {
     const struct plot_request *request;
+    int all, drawn;
+    plot_report *report;
+    void *context;
+    char reason[256]; /* why the last picture was left out */
     struct plot_list list;
-    struct store *store; /* opened for the first plot that needs it */
-    char *experiment;
+    struct store *store;       /* opened for the first plot that needs it */
+    struct strbuf experiments; /* their names, each with its NUL */
 };
 
 static int open_store(struct drawing *drawing)
@@ -73,7 +77,7 @@ static int open_store(struct drawing *drawing)
     if (drawing->store)
         return 0;
     TRY(store_open(&drawing->store, drawing->request->database, 0));
-    TRY(store_find_experiment(drawing->store, drawing->request->experiment, &drawing->experiment));
+    TRY(store_experiments(drawing->store, drawing->request->experiment, &drawing->experiments));
 out:
     return rc;
 }
@@ -111,46 +115,86 @@ static int find_data(const struct drawing *drawing, const struct plot_entry *ent
     return rc;
 }
 
-/* Draws one plot. *reason says why there was nothing to draw; it is NULL when there was. */
-static int draw(struct drawing *drawing, const struct plot_entry *entry, char **picture,
-                const char **reason)
+/* *picture = "FOLDER/EXPERIMENT-NAME.FORMAT"; the experiment is NULL for a plot of a file. */
+static int name_picture(const struct drawing *drawing, const char *name, const char *experiment,
+                        char **picture)
 {
     const struct plot_request *request = drawing->request;
-    int from_database = strcmp(entry->source, "database") == 0;
-    struct plot_script script = {.format = request->format, .folder = drawing->list.folder};
+    int rc = mem_printf(picture, "%s/%s%s%s.%s", request->folder, experiment ? experiment : "",
+                        experiment ? "-" : "", name, request->format);
+    for (char *at = rc ? NULL : *picture + strlen(request->folder) + 1; at && *at; at++)
+        if (*at == '/') /* in an experiment's name */
+            *at = '-';
+    return rc;
+}
+
+/* Draws one picture and reports it. *reason says why there was nothing to draw, else it is NULL. */
+static int draw(struct drawing *drawing, const struct plot_entry *entry, const char *experiment,
+                const char *data, const char **reason)
+{
+    struct plot_script script = {.format = drawing->request->format,
+                                 .folder = drawing->list.folder,
+                                 .data = data,
+                                 .store = experiment ? drawing->store : NULL,
+                                 .experiment = experiment};
     struct strbuf text = {0};
-    char *path = NULL, *data = NULL, *output = NULL, block[64];
+    char *path = NULL, *picture = NULL, *output = NULL, block[64];
     const char *empty = NULL;
     int rc;
-    *reason = NULL;
     TRY(mem_printf(&path, "%s/%s.gp", drawing->list.folder, entry->name));
-    if (from_database)
-        TRY(open_store(drawing));
-    else
-        TRY(find_data(drawing, entry, &data, reason));
-    if (*reason)
-        goto out;
-    TRY(mem_printf(picture, "%s/%s%s%s.%s", request->folder,
-                   from_database ? drawing->experiment : "", from_database ? "-" : "", entry->name,
-                   request->format));
-    TRY(mem_printf(&output, "%s.tmp.%ld", *picture, (long)getpid()));
+    TRY(name_picture(drawing, entry->name, experiment, &picture));
+    TRY(mem_printf(&output, "%s.tmp.%ld", picture, (long)getpid()));
     script.path = path;
-    script.data = data;
     script.output = output;
-    script.store = from_database ? drawing->store : NULL;
-    script.experiment = from_database ? drawing->experiment : NULL;
     TRY(plot_script_build(&script, &text, block, &empty));
-    if (empty) {
-        *reason = "the experiment has nothing measured for it";
+    *reason = empty ? "nothing was measured for it" : NULL;
+    if (empty)
         goto out;
-    }
-    TRY(file_make_directories(request->folder));
-    TRY(render(&script, &text, *picture));
+    TRY(file_make_directories(drawing->request->folder));
+    TRY(render(&script, &text, picture));
+    drawing->report(drawing->context, picture, NULL);
+    drawing->drawn++;
 out:
     strbuf_release(&text);
     mem_free(path);
-    mem_free(data);
+    mem_free(picture);
     mem_free(output);
+    return rc;
+}
+
+/* In the words of the entry, and of the experiment when there is one. */
+static void leave_out(struct drawing *drawing, const struct plot_entry *entry,
+                      const char *experiment, const char *reason)
+{
+    snprintf(drawing->reason, sizeof drawing->reason, "%s%s%s: %s", experiment ? experiment : "",
+             experiment ? "-" : "", entry->name, reason);
+    if (drawing->all)
+        drawing->report(drawing->context, NULL, drawing->reason);
+}
+
+/* A plot of a file is one picture, one of the database a picture for each experiment. */
+static int draw_entry(struct drawing *drawing, const struct plot_entry *entry)
+{
+    const char *reason = NULL;
+    char *data = NULL;
+    int rc;
+    if (strcmp(entry->source, "database") != 0) {
+        TRY(find_data(drawing, entry, &data, &reason));
+        if (!reason)
+            TRY(draw(drawing, entry, NULL, data, &reason));
+        if (reason)
+            leave_out(drawing, entry, NULL, reason);
+        goto out;
+    }
+    TRY(open_store(drawing));
+    const char *name = drawing->experiments.data, *end = name + drawing->experiments.length;
+    for (; name < end; name += strlen(name) + 1) {
+        TRY(draw(drawing, entry, name, NULL, &reason));
+        if (reason)
+            leave_out(drawing, entry, name, reason);
+    }
+out:
+    mem_free(data);
     return rc;
 }
 
@@ -168,33 +212,26 @@ static int unknown_name(const struct plot_list *list, const char *name)
 
 int plot_draw(const struct plot_request *request, plot_report *report, void *context)
 {
-    struct drawing drawing = {.request = request};
-    int rc, all = !request->name || strcmp(request->name, "all") == 0, known = all;
+    struct drawing drawing = {.request = request,
+                              .all = !request->name || strcmp(request->name, "all") == 0,
+                              .report = report,
+                              .context = context};
+    int rc, known = drawing.all;
     TRY(plot_list_load(&drawing.list));
     for (int i = 0; i < drawing.list.count; i++) {
         const struct plot_entry *entry = &drawing.list.entries[i];
-        const char *reason = NULL;
-        char *picture = NULL;
-        if (!all && strcmp(entry->name, request->name) != 0)
+        if (!drawing.all && strcmp(entry->name, request->name) != 0)
             continue;
         known = 1;
-        rc = draw(&drawing, entry, &picture, &reason);
-        if (rc == 0 && reason && !all)
-            rc = err_set(ERR_MISSING, "%s: nothing to draw: %s", entry->name, reason);
-        if (rc == 0) {
-            char left_out[256];
-            snprintf(left_out, sizeof left_out, "%s: %s", entry->name, reason ? reason : "");
-            report(context, reason ? NULL : picture, reason ? left_out : NULL);
-        }
-        mem_free(picture);
-        if (rc)
-            goto out;
+        TRY(draw_entry(&drawing, entry));
     }
     if (!known)
         rc = unknown_name(&drawing.list, request->name);
+    else if (!drawing.all && drawing.drawn == 0)
+        rc = err_set(ERR_MISSING, "nothing to draw: %s", drawing.reason);
 out:
     store_close(drawing.store);
-    mem_free(drawing.experiment);
+    strbuf_release(&drawing.experiments);
     plot_list_release(&drawing.list);
     return rc;
 }

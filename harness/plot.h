@@ -6,7 +6,7 @@
 struct plot_request {
     const char *name;       /* of plots.list; NULL or "all": every one that has something to draw */
     const char *database;   /* read by the plots that need it */
-    const char *experiment; /* NULL: the only one of the database */
+    const char *experiment; /* NULL: all of the database, in turn */
     const char *data;       /* CSV for a plot that reads a file; NULL: the one in plots.list */
     const char *format;     /* "svg", "png", "pdf" */
     const char *folder;     /* where the pictures go; made when it is not there */

@@ -2,6 +2,7 @@
 #ifndef HARNESS_STORE_INTERNAL_H
 #define HARNESS_STORE_INTERNAL_H
 
+#include "core/mem.h"
 #include "harness/store.h"
 
 #include <sqlite3.h>
@@ -51,6 +52,9 @@ int store_end(const struct store *store, int rc);
 /* *found = name, or the only experiment of the database when name is NULL; the caller's. ERR_USAGE
  * names the experiments there are. */
 int store_find_experiment(const struct store *store, const char *name, char **found);
+
+/* Appends the experiments' names, each with its NUL: that of name, or all when it is NULL. */
+int store_experiments(const struct store *store, const char *name, struct strbuf *names);
 
 /* Lists the point in the experiment, which must be registered. */
 int store_link(const struct store *store, const char *id, const char *experiment, int order);

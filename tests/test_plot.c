@@ -203,6 +203,31 @@ static int draw_without_gnuplot(const struct plot_request *request, struct seen 
     return rc;
 }
 
+/* Without a name every experiment is drawn, under a file name that is one. */
+static void test_several_experiments(void **state)
+{
+    struct seen seen = {0};
+    struct plot_request request = request_for("stage-time", "svg");
+    need_gnuplot();
+    write_points();
+    struct store *store = open_writer();
+    char id[65];
+    int done;
+    snprintf(id, sizeof id, "%064d", 1);
+    assert_int_equal(store_experiment(store, "other/one", "", "", ""), 0);
+    assert_int_equal(store_experiment(store, "without points", "", "", ""), 0);
+    assert_int_equal(store_point_done(store, id, "other/one", 0, &done), 0);
+    store_close(store);
+    assert_int_equal(plot_draw(&request, take, &seen), 0);
+    assert_int_equal(seen.drawn, 2);
+    assert_int_equal(count_files(pictures), 2);
+    char path[160];
+    snprintf(path, sizeof path, "%s/other-one-stage-time.svg", pictures);
+    is_picture(path, "svg");
+    request.experiment = "without points";
+    error_names(plot_draw(&request, take, &seen), ERR_MISSING, "nothing to draw: without points");
+}
+
 /* Nothing measured: alone an error, among all a remark. */
 static void test_nothing_to_draw(void **state)
 {
@@ -338,9 +363,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, plot_setup, plot_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_all_kinds),  TEST(test_training),       TEST(test_wrong_requests),
-        TEST(test_no_gnuplot), TEST(test_broken_scripts), TEST(test_quoting),
-        TEST(test_unwritable), TEST(test_memory),         TEST(test_nothing_to_draw),
+        TEST(test_all_kinds),       TEST(test_training),       TEST(test_wrong_requests),
+        TEST(test_no_gnuplot),      TEST(test_broken_scripts), TEST(test_quoting),
+        TEST(test_unwritable),      TEST(test_memory),         TEST(test_several_experiments),
+        TEST(test_nothing_to_draw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
