@@ -1,5 +1,5 @@
-/* Folders that are complete or absent: files go into FOLDER.tmp.PID, which takes the folder's name at
- * the end. */
+/* Folders that are complete or absent: files go into FOLDER.tmp.PID, which takes the folder's name
+ * at the end. */
 #ifndef CORE_FOLDER_H
 #define CORE_FOLDER_H
 

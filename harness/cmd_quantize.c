@@ -34,12 +34,12 @@ static const struct option quantize_table[] = {
      .help = "where the packed model goes: a folder that is not there yet, or is empty"},
 #undef FIELD
 #define FIELD(name) offsetof(struct quantize_command, harness.name)
-#define NAME(text) text
+#define NAME(text)  text
 #include "harness/selection_rows.def"
 #undef FIELD
 #undef NAME
 #define FIELD(name) offsetof(struct quantize_command, calibration.name)
-#define NAME(text) "calibration." text
+#define NAME(text)  "calibration." text
 #include "harness/calibration_rows.def"
 #undef FIELD
 #undef NAME
@@ -96,6 +96,7 @@ static int make_point(struct quantize_job *job)
     if (!point->method)
         return ERR_USAGE;
     point->harness = job->options->harness;
+    point->harness.layer_errors = true; /* the default: the label leaves it out */
     point->calibration = job->options->calibration;
     TRY(mem_calloc(&point->method_options, 1, point->method->options_size));
     TRY(options_defaults(point->method->options, point->method_options));
@@ -137,10 +138,10 @@ static int describe(struct quantize_job *job)
     TRY(options_to_json(harness_option_table, &job->point.harness, &selection));
     json_object_del(selection, "layer_errors"); /* nothing was measured */
     job->made = json_pack("{s:s, s:s, s:s, s:o, s:{s:f, s:f, s:f, s:f}}", "bitbench",
-                          BITBENCH_VERSION, "commit", version.commit, "model_hash",
-                          job->model.hash, "selection", selection, "bits", "paper",
-                          output->paper_bits, "paper_marks", output->paper_bits_marks, "stored",
-                          output->stored_bits, "whole_model", output->full_bits);
+                          BITBENCH_VERSION, "commit", version.commit, "model_hash", job->model.hash,
+                          "selection", selection, "bits", "paper", output->paper_bits,
+                          "paper_marks", output->paper_bits_marks, "stored", output->stored_bits,
+                          "whole_model", output->full_bits);
     if (!job->made) {
         rc = err_set(ERR_MEMORY, "out of memory: the description of a packed model");
         goto out;
@@ -158,14 +159,13 @@ out:
 static int print_json(const struct quantize_job *job)
 {
     const struct pipeline_output *o = &job->output;
-    return command_print_json(
-        json_pack("{s:s, s:s, s:s, s:i, s:I, s:{s:f, s:f, s:f, s:f}, s:I, s:I, s:f}", "folder",
-                  job->options->out, "method", job->point.method->name, "label", job->point.label,
-                  "layers", o->layer_count, "weights", (json_int_t)o->weights, "bits", "paper",
-                  o->paper_bits, "paper_marks", o->paper_bits_marks, "stored", o->stored_bits,
-                  "whole_model", o->full_bits, "tensor_bytes", (json_int_t)o->file_bytes,
-                  "file_bytes", (json_int_t)job->file_bytes, "seconds",
-                  o->timings[STAGE_QUANTIZE].wall));
+    return command_print_json(json_pack(
+        "{s:s, s:s, s:s, s:i, s:I, s:{s:f, s:f, s:f, s:f}, s:I, s:I, s:f}", "folder",
+        job->options->out, "method", job->point.method->name, "label", job->point.label, "layers",
+        o->layer_count, "weights", (json_int_t)o->weights, "bits", "paper", o->paper_bits,
+        "paper_marks", o->paper_bits_marks, "stored", o->stored_bits, "whole_model", o->full_bits,
+        "tensor_bytes", (json_int_t)o->file_bytes, "file_bytes", (json_int_t)job->file_bytes,
+        "seconds", o->timings[STAGE_QUANTIZE].wall));
 }
 
 static void print_text(const struct quantize_job *job)
@@ -192,11 +192,11 @@ static int run_quantize(const struct command_line *line)
         return err_set(ERR_USAGE, "quantize: --out FOLDER is missing: where the packed model goes");
     TRY(make_point(&job));
     TRY(open_inputs(&job));
-    const struct pipeline_input input = {
-        .model = &job.model,
-        .point = &job.point,
-        .calibration = job.calibration.rows ? &job.calibration : NULL,
-        .sink = &sink};
+    const struct pipeline_input input = {.model = &job.model,
+                                         .point = &job.point,
+                                         .calibration = job.calibration.rows ? &job.calibration
+                                                                             : NULL,
+                                         .sink = &sink};
     progress_begin("quantize", 1, NULL);
     progress_point(0, job.point.label);
     rc = pipeline_run(&input, &job.output);

@@ -6,6 +6,7 @@
 #include "linalg/finite.h"
 #include "model/config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +81,22 @@ static int by_name(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
+/* A list of at most PACKED_MAX names that struct packed has room for. */
+static int check_names(const json_t *arrays, const char *where)
+{
+    size_t room = sizeof((struct packed_array *)0)->name;
+    if (!json_is_array(arrays) || json_array_size(arrays) > PACKED_MAX)
+        return err_set(ERR_FORMAT, "%s: key 'arrays' is no list of at most %d names", where,
+                       PACKED_MAX);
+    for (size_t i = 0; i < json_array_size(arrays); i++) {
+        const char *name = json_string_value(json_array_get(arrays, i));
+        if (!name || !*name || strlen(name) >= room)
+            return err_set(ERR_FORMAT, "%s: arrays: name %zu is no text of 1 to %zu characters",
+                           where, i, room - 1);
+    }
+    return 0;
+}
+
 static int read_layers(struct packed_model *packed, json_t *layers, const char *where)
 {
     int rc;
@@ -87,20 +104,23 @@ static int read_layers(struct packed_model *packed, json_t *layers, const char *
     json_t *value;
     struct strbuf place = {0};
     if (!json_is_object(layers) || json_object_size(layers) == 0)
-        return err_set(ERR_FORMAT, "%s: key 'layers' is no object with an entry for each packed "
-                                   "layer", where);
+        return err_set(ERR_FORMAT,
+                       "%s: key 'layers' is no object with an entry for each packed "
+                       "layer",
+                       where);
     TRY(mem_calloc(&packed->layers, json_object_size(layers), sizeof *packed->layers));
     json_object_foreach(layers, name, value)
     {
         struct packed_layer *layer = &packed->layers[packed->layer_count++];
         place.length = 0;
         TRY(strbuf_printf(&place, "%s: layers: %.120s", where, name));
-        *layer = (struct packed_layer){.name = name,
-                                       .digest = json_string_value(
-                                           json_object_get(value, "sha256"))};
+        *layer = (struct packed_layer){
+            .name = name,
+            .arrays = json_object_get(value, "arrays"),
+            .digest = json_string_value(json_object_get(value, "sha256"))};
         TRY(config_int(value, place.data, "rows", 1, 1 << 30, CONFIG_REQUIRED, &layer->rows));
-        TRY(config_int(value, place.data, "columns", 1, 1 << 30, CONFIG_REQUIRED,
-                       &layer->columns));
+        TRY(config_int(value, place.data, "columns", 1, 1 << 30, CONFIG_REQUIRED, &layer->columns));
+        TRY(check_names(layer->arrays, place.data));
     }
     qsort(packed->layers, (size_t)packed->layer_count, sizeof *packed->layers, by_name);
 out:
@@ -127,7 +147,7 @@ static int read_object(struct packed_model *packed, const json_t *object)
     }
     TRY(read_method(packed, object, where.data));
     TRY(read_layers(packed, json_object_get(object, "layers"), where.data));
-    packed->arrays = json_object_get(object, "arrays");
+    packed->categories = json_object_get(object, "categories");
 out:
     strbuf_release(&where);
     return rc;
@@ -146,29 +166,34 @@ static bool has(const void *context, const char *name)
     return find_layer(context, name) != NULL;
 }
 
-/* Of an array's name and tensor: what struct packed can hold. */
-static int check_array(const struct tensor *tensor, const char *array, enum array_type *type)
+/* *tensor and *type of a layer's array number index, checked: what struct packed can hold. */
+static int find_array(const struct safetensors *tensors, const struct packed_layer *layer,
+                      size_t index, const struct tensor **tensor, enum array_type *type)
 {
     static const enum array_type types[] = {ARRAY_F32, ARRAY_F16, ARRAY_I32, ARRAY_U16, ARRAY_U8};
-    if (strlen(array) >= sizeof((struct packed_array *)0)->name)
-        return err_set(ERR_FORMAT, "%s: tensor '%s': the array's name is longer than %zu characters",
-                       tensor->file, tensor->name, sizeof((struct packed_array *)0)->name - 1);
-    if (tensor->rank != 2)
+    char name[MODEL_NAME_SIZE + 40];
+    int rc;
+    snprintf(name, sizeof name, "%.*s" PACKED_INFIX "%s", MODEL_NAME_SIZE, layer->name,
+             json_string_value(json_array_get(layer->arrays, index)));
+    TRY(safetensors_get(tensors, name, tensor));
+    const struct tensor *found = *tensor;
+    if (found->rank != 2)
         return err_set(ERR_FORMAT, "%s: tensor '%s' has %d dimensions; a packed array has two",
-                       tensor->file, tensor->name, tensor->rank);
+                       found->file, found->name, found->rank);
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (packed_dtype(types[i]) == tensor->dtype) {
+        if (packed_dtype(types[i]) == found->dtype) {
             *type = types[i];
             return 0;
         }
-    return err_set(ERR_FORMAT,
-                   "%s: tensor '%s' is %s; packed arrays are F32, F16, I32, U16 or U8",
-                   tensor->file, tensor->name, dtype_name(tensor->dtype));
+    rc = err_set(ERR_FORMAT, "%s: tensor '%s' is %s; packed arrays are F32, F16, I32, U16 or U8",
+                 found->file, found->name, dtype_name(found->dtype));
+out:
+    return rc;
 }
 
 static enum bit_category category_of(const struct packed_model *packed, const char *array)
 {
-    const char *name = json_string_value(json_object_get(packed->arrays, array));
+    const char *name = json_string_value(json_object_get(packed->categories, array));
     for (int i = 0; name && i < BITS_CATEGORIES; i++)
         if (strcmp(bit_category_names[i], name) == 0)
             return (enum bit_category)i;
@@ -176,17 +201,15 @@ static enum bit_category category_of(const struct packed_model *packed, const ch
 }
 
 int packed_model_arrays(const struct packed_model *model, const struct safetensors *tensors,
-                        const char *layer, struct packed *packed)
+                        const struct packed_layer *layer, struct packed *packed)
 {
     int rc = 0;
-    for (size_t i = 0; i < safetensors_count(tensors); i++) {
-        const struct tensor *tensor = safetensors_at(tensors, i);
-        const char *array;
+    for (size_t i = 0; i < json_array_size(layer->arrays); i++) {
+        const char *array = json_string_value(json_array_get(layer->arrays, i));
+        const struct tensor *tensor = NULL;
         enum array_type type;
         void *data;
-        if (!packed_is_array(tensor->name, layer, &array))
-            continue;
-        TRY(check_array(tensor, array, &type));
+        TRY(find_array(tensors, layer, i, &tensor, &type));
         TRY(packed_add(packed, array, type, category_of(model, array), tensor->shape[0],
                        tensor->shape[1], &data));
         memcpy(data, tensor->data, tensor->bytes);
@@ -202,36 +225,26 @@ static int claim(void *context, const struct safetensors *tensors, const char *n
 {
     const struct packed_model *packed = context;
     struct packed_layer *layer = find_layer(packed, name);
-    int arrays = 0;
     if ((size_t)layer->rows != out || (size_t)layer->columns != in)
         return err_set(ERR_FORMAT,
                        "%s: packed layer '%s' is %d x %d, where the model's configuration implies "
                        "%zu x %zu",
                        packed->path, name, layer->rows, layer->columns, out, in);
-    for (size_t i = 0; i < safetensors_count(tensors); i++) {
-        const struct tensor *tensor = safetensors_at(tensors, i);
-        const char *array;
+    for (size_t i = 0; i < json_array_size(layer->arrays); i++) {
+        const struct tensor *tensor = NULL;
         enum array_type type;
-        if (!packed_is_array(tensor->name, name, &array))
-            continue;
-        int rc = check_array(tensor, array, &type);
+        int rc = find_array(tensors, layer, i, &tensor, &type);
         if (rc)
             return rc;
-        known[i] = 1;
-        if (++arrays > PACKED_MAX)
-            return err_set(ERR_FORMAT, "%s: packed layer '%s' has more than %d arrays",
-                           tensor->file, name, PACKED_MAX);
+        known[tensor - safetensors_at(tensors, 0)] = 1;
     }
-    if (arrays == 0)
-        return err_set(ERR_MISSING, "%s: there is no array of packed layer '%s': a tensor "
-                                    "'%s" PACKED_INFIX "...' is expected",
-                       safetensors_path(tensors), name, name);
     layer->claimed = true;
     return 0;
 }
 
 /* The weights are those that were packed: options or arrays that were changed since show here. */
-static int verify(const struct packed_model *packed, struct packed_layer *layer, const float *weight)
+static int verify(const struct packed_model *packed, struct packed_layer *layer,
+                  const float *weight)
 {
     char digest[HASH_HEX_SIZE];
     size_t count = (size_t)layer->rows * (size_t)layer->columns;
@@ -240,8 +253,9 @@ static int verify(const struct packed_model *packed, struct packed_layer *layer,
         return 0;
     long bad = first_not_finite(weight, count);
     if (bad >= 0)
-        return err_set(ERR_NUMERIC, "%s: packed layer '%s': the weight in row %ld, column %ld is "
-                                    "not finite",
+        return err_set(ERR_NUMERIC,
+                       "%s: packed layer '%s': the weight in row %ld, column %ld is "
+                       "not finite",
                        packed->path, layer->name, bad / layer->columns, bad % layer->columns);
     hash_bytes(weight, count * sizeof *weight, digest);
     if (layer->digest && strcmp(layer->digest, digest) != 0)
@@ -261,14 +275,15 @@ static int read_layer(void *context, const struct safetensors *tensors, const ch
     int rc;
     const struct packed_model *model = context;
     struct packed packed = {0};
-    TRY(packed_model_arrays(model, tensors, name, &packed));
+    struct packed_layer *layer = find_layer(model, name);
+    TRY(packed_model_arrays(model, tensors, layer, &packed));
     rc = model->op.method->unpack(model->op.options, &packed, linear->out, linear->in,
                                   linear->weight);
     if (rc) {
         err_prefix(rc, "%s: packed layer '%s'", safetensors_path(tensors), name);
         goto out;
     }
-    TRY(verify(model, find_layer(model, name), linear->weight));
+    TRY(verify(model, layer, linear->weight));
     operator_attach(&model->op, linear);
 out:
     packed_release(&packed);

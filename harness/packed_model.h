@@ -19,17 +19,18 @@ enum { PACKED_FORMAT = 1 };
 struct packed_layer {
     const char *name; /* "model.layers.0.self_attn.q_proj" */
     int rows, columns;
-    const char *digest; /* SHA-256 of W_q's floats, or NULL: it cannot be checked */
+    const json_t *arrays; /* their names; none when the shape alone tells W_q */
+    const char *digest;   /* SHA-256 of W_q's floats, or NULL: it cannot be checked */
     bool claimed, verified;
 };
 
 struct packed_model {
     char *path; /* of config.json, for messages */
     json_t *config;
-    const json_t *arrays; /* array name -> category, or NULL */
-    int method_version;   /* of the method that quantized the model */
+    const json_t *categories; /* array name -> category, or NULL */
+    int method_version;       /* of the method that quantized the model */
     struct layer_operator op;
-    void *options; /* = op.options, owned */
+    void *options;               /* = op.options, owned */
     struct packed_layer *layers; /* in the order of their names */
     int layer_count;
 };
@@ -47,7 +48,7 @@ const struct packed_model *packed_model_of(const struct model *model);
 
 /* packed (empty) = the layer's arrays, copied; packed_release. */
 int packed_model_arrays(const struct packed_model *model, const struct safetensors *tensors,
-                        const char *layer, struct packed *packed);
+                        const struct packed_layer *layer, struct packed *packed);
 
 /* The tensor type of an array. */
 enum dtype packed_dtype(enum array_type type);

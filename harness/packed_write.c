@@ -49,7 +49,8 @@ static int check_round(const struct point *point, const char *name,
     float *back = NULL;
     size_t count = (size_t)problem->rows * (size_t)problem->columns;
     TRY(mem_alloc(&back, count, sizeof *back));
-    TRY(point->method->unpack(point->method_options, packed, problem->rows, problem->columns, back));
+    TRY(point->method->unpack(point->method_options, packed, problem->rows, problem->columns,
+                              back));
     for (size_t i = 0; i < count; i++)
         if (memcmp(&back[i], &quantized[i], sizeof *back) != 0) {
             rc = err_set(ERR_INTERNAL,
@@ -141,12 +142,12 @@ static int add_arrays(const struct packed_entry *entry, struct sources *sources)
         if (rc)
             return rc;
         sources->name_count++;
-        sources->items[sources->count++] =
-            (struct tensor_source){.name = *name,
-                                   .dtype = packed_dtype(array->type),
-                                   .rank = 2,
-                                   .shape = {array->shape[0], array->shape[1]},
-                                   .data = array->data};
+        sources->items[sources->count++] = (struct tensor_source){
+            .name = *name,
+            .dtype = packed_dtype(array->type),
+            .rank = 2,
+            .shape = {array->shape[0], array->shape[1]},
+            .data = array->data};
     }
     return 0;
 }
@@ -176,15 +177,24 @@ out:
 
 /* ---- config.json and the rest ---- */
 
-/* {"LAYER": {rows, columns, sha256}, ...} */
+static json_t *array_names(const struct packed *packed)
+{
+    json_t *names = json_array();
+    for (int i = 0; i < packed->count; i++)
+        json_array_append_new(names, json_string(packed->arrays[i].name));
+    return names;
+}
+
+/* {"LAYER": {rows, columns, arrays, sha256}, ...} */
 static json_t *describe_layers(const struct packed_writer *writer)
 {
     json_t *layers = json_object();
     for (int i = 0; layers && i < writer->count; i++) {
         const struct packed_entry *entry = &writer->entries[i];
         if (json_object_set_new(layers, entry->name,
-                                json_pack("{s:i, s:i, s:s}", "rows", entry->rows, "columns",
-                                          entry->columns, "sha256", entry->digest)) != 0) {
+                                json_pack("{s:i, s:i, s:o, s:s}", "rows", entry->rows, "columns",
+                                          entry->columns, "arrays", array_names(&entry->packed),
+                                          "sha256", entry->digest)) != 0) {
             json_decref(layers);
             return NULL;
         }
@@ -193,16 +203,16 @@ static json_t *describe_layers(const struct packed_writer *writer)
 }
 
 /* {"codes": "payload", ...}: what each array's bytes count for. */
-static json_t *describe_arrays(const struct packed_writer *writer)
+static json_t *describe_categories(const struct packed_writer *writer)
 {
-    json_t *arrays = json_object();
-    for (int i = 0; arrays && i < writer->count; i++) {
+    json_t *categories = json_object();
+    for (int i = 0; categories && i < writer->count; i++) {
         const struct packed *packed = &writer->entries[i].packed;
         for (int a = 0; a < packed->count; a++)
-            json_object_set_new(arrays, packed->arrays[a].name,
+            json_object_set_new(categories, packed->arrays[a].name,
                                 json_string(bit_category_names[packed->arrays[a].category]));
     }
-    return arrays;
+    return categories;
 }
 
 static int describe(const struct packed_writer *writer, json_t *made, json_t **out)
@@ -213,8 +223,9 @@ static int describe(const struct packed_writer *writer, json_t *made, json_t **o
     if (rc)
         return rc;
     *out = json_pack("{s:i, s:s, s:i, s:o, s:o, s:o, s:O}", "format", PACKED_FORMAT, "method",
-                     method->name, "method_version", method->version, "options", options, "arrays",
-                     describe_arrays(writer), "layers", describe_layers(writer), "made", made);
+                     method->name, "method_version", method->version, "options", options,
+                     "categories", describe_categories(writer), "layers", describe_layers(writer),
+                     "made", made);
     return *out ? 0 : err_set(ERR_MEMORY, "out of memory: the description of a packed model");
 }
 
@@ -252,10 +263,15 @@ out:
 /* What the tokenizer reads, and what other programs look for beside it. */
 static int copy_companions(const struct packed_writer *writer)
 {
-    static const char *const names[] = {
-        "tokenizer.json",          "tokenizer_config.json", "special_tokens_map.json",
-        "added_tokens.json",       "vocab.json",            "merges.txt",
-        "generation_config.json", "tokenizer.model",       "chat_template.jinja"};
+    static const char *const names[] = {"tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "added_tokens.json",
+                                        "vocab.json",
+                                        "merges.txt",
+                                        "generation_config.json",
+                                        "tokenizer.model",
+                                        "chat_template.jinja"};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof names / sizeof *names; i++) {
         char *from = NULL, *to = NULL;

@@ -24,7 +24,8 @@ struct packed_writer {
 };
 
 /* ERR_USAGE, before any work, when the folder is there and not empty, when the method has no packed
- * form, or when the model is a packed one already. packed_write_abort of a zeroed struct is legal. */
+ * form, or when the model is a packed one already. packed_write_abort of a zeroed struct is legal.
+ */
 int packed_write_begin(struct packed_writer *writer, const char *folder, const struct model *model,
                        const struct point *point);
 
