@@ -3,16 +3,18 @@
 #
 #size 900, 70 + 340 * ((panels_count + 2) / 3)
 #list panels: SELECT m.dataset || m.split || m.window || m.data_hash FROM experiment_rows r
-#+ JOIN metrics m ON m.point_id = r.id WHERE r.experiment = :experiment AND m.kind = 'perplexity' GROUP BY 1
-#+ ORDER BY min(m.id)
+#+ JOIN metrics m ON m.point_id = r.id WHERE r.experiment = :experiment AND m.kind = 'perplexity'
+#+ AND m.value > 0 AND r.stored_bits > 0 AND r.weights > 0 GROUP BY 1 ORDER BY min(m.id)
 #list titles: SELECT m.dataset || ', ' || m.split || ' split, windows of ' || m.window FROM experiment_rows r
 #+ JOIN metrics m ON m.point_id = r.id WHERE r.experiment = :experiment AND m.kind = 'perplexity'
+#+ AND m.value > 0 AND r.stored_bits > 0 AND r.weights > 0
 #+ GROUP BY m.dataset || m.split || m.window || m.data_hash ORDER BY min(m.id)
 #list methods: SELECT method FROM experiment_rows WHERE experiment = :experiment AND method <> 'full'
 #+ AND status = 'done' GROUP BY method ORDER BY min(position)
-#sql points: SELECT m.dataset || m.split || m.window || m.data_hash, r.method, r.stored_bits, m.value, m.low, m.high
+#sql points: SELECT m.dataset || m.split || m.window || m.data_hash, r.method, r.stored_bits, m.value, ifnull(m.low, m.value),
+#+ ifnull(m.high, m.value)
 #+ FROM experiment_rows r JOIN metrics m ON m.point_id = r.id WHERE r.experiment = :experiment
-#+ AND m.kind = 'perplexity' AND r.weights > 0 AND m.value IS NOT NULL ORDER BY r.position
+#+ AND m.kind = 'perplexity' AND r.weights > 0 AND r.stored_bits > 0 AND m.value > 0 ORDER BY r.position
 #sql base?: SELECT m.dataset || m.split || m.window || m.data_hash, m.value, ifnull(m.low, m.value),
 #+ ifnull(m.high, m.value) FROM experiment_rows r JOIN metrics m ON m.point_id = r.id
 #+ WHERE r.experiment = :experiment AND m.kind = 'perplexity' AND r.method = 'full'
@@ -35,8 +37,8 @@ do for [i = 1:panels_count] {
     line = (i - 1) / columns
     cell_width = 1.0 / columns
     cell_height = (1.0 - key_height) / lines
-    set lmargin at screen column * cell_width + 62.0 / 900
-    set rmargin at screen (column + 1) * cell_width - 14.0 / 900
+    set lmargin at screen column * cell_width + 68.0 / 900
+    set rmargin at screen (column + 1) * cell_width - 8.0 / 900
     set tmargin at screen 1.0 - line * cell_height - 0.1 * cell_height
     set bmargin at screen 1.0 - (line + 1) * cell_height + 0.16 * cell_height
 
@@ -50,7 +52,7 @@ do for [i = 1:panels_count] {
     base_high = NaN
     if (base_rows > 0) {
         stats $base using (here(strcol(1)) ? $2 : NaN) nooutput name 'B'
-        if (B_records > 0) {
+        if (exists('B_records')) { # stats leaves it undefined when it finds nothing
             base = B_min
             stats $base using (here(strcol(1)) ? $3 : NaN) nooutput name 'B'
             base_low = B_min
@@ -64,7 +66,8 @@ do for [i = 1:panels_count] {
     bottom = lowest / (highest / lowest) ** 0.15 / 1.08
     top = highest * (highest / lowest) ** 0.12 * 1.12
     set yrange [bottom:top]
-    set xrange [X_min / 1.12:X_max * 1.15]
+    middle = sqrt(X_min * X_max)
+    set xrange [min(X_min / 1.12, middle / 1.4):max(X_max * 1.15, middle * 1.4)]
 
     unset xtics
     unset ytics
@@ -79,7 +82,11 @@ do for [i = 1:panels_count] {
     }
     set title titles[i] noenhanced offset 0, -0.6
     set xlabel 'stored bits per weight' offset 0, 0.4
-    set ylabel (column == 0 ? 'perplexity' : '') offset 1.2, 0
+    if (column == 0) {
+        set label 1 'perplexity' at screen 12.0 / 900, graph 0.5 center rotate by 90
+    } else {
+        unset label 1
+    }
     unset object
     if (base == base) {
         set object 1 rectangle from graph 0, first base_low to graph 1, first base_high behind \
@@ -108,7 +115,7 @@ set tmargin at screen key_height
 unset logscale
 unset title
 unset xlabel
-unset ylabel
+unset label
 unset tics
 unset border
 unset object

@@ -18,6 +18,8 @@
 load 'row-labels.gp'
 
 height = 110.0 + 20 * rows_count
+# A stage keeps its colour whichever others are there.
+stage_number(s) = s eq 'load' ? 1 : s eq 'calibrate' ? 2 : s eq 'quantize' ? 3 : s eq 'diagnose' ? 4 : s eq 'evaluate' ? 5 : 6
 stats $totals using 2 nooutput name 'T'
 set lmargin at screen left
 set rmargin at screen 0.93
@@ -34,5 +36,5 @@ set xlabel 'seconds'
 set key at screen 0.5, screen 1 - 20 / height center center maxrows 1 horizontal noenhanced Left reverse samplen 1.5 width 1
 
 plot for [k = 1:stages_count] $bars using (strcol(1) eq stages[k] ? $3 : NaN):2:3:4:($2 - 0.36):($2 + 0.36) \
-        with boxxyerror fillstyle solid 1.0 noborder linecolor rgb series_colour(k) title stages[k], \
+        with boxxyerror fillstyle solid 1.0 noborder linecolor rgb series_colour(stage_number(stages[k])) title stages[k], \
      $totals using 2:1:(sprintf('%.1f', $2)) with labels left offset 0.5, 0 textcolor rgb 0x444444 notitle

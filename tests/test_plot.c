@@ -143,6 +143,27 @@ static void test_all_kinds(void **state)
     }
 }
 
+/* A single quantized point of a single window, without an interval and without full precision. */
+static void test_one_point(void **state)
+{
+    struct seen seen = {0};
+    struct plot_request request = request_for("perplexity-bits", "png");
+    struct sample s;
+    need_gnuplot();
+    struct store *store = open_writer();
+    sample_init(&s, 1);
+    s.metrics[0].low = s.metrics[0].high = NAN;
+    sample_store(store, &s, 0);
+    store_close(store);
+    if (plot_draw(&request, take, &seen) != 0)
+        fail_msg("%s", err_text());
+    is_picture(seen.last, "png");
+    request.name = "layer-error";
+    if (plot_draw(&request, take, &seen) != 0)
+        fail_msg("%s", err_text());
+    is_picture(seen.last, "png");
+}
+
 static void write_text(const char *name, const char *text)
 {
     char path[160];
@@ -363,9 +384,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, plot_setup, plot_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_all_kinds),       TEST(test_training),       TEST(test_wrong_requests),
-        TEST(test_no_gnuplot),      TEST(test_broken_scripts), TEST(test_quoting),
-        TEST(test_unwritable),      TEST(test_memory),         TEST(test_several_experiments),
+        TEST(test_all_kinds),       TEST(test_one_point),
+        TEST(test_training),        TEST(test_wrong_requests),
+        TEST(test_no_gnuplot),      TEST(test_broken_scripts),
+        TEST(test_quoting),         TEST(test_unwritable),
+        TEST(test_memory),          TEST(test_several_experiments),
         TEST(test_nothing_to_draw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
