@@ -9,8 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Keys and values are packed once, KEYS of a sequence at a time; a tile has about ROWS query rows, the heads of a group one
- * under another, and meets one part of the keys after another (softmax with a running maximum and sum). */
+/* Keys and values are packed once, KEYS of a sequence at a time; a tile has about ROWS query rows,
+ * the heads of a group one under another, and meets one part of the keys after another (softmax
+ * with a running maximum and sum). */
 enum { KEYS = 512, ROWS = 96, LEAST_QUERIES = 8 };
 
 /* One part of a sequence's keys, or one tile of its queries, for one key-value head. */
@@ -20,7 +21,8 @@ struct piece {
     int count;
     int kv_head;
     size_t packed; /* where the packed keys and values of this sequence and head begin */
-    int padded;    /* the sequence's length, rounded up to whole panels */
+    int length;    /* of the sequence */
+    int padded;    /* the same, rounded up to whole panels */
 };
 
 struct attention {
@@ -56,12 +58,14 @@ static int tile_rows(const struct attention_shape *shape)
 static size_t tile_floats(const struct attention_shape *shape)
 {
     size_t rows = (size_t)tile_rows(shape);
-    return 2 * workspace_round(rows * (size_t)shape->head_size) + rows * KEYS + 2 * workspace_round(rows);
+    return 2 * workspace_round(rows * (size_t)shape->head_size) + rows * KEYS +
+           2 * workspace_round(rows);
 }
 
 static struct tile_memory divide(const struct attention_shape *shape, float *start)
 {
-    size_t rows = (size_t)tile_rows(shape), matrix = workspace_round(rows * (size_t)shape->head_size);
+    size_t rows = (size_t)tile_rows(shape),
+           matrix = workspace_round(rows * (size_t)shape->head_size);
     float *scores = start + 2 * matrix, *top = scores + rows * KEYS;
     return (struct tile_memory){start, start + matrix, scores, top, top + workspace_round(rows)};
 }
@@ -89,7 +93,8 @@ static float *packed_keys(const struct attention *a, const struct piece *piece, 
 static float *packed_values(const struct attention *a, const struct piece *piece, int key)
 {
     size_t size = (size_t)a->shape->head_size;
-    return a->packed + piece->packed + (size_t)piece->padded * size + (size_t)key * (size_t)padded_to_panels((int)size);
+    return a->packed + piece->packed + (size_t)piece->padded * size +
+           (size_t)key * (size_t)padded_to_panels((int)size);
 }
 
 static int pack_part(void *context, int index, int worker)
@@ -97,12 +102,13 @@ static int pack_part(void *context, int index, int worker)
     const struct attention *a = context;
     const struct attention_shape *shape = a->shape;
     const struct piece *part = &a->parts[index];
-    size_t row = (size_t)(part->first_row + part->start), column = (size_t)(part->kv_head * shape->head_size);
+    size_t row = (size_t)(part->first_row + part->start),
+           column = (size_t)(part->kv_head * shape->head_size);
     (void)worker;
-    panel_pack_transposed(a->k + row * (size_t)shape->k_stride + column, shape->k_stride, part->count, shape->head_size,
-                          packed_keys(a, part, part->start));
-    panel_pack(a->v + row * (size_t)shape->v_stride + column, shape->v_stride, shape->head_size, part->count,
-               packed_values(a, part, part->start));
+    panel_pack_transposed(a->k + row * (size_t)shape->k_stride + column, shape->k_stride,
+                          part->count, shape->head_size, packed_keys(a, part, part->start));
+    panel_pack(a->v + row * (size_t)shape->v_stride + column, shape->v_stride, shape->head_size,
+               part->count, packed_values(a, part, part->start));
     return 0;
 }
 
@@ -110,15 +116,18 @@ static int pack_part(void *context, int index, int worker)
 static float *query_row(const struct attention *a, const struct piece *tile, int r)
 {
     int head = tile->kv_head * a->group + r / tile->count;
-    return a->q + (size_t)(tile->first_row + tile->start + r % tile->count) * (size_t)a->shape->q_stride +
+    return a->q +
+           (size_t)(tile->first_row + tile->start + r % tile->count) * (size_t)a->shape->q_stride +
            (size_t)(head * a->shape->head_size);
 }
 
-/* Row r of the scores becomes exp(score - new maximum), 0 where the query does not see the key; the sum and what was gathered
- * so far are brought to the new maximum. */
-static void soften_row(const struct attention *a, const struct tile_memory *memory, int r, int visible, int keys, bool first)
+/* Row r of the scores becomes exp(score - new maximum), 0 where the query does not see the key; the
+ * sum and what was gathered so far are brought to the new maximum. */
+static void soften_row(const struct attention *a, const struct tile_memory *memory, int r,
+                       int visible, int keys, bool first)
 {
-    float *scores = memory->scores + (size_t)r * KEYS, *out = memory->out + (size_t)r * (size_t)a->shape->head_size;
+    float *scores = memory->scores + (size_t)r * KEYS,
+          *out = memory->out + (size_t)r * (size_t)a->shape->head_size;
     if (visible <= 0) {
         memset(scores, 0, (size_t)keys * sizeof *scores);
         return;
@@ -141,11 +150,25 @@ static void soften_row(const struct attention *a, const struct tile_memory *memo
     memory->top[r] = top;
 }
 
+/* out += scores V. The panels of V hold all keys of the part, of which this tile may see only the
+ * first: so panel by panel. */
+static void add_values(const struct attention *a, const struct piece *tile,
+                       const struct tile_memory *memory, int key, int keys)
+{
+    int size = a->shape->head_size, part = tile->length - key < KEYS ? tile->length - key : KEYS;
+    for (int column = 0; column < size; column += PANEL)
+        panel_product(memory->scores, KEYS, a->group * tile->count,
+                      packed_values(a, tile, key) + (size_t)column * (size_t)part,
+                      size - column < PANEL ? size - column : PANEL, keys, key > 0,
+                      memory->out + column, size);
+}
+
 static int attend_tile(void *context, int index, int worker)
 {
     const struct attention *a = context;
     const struct piece *tile = &a->tiles[index];
-    struct tile_memory memory = divide(a->shape, a->scratch + tile_floats(a->shape) * (size_t)worker);
+    struct tile_memory memory = divide(a->shape,
+                                       a->scratch + tile_floats(a->shape) * (size_t)worker);
     int size = a->shape->head_size, rows = a->group * tile->count;
     int end = tile->start + tile->count; /* keys that some query of the tile sees */
     float factor = 1.0f / sqrtf((float)size);
@@ -153,19 +176,22 @@ static int attend_tile(void *context, int index, int worker)
         simd.scale(memory.q + (size_t)r * (size_t)size, factor, query_row(a, tile, r), size);
     for (int key = 0; key < end; key += KEYS) {
         int keys = end - key < KEYS ? end - key : KEYS;
-        panel_product(memory.q, size, rows, packed_keys(a, tile, key), keys, size, false, memory.scores, KEYS);
+        panel_product(memory.q, size, rows, packed_keys(a, tile, key), keys, size, false,
+                      memory.scores, KEYS);
         for (int r = 0; r < rows; r++) {
             int visible = tile->start + r % tile->count + 1 - key;
             soften_row(a, &memory, r, visible < keys ? visible : keys, keys, key == 0);
         }
-        panel_product(memory.scores, KEYS, rows, packed_values(a, tile, key), size, keys, key > 0, memory.out, size);
+        add_values(a, tile, &memory, key, keys);
     }
     for (int r = 0; r < rows; r++)
-        simd.scale(query_row(a, tile, r), 1.0f / memory.sum[r], memory.out + (size_t)r * (size_t)size, size);
+        simd.scale(query_row(a, tile, r), 1.0f / memory.sum[r],
+                   memory.out + (size_t)r * (size_t)size, size);
     return 0;
 }
 
-/* Appends the pieces of one sequence and head, the last first: a query tile's work grows with its place. */
+/* Appends the pieces of one sequence and head, the last first: a query tile's work grows with its
+ * place. */
 static int cut(struct piece *pieces, struct piece whole, int size)
 {
     int length = whole.count, used = 0;
@@ -192,7 +218,12 @@ static int list_pieces(struct attention *a, const struct batch *batch)
     for (int s = 0; s < batch->count; s++) {
         int length = batch->offsets[s + 1] - batch->offsets[s];
         for (int head = 0; head < a->shape->kv_heads; head++) {
-            struct piece whole = {batch->offsets[s], 0, length, head, packed, padded_to_panels(length)};
+            struct piece whole = {.first_row = batch->offsets[s],
+                                  .count = length,
+                                  .kv_head = head,
+                                  .packed = packed,
+                                  .length = length,
+                                  .padded = padded_to_panels(length)};
             a->part_count += cut(a->parts + a->part_count, whole, KEYS);
             a->tile_count += cut(a->tiles + a->tile_count, whole, a->queries);
             packed += packed_floats(a->shape, whole.padded);
@@ -202,11 +233,16 @@ static int list_pieces(struct attention *a, const struct batch *batch)
     return 0;
 }
 
-int attention_causal(const struct attention_shape *shape, const struct batch *batch, float *q, const float *k,
-                     const float *v, float *memory)
+int attention_causal(const struct attention_shape *shape, const struct batch *batch, float *q,
+                     const float *k, const float *v, float *memory)
 {
-    struct attention a = {.shape = shape, .group = shape->heads / shape->kv_heads, .queries = tile_queries(shape), .q = q,
-                          .packed = memory, .k = k, .v = v};
+    struct attention a = {.shape = shape,
+                          .group = shape->heads / shape->kv_heads,
+                          .queries = tile_queries(shape),
+                          .q = q,
+                          .packed = memory,
+                          .k = k,
+                          .v = v};
     int rc = list_pieces(&a, batch);
     if (rc == 0)
         rc = pool_run(pack_part, &a, a.part_count);

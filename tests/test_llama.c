@@ -1,5 +1,5 @@
-/* The LLaMA engine against a plain double-precision forward pass, and its promises: the same bytes for every number of
- * threads, batches, taps and own linear operators; and bad model folders. */
+/* The LLaMA engine against a plain double-precision forward pass, and its promises: the same bytes
+ * for every number of threads, batches, taps and own linear operators; and bad model folders. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,9 +17,14 @@
 
 static const char folder[] = "build/test_llama";
 
-static const struct model_config grouped = {"llama", 3, 96, 160, 6, 2, 16, 1500, 512, 1e-5, 10000, true, 1, 2};
-static const struct model_config plain = {"llama", 2, 64, 100, 4, 4, 16, 300, 512, 1e-6, 500000, false, -1, 2};
-static const struct model_config odd_heads = {"llama", 2, 72, 90, 3, 1, 10, 77, 512, 1e-5, 10000, false, -1, -1};
+static const struct model_config grouped = {"llama", 3,   96,   160,   6,    2, 16,
+                                            1500,    512, 1e-5, 10000, true, 1, 2};
+static const struct model_config plain = {"llama", 2,   64,   100,    4,     4,  16,
+                                          300,     512, 1e-6, 500000, false, -1, 2};
+static const struct model_config wide_heads = {"llama", 2,   128,  160,   2,    2,  64,
+                                               200,     512, 1e-5, 10000, true, -1, -1};
+static const struct model_config odd_heads = {"llama", 2,   72,   90,    3,     1,  10,
+                                              77,      512, 1e-5, 10000, false, -1, -1};
 
 static void draw_tokens(int32_t *tokens, int count, int vocabulary, uint64_t seed)
 {
@@ -56,7 +61,8 @@ static float *floats(size_t count)
 }
 
 /* Hidden states of the whole model. */
-static float *forward(const struct model *model, const int32_t *tokens, const int *offsets, int count)
+static float *forward(const struct model *model, const int32_t *tokens, const int *offsets,
+                      int count)
 {
     struct batch batch = {tokens, offsets, count};
     float *x = floats((size_t)offsets[count] * (size_t)model->config.width);
@@ -112,6 +118,7 @@ static void logits_agree_with_a_plain_forward(void **state)
     check_against_plain(&grouped, 70, DTYPE_F32);
     check_against_plain(&plain, 140, DTYPE_F32);
     check_against_plain(&odd_heads, 33, DTYPE_F32);
+    check_against_plain(&wide_heads, 100, DTYPE_F32);
     check_against_plain(&grouped, 1, DTYPE_F32);
 }
 
@@ -148,7 +155,8 @@ static void threads_do_not_change_a_bit(void **state)
     for (int threads = 1; threads <= 3; threads++) {
         assert_int_equal(pool_start(threads), 0);
         x[threads - 1] = forward(model, tokens, offsets, 3);
-        assert_int_equal(model_score(model, x[threads - 1], targets, LENGTH, scores[threads - 1]), 0);
+        assert_int_equal(model_score(model, x[threads - 1], targets, LENGTH, scores[threads - 1]),
+                         0);
     }
     for (int i = 1; i < 3; i++) {
         assert_memory_equal(x[0], x[i], LENGTH * (size_t)grouped.width * sizeof *x[0]);
@@ -174,7 +182,8 @@ static void a_batch_is_its_sequences(void **state)
     for (int s = 0; s < 5; s++) {
         const int own[] = {0, offsets[s + 1] - offsets[s]};
         float *alone = forward(model, tokens + offsets[s], own, 1);
-        assert_memory_equal(alone, together + (size_t)offsets[s] * width, (size_t)own[1] * width * sizeof *alone);
+        assert_memory_equal(alone, together + (size_t)offsets[s] * width,
+                            (size_t)own[1] * width * sizeof *alone);
         mem_free(alone);
     }
     mem_free(together);
@@ -182,8 +191,8 @@ static void a_batch_is_its_sequences(void **state)
 }
 
 /* Scores, softmax and products written out, in double. */
-static void naive_attention(const struct attention_shape *a, int length, const float *q, const float *k, const float *v,
-                            double *out)
+static void naive_attention(const struct attention_shape *a, int length, const float *q,
+                            const float *k, const float *v, double *out)
 {
     double *weights;
     assert_int_equal(mem_alloc(&weights, (size_t)length, sizeof *weights), 0);
@@ -194,7 +203,8 @@ static void naive_attention(const struct attention_shape *a, int length, const f
             for (int s = 0; s <= p; s++) {
                 double score = 0;
                 for (int i = 0; i < a->head_size; i++)
-                    score += (double)q[p * a->q_stride + h * a->head_size + i] * k[s * a->k_stride + at + i];
+                    score += (double)q[p * a->q_stride + h * a->head_size + i] *
+                             k[s * a->k_stride + at + i];
                 weights[s] = exp(score / sqrt(a->head_size));
                 sum += weights[s];
             }
@@ -209,35 +219,51 @@ static void naive_attention(const struct attention_shape *a, int length, const f
     mem_free(weights);
 }
 
+static void check_attention(const struct attention_shape *a, int length, struct rng *rng)
+{
+    const int offsets[] = {0, length};
+    struct batch batch = {NULL, offsets, 1};
+    int wide = length * a->q_stride, narrow = length * a->k_stride;
+    float *q = floats((size_t)wide), *k = floats((size_t)narrow), *v = floats((size_t)narrow);
+    float *memory = floats(attention_floats(a, &batch));
+    double *right;
+    assert_int_equal(mem_alloc(&right, (size_t)wide, sizeof *right), 0);
+    for (int i = 0; i < wide; i++)
+        q[i] = (float)(4 * rng_normal(rng) / sqrt(a->head_size / 8.0));
+    for (int i = 0; i < narrow; i++)
+        k[i] = (float)rng_normal(rng), v[i] = (float)rng_normal(rng);
+    naive_attention(a, length, q, k, v, right);
+    assert_int_equal(attention_causal(a, &batch, q, k, v, memory), 0);
+    for (int i = 0; i < wide; i++) {
+        if (!(fabs(q[i] - right[i]) < 2e-5))
+            fail_msg("%d keys, heads of %d: output %d is %g, not %g", length, a->head_size, i, q[i],
+                     right[i]);
+    }
+    mem_free(q);
+    mem_free(k);
+    mem_free(v);
+    mem_free(memory);
+    mem_free(right);
+}
+
+/* Lengths around the tiles', head sizes around the panels'. */
 static void blocked_attention_equals_naive(void **state)
 {
-    static const int lengths[] = {1, 2, 63, 64, 65, 511, 513, 1100};
-    static const struct attention_shape a = {4, 2, 8, 32, 16, 16};
+    static const int lengths[] = {1, 2, 31, 48, 49, 97, 511, 513, 1100},
+                     sizes[] = {8, 32, 40, 64, 80};
     struct rng rng;
     rng_seed(&rng, 11);
     (void)state;
     for (size_t n = 0; n < sizeof lengths / sizeof *lengths; n++) {
-        int length = lengths[n];
-        const int offsets[] = {0, length};
-        struct batch batch = {NULL, offsets, 1};
-        float *q = floats((size_t)length * 32), *k = floats((size_t)length * 16), *v = floats((size_t)length * 16);
-        float *scratch = floats(attention_floats(&a, &batch));
-        double *right;
-        assert_int_equal(mem_alloc(&right, (size_t)length * 32, sizeof *right), 0);
-        for (int i = 0; i < length * 32; i++)
-            q[i] = (float)(4 * rng_normal(&rng));
-        for (int i = 0; i < length * 16; i++)
-            k[i] = (float)rng_normal(&rng), v[i] = (float)rng_normal(&rng);
-        naive_attention(&a, length, q, k, v, right);
-        assert_int_equal(attention_causal(&a, &batch, q, k, v, scratch), 0);
-        for (int i = 0; i < length * 32; i++)
-            assert_true(fabs(q[i] - right[i]) < 2e-5);
-        mem_free(q);
-        mem_free(k);
-        mem_free(v);
-        mem_free(scratch);
-        mem_free(right);
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            int size = sizes[i];
+            struct attention_shape a = {4, 2, size, 4 * size, 2 * size, 2 * size};
+            if (lengths[n] < 200 || size == 8 || size == 64)
+                check_attention(&a, lengths[n], &rng);
+        }
     }
+    struct attention_shape many = {13, 1, 6, 78, 6, 6};
+    check_attention(&many, 50, &rng);
 }
 
 struct taps {
@@ -280,8 +306,10 @@ static void taps_and_own_products_change_nothing(void **state)
     assert_int_equal(model->architecture->load_block(model, 1, &block), 0);
     assert_int_equal(model->architecture->embed(model, &batch, plain_x), 0);
     memcpy(tapped, plain_x, size * sizeof *own);
-    assert_int_equal(model->architecture->block_forward(model, &block, &batch, plain_x, NULL, NULL), 0);
-    assert_int_equal(model->architecture->block_forward(model, &block, &batch, tapped, keep_input, &taps), 0);
+    assert_int_equal(model->architecture->block_forward(model, &block, &batch, plain_x, NULL, NULL),
+                     0);
+    assert_int_equal(
+        model->architecture->block_forward(model, &block, &batch, tapped, keep_input, &taps), 0);
     assert_memory_equal(plain_x, tapped, size * sizeof *own);
     static const int widths[] = {96, 96, 96, 160};
     for (int i = 0; i < 4; i++) {
@@ -292,7 +320,8 @@ static void taps_and_own_products_change_nothing(void **state)
     /* o's input: its product added to the block's input is what the MLP's norm saw. */
     const float *norm = block.vectors[LLAMA_MLP_NORM];
     assert_int_equal(model->architecture->embed(model, &batch, own), 0);
-    assert_int_equal(matmul_nt(taps.inputs[1], block.linears[LLAMA_O].weight, LENGTH, 96, 96, 1.0f, own), 0);
+    assert_int_equal(
+        matmul_nt(taps.inputs[1], block.linears[LLAMA_O].weight, LENGTH, 96, 96, 1.0f, own), 0);
     for (int r = 0; r < LENGTH; r++) {
         float row[96];
         simd.rmsnorm(row, own + r * 96, norm, 1e-5f, 96);
@@ -300,14 +329,16 @@ static void taps_and_own_products_change_nothing(void **state)
             assert_true(fabsf(row[i] - taps.inputs[2][r * 96 + i]) < 1e-5f);
     }
     memcpy(saved, block.linears, sizeof saved);
-    for (int mask = 1; mask < 1 << LLAMA_LINEARS; mask = mask < 64 ? mask * 2 : mask + 63) { /* each alone, then all */
+    /* each alone, then all */
+    for (int mask = 1; mask < 1 << LLAMA_LINEARS; mask = mask < 64 ? mask * 2 : mask + 63) {
         for (int i = 0; i < LLAMA_LINEARS; i++) {
             block.linears[i] = saved[i];
             if (mask >> i & 1)
                 block.linears[i].apply = own_product;
         }
         assert_int_equal(model->architecture->embed(model, &batch, own), 0);
-        assert_int_equal(model->architecture->block_forward(model, &block, &batch, own, NULL, NULL), 0);
+        assert_int_equal(model->architecture->block_forward(model, &block, &batch, own, NULL, NULL),
+                         0);
         for (size_t i = 0; i < size; i++)
             assert_true(fabsf(own[i] - plain_x[i]) < 2e-5f * (1 + fabsf(plain_x[i])));
     }
@@ -332,16 +363,21 @@ static void shards_are_one_model(void **state)
     struct model *single = open_model(&plain, DTYPE_F32);
     assert_int_equal(tiny_init(&tiny, &plain, 7), 0);
     int count = llama_tensor_count(&plain);
-    assert_int_equal(tiny_write_part(&tiny, sharded, "model-00001-of-00002.safetensors", DTYPE_F32, 0, 8), 0);
-    assert_int_equal(tiny_write_part(&tiny, sharded, "model-00002-of-00002.safetensors", DTYPE_F32, 8, count), 0);
+    assert_int_equal(
+        tiny_write_part(&tiny, sharded, "model-00001-of-00002.safetensors", DTYPE_F32, 0, 8), 0);
+    assert_int_equal(
+        tiny_write_part(&tiny, sharded, "model-00002-of-00002.safetensors", DTYPE_F32, 8, count),
+        0);
     json_t *map = json_object(), *config = NULL;
     for (int i = 0; i < count; i++) {
         llama_tensor_at(&plain, i, &t);
-        json_object_set_new(map, t.name, json_string(i < 8 ? "model-00001-of-00002.safetensors"
-                                                           : "model-00002-of-00002.safetensors"));
+        json_object_set_new(map, t.name,
+                            json_string(i < 8 ? "model-00001-of-00002.safetensors"
+                                              : "model-00002-of-00002.safetensors"));
     }
     json_t *index = json_pack("{s:{}, s:o}", "metadata", "weight_map", map);
-    assert_int_equal(json_dump_file(index, "build/test_llama/shards/model.safetensors.index.json", 0), 0);
+    assert_int_equal(
+        json_dump_file(index, "build/test_llama/shards/model.safetensors.index.json", 0), 0);
     assert_int_equal(llama_config_to_json(&plain, "float32", &config), 0);
     assert_int_equal(tiny_write_json(sharded, config), 0);
     if (model_open(&model, sharded) != 0)
@@ -375,7 +411,8 @@ static void the_configuration_survives_a_round(void **state)
 static void expect_error(int rc, enum err_code code, const char *words)
 {
     if (rc != (int)code || !strstr(err_text(), words) || strchr(err_text(), '\n'))
-        fail_msg("expected %s with '%s', not %s: %s", err_name(code), words, err_name(rc), err_text());
+        fail_msg("expected %s with '%s', not %s: %s", err_name(code), words, err_name(rc),
+                 err_text());
 }
 
 static void bad_configurations_are_refused(void **state)
@@ -412,7 +449,8 @@ static void bad_configurations_are_refused(void **state)
         json_object_set_new(json, cases[i].key, json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
         assert_int_equal(tiny_write_json(folder, json), 0);
         int rc = model_open(&model, folder);
-        expect_error(rc, strstr(cases[i].words, "no tensor") ? ERR_MISSING : ERR_FORMAT, cases[i].words);
+        expect_error(rc, strstr(cases[i].words, "no tensor") ? ERR_MISSING : ERR_FORMAT,
+                     cases[i].words);
         json_decref(json);
     }
 }
@@ -435,11 +473,13 @@ static void bad_folders_are_refused(void **state)
     tiny.values[2][17] = NAN;
     assert_int_equal(tiny_write(&tiny, folder, DTYPE_F32), 0);
     assert_int_equal(model_open(&model, folder), 0);
-    expect_error(model.architecture->load_block(&model, 0, &block), ERR_NUMERIC, "q_proj.weight': element 17 is");
+    expect_error(model.architecture->load_block(&model, 0, &block), ERR_NUMERIC,
+                 "q_proj.weight': element 17 is");
     model_close(&model);
     tiny.values[0][3] = INFINITY;
     assert_int_equal(tiny_write(&tiny, folder, DTYPE_F32), 0);
-    expect_error(model_open(&model, folder), ERR_NUMERIC, "embed_tokens.weight': element 3 is infinite");
+    expect_error(model_open(&model, folder), ERR_NUMERIC,
+                 "embed_tokens.weight': element 3 is infinite");
     tiny_release(&tiny);
 }
 
@@ -524,11 +564,14 @@ static void golden_model_agrees(void **state)
         double sum = 0;
         for (int i = 0; i < LENGTH; i++)
             sum -= scores[w * LENGTH + i].log_probability;
-        double right = json_number_value(json_array_get(json_object_get(run, "window_loss"), (size_t)w));
+        double right = json_number_value(
+            json_array_get(json_object_get(run, "window_loss"), (size_t)w));
         if (!(fabs(sum / (LENGTH - 1) - right) < 1e-5))
             fail_msg("window %d: loss %.7f, the reference has %.7f", w, sum / (LENGTH - 1), right);
     }
-    assert_int_equal(safetensors_open_file(&golden, "build/golden/models/tiny_llama.runs/fp.logits.safetensors"), 0);
+    assert_int_equal(
+        safetensors_open_file(&golden, "build/golden/models/tiny_llama.runs/fp.logits.safetensors"),
+        0);
     logits = safetensors_at(golden, 0);
     assert_int_equal(logits->count, LENGTH * VOCABULARY);
     float *right = floats(logits->count), *ours = floats(logits->count);
