@@ -5,8 +5,8 @@
 
 #include <cblas.h>
 
-/* X W^T and X W: a task packs its part of W, DEPTH of the sum at a time, and takes a tall tile of rows through it. D^T X needs
- * both factors packed, which OpenBLAS does as well as we could. */
+/* X W^T and X W: a task packs its part of W, DEPTH of the sum at a time, and takes a tall tile of
+ * rows through it. D^T X needs both factors packed, which OpenBLAS does as well as we could. */
 enum { TALL = 512, NARROW = 64, DEPTH = 512, GRADIENT_ROWS = 128, GRADIENT_COLUMNS = 256 };
 
 void matmul_init(void)
@@ -14,11 +14,12 @@ void matmul_init(void)
     openblas_set_num_threads(1);
 }
 
-void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
-          int ldb, float beta, float *c, int ldc)
+void gemm(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha, const float *a,
+          int lda, const float *b, int ldb, float beta, float *c, int ldc)
 {
-    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, m, n, k,
-                alpha, a, lda, b, ldb, beta, c, ldc);
+    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
+                transpose_b ? CblasTrans : CblasNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c,
+                ldc);
 }
 
 /* C (m x n) = A (m x k) op(B) + beta C; for the gradient A is k x m and transposed. */
@@ -69,11 +70,13 @@ static int panel_tile(void *context, int index, int worker)
     for (int start = 0; start < p->k; start += DEPTH) {
         int depth = least(p->k - start, DEPTH);
         if (p->transpose_b)
-            panel_pack_transposed(p->b + (size_t)at.column * (size_t)p->k + start, p->k, at.columns, depth, packed);
+            panel_pack_transposed(p->b + (size_t)at.column * (size_t)p->k + start, p->k, at.columns,
+                                  depth, packed);
         else
-            panel_pack(p->b + (size_t)start * (size_t)p->n + at.column, p->n, at.columns, depth, packed);
-        panel_product(p->a + (size_t)at.row * (size_t)p->k + start, p->k, at.rows, packed, at.columns, depth,
-                      start > 0 || p->beta != 0.0f, c, p->n);
+            panel_pack(p->b + (size_t)start * (size_t)p->n + at.column, p->n, at.columns, depth,
+                       packed);
+        panel_product(p->a + (size_t)at.row * (size_t)p->k + start, p->k, at.rows, packed,
+                      at.columns, depth, start > 0 || p->beta != 0.0f, c, p->n);
     }
     return 0;
 }
@@ -83,8 +86,8 @@ static int gradient_tile(void *context, int index, int worker)
     const struct product *p = context;
     struct place at = place_of(p, index);
     (void)worker;
-    gemm(true, false, at.rows, at.columns, p->k, 1.0f, p->a + at.row, p->m, p->b + at.column, p->n, p->beta,
-         p->c + (size_t)at.row * (size_t)p->n + at.column, p->n);
+    gemm(true, false, at.rows, at.columns, p->k, 1.0f, p->a + at.row, p->m, p->b + at.column, p->n,
+         p->beta, p->c + (size_t)at.row * (size_t)p->n + at.column, p->n);
     return 0;
 }
 
@@ -97,7 +100,14 @@ static int run(struct product *p, pool_task *task, int tile_m, int tile_n)
 
 int matmul_nt(const float *x, const float *weight, int rows, int out, int in, float beta, float *y)
 {
-    struct product p = {.a = x, .b = weight, .c = y, .m = rows, .n = out, .k = in, .beta = beta, .transpose_b = true};
+    struct product p = {.a = x,
+                        .b = weight,
+                        .c = y,
+                        .m = rows,
+                        .n = out,
+                        .k = in,
+                        .beta = beta,
+                        .transpose_b = true};
     return run(&p, panel_tile, TALL, NARROW);
 }
 
@@ -107,7 +117,8 @@ int matmul_nn(const float *x, const float *weight, int rows, int out, int in, fl
     return run(&p, panel_tile, TALL, NARROW);
 }
 
-int matmul_tn(const float *d, const float *x, int rows, int out, int in, float beta, float *gradient)
+int matmul_tn(const float *d, const float *x, int rows, int out, int in, float beta,
+              float *gradient)
 {
     struct product p = {.a = d, .b = x, .c = gradient, .m = out, .n = in, .k = rows, .beta = beta};
     return run(&p, gradient_tile, GRADIENT_ROWS, GRADIENT_COLUMNS);

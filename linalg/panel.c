@@ -27,15 +27,18 @@ void panel_pack(const float *b, int ld, int n, int k, float *panels)
         float *panel = panels + (size_t)column * (size_t)k;
         size_t width = (size_t)width_at(n, column);
         for (int p = 0; p < k; p++) {
-            memcpy(panel + (size_t)p * PANEL, b + (size_t)p * (size_t)ld + column, width * sizeof *b);
+            memcpy(panel + (size_t)p * PANEL, b + (size_t)p * (size_t)ld + column,
+                   width * sizeof *b);
             if (width < PANEL)
                 memset(panel + (size_t)p * PANEL + width, 0, (PANEL - width) * sizeof *b);
         }
     }
 }
 
-void panel_product(const float *x, int ldx, int rows, const float *panels, int n, int k, bool add, float *y, int ldy)
+void panel_product(const float *x, int ldx, int rows, const float *panels, int n, int k, bool add,
+                   float *y, int ldy)
 {
     for (int column = 0; column < n; column += PANEL)
-        simd.panel_multiply(x, ldx, rows, panels + (size_t)column * (size_t)k, k, y + column, ldy, width_at(n, column), add);
+        simd.panel_multiply(x, ldx, rows, panels + (size_t)column * (size_t)k, k, y + column, ldy,
+                            width_at(n, column), add);
 }

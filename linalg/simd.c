@@ -6,13 +6,15 @@
 #define KERNEL(result, kernel, arguments) result kernel##_base arguments;
 #include "linalg/simd/kernels.def"
 #undef KERNEL
-static const struct simd set_base = {"base",
+static const struct simd set_base = {
+    "base",
 #define KERNEL(result, kernel, arguments) kernel##_base,
 #include "linalg/simd/kernels.def"
 #undef KERNEL
 };
 
-static const struct simd set_ref = {"ref",
+static const struct simd set_ref = {
+    "ref",
 #define KERNEL(result, kernel, arguments) kernel##_ref,
 #include "linalg/simd/kernels.def"
 #undef KERNEL
@@ -22,7 +24,8 @@ static const struct simd set_ref = {"ref",
 #define KERNEL(result, kernel, arguments) result kernel##_avx2 arguments;
 #include "linalg/simd/kernels.def"
 #undef KERNEL
-static const struct simd set_avx2 = {"avx2",
+static const struct simd set_avx2 = {
+    "avx2",
 #define KERNEL(result, kernel, arguments) kernel##_avx2,
 #include "linalg/simd/kernels.def"
 #undef KERNEL
@@ -31,14 +34,16 @@ static const struct simd set_avx2 = {"avx2",
 #define KERNEL(result, kernel, arguments) result kernel##_avx512 arguments;
 #include "linalg/simd/kernels.def"
 #undef KERNEL
-static const struct simd set_avx512 = {"avx512",
+static const struct simd set_avx512 = {
+    "avx512",
 #define KERNEL(result, kernel, arguments) kernel##_avx512,
 #include "linalg/simd/kernels.def"
 #undef KERNEL
 };
 #endif
 
-struct simd simd = {"base",
+struct simd simd = {
+    "base",
 #define KERNEL(result, kernel, arguments) kernel##_base,
 #include "linalg/simd/kernels.def"
 #undef KERNEL

@@ -110,8 +110,8 @@ void silu_mul_ref(float *y, const float *gate, const float *up, int n)
         y[i] = (float)(gate[i] / (1 + exp(-(double)gate[i])) * up[i]);
 }
 
-void panel_multiply_ref(const float *x, long x_row, int rows, const float *panel, int k, float *y, long y_row, int columns,
-                        int add)
+void panel_multiply_ref(const float *x, long x_row, int rows, const float *panel, int k, float *y,
+                        long y_row, int columns, int add)
 {
     for (int i = 0; i < rows; i++) {
         for (int j = 0; j < columns; j++) {

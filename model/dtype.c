@@ -8,12 +8,15 @@ static const struct {
     const char *name;
     size_t size;
 } types[DTYPES] = {
-    [DTYPE_BOOL] = {"BOOL", 1},       [DTYPE_U8] = {"U8", 1},           [DTYPE_I8] = {"I8", 1},
-    [DTYPE_F8_E4M3] = {"F8_E4M3", 1}, [DTYPE_F8_E5M2] = {"F8_E5M2", 1}, [DTYPE_F8_E8M0] = {"F8_E8M0", 1},
-    [DTYPE_U16] = {"U16", 2},         [DTYPE_I16] = {"I16", 2},         [DTYPE_F16] = {"F16", 2},
-    [DTYPE_BF16] = {"BF16", 2},       [DTYPE_U32] = {"U32", 4},         [DTYPE_I32] = {"I32", 4},
-    [DTYPE_F32] = {"F32", 4},         [DTYPE_U64] = {"U64", 8},         [DTYPE_I64] = {"I64", 8},
-    [DTYPE_F64] = {"F64", 8},         [DTYPE_C64] = {"C64", 8},
+    [DTYPE_BOOL] = {"BOOL", 1},       [DTYPE_U8] = {"U8", 1},
+    [DTYPE_I8] = {"I8", 1},           [DTYPE_F8_E4M3] = {"F8_E4M3", 1},
+    [DTYPE_F8_E5M2] = {"F8_E5M2", 1}, [DTYPE_F8_E8M0] = {"F8_E8M0", 1},
+    [DTYPE_U16] = {"U16", 2},         [DTYPE_I16] = {"I16", 2},
+    [DTYPE_F16] = {"F16", 2},         [DTYPE_BF16] = {"BF16", 2},
+    [DTYPE_U32] = {"U32", 4},         [DTYPE_I32] = {"I32", 4},
+    [DTYPE_F32] = {"F32", 4},         [DTYPE_U64] = {"U64", 8},
+    [DTYPE_I64] = {"I64", 8},         [DTYPE_F64] = {"F64", 8},
+    [DTYPE_C64] = {"C64", 8},
 };
 
 size_t dtype_size(enum dtype dtype)
@@ -34,8 +37,11 @@ int dtype_parse(enum dtype *dtype, const char *name)
             return 0;
         }
     }
-    return err_set(ERR_FORMAT, "unknown element type '%.40s': known are F32, F16, BF16, F64, F8_*, I8 to I64, U8 to U64, "
-                               "BOOL, C64", name);
+    return err_set(
+        ERR_FORMAT,
+        "unknown element type '%.40s': known are F32, F16, BF16, F64, F8_*, I8 to I64, U8 to U64, "
+        "BOOL, C64",
+        name);
 }
 
 static inline uint32_t bits_of(float value)
@@ -52,8 +58,8 @@ static inline float float_of(uint32_t bits)
     return value;
 }
 
-/* binary16's exponent and mantissa, moved to float32's places, stand for the value times 2^-112: the product restores it,
- * subnormals included, without a branch. */
+/* binary16's exponent and mantissa, moved to float32's places, stand for the value times 2^-112:
+ * the product restores it, subnormals included, without a branch. */
 float half_to_float(uint16_t half)
 {
     uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13, sign = (uint32_t)(half & 0x8000) << 16;
@@ -69,7 +75,8 @@ uint16_t float_to_half(float value)
         return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x1ff));
     if (magnitude >= 0x477ff000u) /* 65520 and above rounds to infinity */
         return (uint16_t)(sign | 0x7c00);
-    if (magnitude < 0x38800000u) /* below 2^-14: the unit in the last place of 0.5 is that of a subnormal half */
+    if (magnitude < 0x38800000u) /* below 2^-14: the unit in the last place of 0.5 is that of a
+                                    subnormal half */
         return (uint16_t)(sign | (bits_of(float_of(magnitude) + 0.5f) - 0x3f000000u));
     magnitude += 0xfff + (magnitude >> 13 & 1);
     return (uint16_t)(sign | ((magnitude - 0x38000000u) >> 13));
@@ -117,7 +124,8 @@ int dtype_to_float(enum dtype dtype, const void *source, size_t count, float *ou
         }
         return 0;
     default:
-        return err_set(ERR_FORMAT, "elements are %s, where F32, F16, BF16 or F64 is needed", dtype_name(dtype));
+        return err_set(ERR_FORMAT, "elements are %s, where F32, F16, BF16 or F64 is needed",
+                       dtype_name(dtype));
     }
 }
 
@@ -143,6 +151,7 @@ int dtype_from_float(enum dtype dtype, const float *source, size_t count, void *
             wide[i] = source[i];
         return 0;
     default:
-        return err_set(ERR_FORMAT, "float32 cannot be stored as %s: only as F32, F16, BF16 or F64", dtype_name(dtype));
+        return err_set(ERR_FORMAT, "float32 cannot be stored as %s: only as F32, F16, BF16 or F64",
+                       dtype_name(dtype));
     }
 }

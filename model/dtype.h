@@ -6,10 +6,23 @@
 #include <stdint.h>
 
 enum dtype {
-    DTYPE_BOOL, DTYPE_U8, DTYPE_I8, DTYPE_F8_E4M3, DTYPE_F8_E5M2, DTYPE_F8_E8M0,
-    DTYPE_U16, DTYPE_I16, DTYPE_F16, DTYPE_BF16,
-    DTYPE_U32, DTYPE_I32, DTYPE_F32,
-    DTYPE_U64, DTYPE_I64, DTYPE_F64, DTYPE_C64,
+    DTYPE_BOOL,
+    DTYPE_U8,
+    DTYPE_I8,
+    DTYPE_F8_E4M3,
+    DTYPE_F8_E5M2,
+    DTYPE_F8_E8M0,
+    DTYPE_U16,
+    DTYPE_I16,
+    DTYPE_F16,
+    DTYPE_BF16,
+    DTYPE_U32,
+    DTYPE_I32,
+    DTYPE_F32,
+    DTYPE_U64,
+    DTYPE_I64,
+    DTYPE_F64,
+    DTYPE_C64,
     DTYPES
 };
 
@@ -20,15 +33,15 @@ const char *dtype_name(enum dtype dtype);
 /* 0 and *dtype, or ERR_FORMAT that lists what is known. */
 int dtype_parse(enum dtype *dtype, const char *name);
 
-/* IEEE binary16 and bfloat16, as bits. To float32 is exact; from float32 rounds to nearest, ties to even, overflows to
- * infinity, keeps subnormals, and keeps NaN a (quiet) NaN. */
+/* IEEE binary16 and bfloat16, as bits. To float32 is exact; from float32 rounds to nearest, ties to
+ * even, overflows to infinity, keeps subnormals, and keeps NaN a (quiet) NaN. */
 float half_to_float(uint16_t half);
 uint16_t float_to_half(float value);
 float bfloat_to_float(uint16_t bfloat);
 uint16_t float_to_bfloat(float value);
 
-/* out[i] = the value of source[i] as float32, for F32, F16, BF16 and F64 (rounded to nearest). source may have any
- * alignment. ERR_FORMAT for other types. */
+/* out[i] = the value of source[i] as float32, for F32, F16, BF16 and F64 (rounded to nearest).
+ * source may have any alignment. ERR_FORMAT for other types. */
 int dtype_to_float(enum dtype dtype, const void *source, size_t count, float *out);
 
 /* The other way, for F32, F16, BF16 and F64. */

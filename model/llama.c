@@ -18,9 +18,13 @@ static const int linear_inputs[LLAMA_LINEARS] = {0, 0, 0, 1, 2, 2, 3};
 static void linear_shape(const struct model_config *config, int linear, int *out, int *in)
 {
     int q = config->heads * config->head_size, kv = config->kv_heads * config->head_size;
-    const int shapes[LLAMA_LINEARS][2] = {
-        {q, config->width},  {kv, config->width}, {kv, config->width}, {config->width, q}, {config->hidden, config->width},
-        {config->hidden, config->width}, {config->width, config->hidden}};
+    const int shapes[LLAMA_LINEARS][2] = {{q, config->width},
+                                          {kv, config->width},
+                                          {kv, config->width},
+                                          {config->width, q},
+                                          {config->hidden, config->width},
+                                          {config->hidden, config->width},
+                                          {config->width, config->hidden}};
     *out = shapes[linear][0];
     *in = shapes[linear][1];
 }
@@ -30,7 +34,8 @@ int llama_tensor_count(const struct model_config *config)
     return 2 + config->layers * LLAMA_BLOCK_TENSORS + (config->tied_head ? 0 : 1);
 }
 
-static void block_tensor_at(const struct model_config *config, int layer, int index, struct llama_tensor *out)
+static void block_tensor_at(const struct model_config *config, int layer, int index,
+                            struct llama_tensor *out)
 {
     int linear = index < 5 ? index - 1 : index - 2;
     if (index == 0 || index == 5) {
@@ -39,7 +44,8 @@ static void block_tensor_at(const struct model_config *config, int layer, int in
         out->rows = config->width;
         out->columns = 0;
     } else {
-        snprintf(out->name, sizeof out->name, "model.layers.%d.%s.weight", layer, linear_names[linear]);
+        snprintf(out->name, sizeof out->name, "model.layers.%d.%s.weight", layer,
+                 linear_names[linear]);
         linear_shape(config, linear, &out->rows, &out->columns);
     }
 }
@@ -48,17 +54,21 @@ void llama_tensor_at(const struct model_config *config, int index, struct llama_
 {
     int in_blocks = index - 1, block_end = config->layers * LLAMA_BLOCK_TENSORS;
     if (in_blocks >= 0 && in_blocks < block_end) {
-        block_tensor_at(config, in_blocks / LLAMA_BLOCK_TENSORS, in_blocks % LLAMA_BLOCK_TENSORS, out);
+        block_tensor_at(config, in_blocks / LLAMA_BLOCK_TENSORS, in_blocks % LLAMA_BLOCK_TENSORS,
+                        out);
         return;
     }
     bool norm = in_blocks == block_end;
     snprintf(out->name, sizeof out->name, "%s",
-             index == 0 ? "model.embed_tokens.weight" : norm ? "model.norm.weight" : "lm_head.weight");
+             index == 0 ? "model.embed_tokens.weight"
+             : norm     ? "model.norm.weight"
+                        : "lm_head.weight");
     out->rows = norm ? config->width : config->vocabulary;
     out->columns = norm ? 0 : config->width;
 }
 
-/* Newer checkpoints keep theta within rope_parameters; both spellings may ask for another kind of rope. */
+/* Newer checkpoints keep theta within rope_parameters; both spellings may ask for another kind of
+ * rope. */
 static int read_rope(const json_t *json, struct model_config *config, const char *where)
 {
     static const char *const keys[] = {"rope_scaling", "rope_parameters"};
@@ -72,11 +82,13 @@ static int read_rope(const json_t *json, struct model_config *config, const char
         if (!type)
             type = json_string_value(json_object_get(rope, "type"));
         if (!json_is_object(rope) || (type && strcmp(type, "default") != 0)) {
-            rc = err_set(ERR_FORMAT, "%s: key '%s': rope of type '%.40s' is not supported yet, only 'default'", where, keys[i],
-                         type ? type : "?");
+            rc = err_set(ERR_FORMAT,
+                         "%s: key '%s': rope of type '%.40s' is not supported yet, only 'default'",
+                         where, keys[i], type ? type : "?");
             goto out;
         }
-        TRY(config_real(rope, where, "rope_theta", 1, 1e12, config->rope_theta, &config->rope_theta));
+        TRY(config_real(rope, where, "rope_theta", 1, 1e12, config->rope_theta,
+                        &config->rope_theta));
     }
 out:
     return rc;
@@ -88,13 +100,17 @@ static int refuse_variants(const json_t *json, const char *where)
     static const char *const biases[] = {"attention_bias", "mlp_bias"};
     const char *activation = json_string_value(json_object_get(json, "hidden_act"));
     if (activation && strcmp(activation, "silu") != 0)
-        return err_set(ERR_FORMAT, "%s: key 'hidden_act' is '%.40s': only 'silu' is supported for llama", where, activation);
+        return err_set(ERR_FORMAT,
+                       "%s: key 'hidden_act' is '%.40s': only 'silu' is supported for llama", where,
+                       activation);
     for (int i = 0; i < 2; i++) {
         bool on;
         TRY(config_bool(json, where, biases[i], false, &on));
         if (on)
-            return err_set(ERR_FORMAT, "%s: key '%s' is true: linear layers with a bias are not supported yet for llama",
-                           where, biases[i]);
+            return err_set(
+                ERR_FORMAT,
+                "%s: key '%s' is true: linear layers with a bias are not supported yet for llama",
+                where, biases[i]);
     }
 out:
     return rc;
@@ -119,12 +135,16 @@ static int read_config(const json_t *json, struct model_config *config, const ch
     TRY(config_token(json, where, "eos_token_id", c.vocabulary, &c.eos_id));
     TRY(refuse_variants(json, where));
     if (c.heads % c.kv_heads)
-        rc = err_set(ERR_FORMAT, "%s: %d attention heads cannot share %d key-value heads evenly", where, c.heads, c.kv_heads);
+        rc = err_set(ERR_FORMAT, "%s: %d attention heads cannot share %d key-value heads evenly",
+                     where, c.heads, c.kv_heads);
     else if (c.head_size < 2 || c.head_size % 2)
-        rc = err_set(ERR_FORMAT, "%s: a head size of %d is odd or none: rotary positions need an even one", where, c.head_size);
+        rc = err_set(ERR_FORMAT,
+                     "%s: a head size of %d is odd or none: rotary positions need an even one",
+                     where, c.head_size);
     else if (!json_object_get(json, "head_dim") && c.width % c.heads)
-        rc = err_set(ERR_FORMAT, "%s: width %d does not divide into %d heads, and there is no 'head_dim'", where, c.width,
-                     c.heads);
+        rc = err_set(ERR_FORMAT,
+                     "%s: width %d does not divide into %d heads, and there is no 'head_dim'",
+                     where, c.width, c.heads);
     else
         *config = c;
 out:
@@ -134,16 +154,18 @@ out:
 int llama_config_to_json(const struct model_config *c, const char *dtype, json_t **out)
 {
     json_t *json = json_pack(
-        "{s:[s], s:b, s:f, s:o, s:o, s:i, s:s, s:i, s:f, s:i, s:i, s:b, s:s, s:i, s:i, s:i, s:i, s:f, s:n, s:f, s:b, s:s, s:b, "
+        "{s:[s], s:b, s:f, s:o, s:o, s:i, s:s, s:i, s:f, s:i, s:i, s:b, s:s, s:i, s:i, s:i, s:i, "
+        "s:f, s:n, s:f, s:b, s:s, s:b, "
         "s:i}",
         "architectures", "LlamaForCausalLM", "attention_bias", 0, "attention_dropout", 0.0,
-        "bos_token_id", c->bos_id < 0 ? json_null() : json_integer(c->bos_id),
-        "eos_token_id", c->eos_id < 0 ? json_null() : json_integer(c->eos_id),
-        "head_dim", c->head_size, "hidden_act", "silu", "hidden_size", c->width, "initializer_range", 0.02,
-        "intermediate_size", c->hidden, "max_position_embeddings", c->max_positions, "mlp_bias", 0, "model_type", "llama",
-        "num_attention_heads", c->heads, "num_hidden_layers", c->layers, "num_key_value_heads", c->kv_heads,
-        "pretraining_tp", 1, "rms_norm_eps", c->norm_epsilon, "rope_scaling", "rope_theta", c->rope_theta,
-        "tie_word_embeddings", c->tied_head, "torch_dtype", dtype, "use_cache", 1, "vocab_size", c->vocabulary);
+        "bos_token_id", c->bos_id < 0 ? json_null() : json_integer(c->bos_id), "eos_token_id",
+        c->eos_id < 0 ? json_null() : json_integer(c->eos_id), "head_dim", c->head_size,
+        "hidden_act", "silu", "hidden_size", c->width, "initializer_range", 0.02,
+        "intermediate_size", c->hidden, "max_position_embeddings", c->max_positions, "mlp_bias", 0,
+        "model_type", "llama", "num_attention_heads", c->heads, "num_hidden_layers", c->layers,
+        "num_key_value_heads", c->kv_heads, "pretraining_tp", 1, "rms_norm_eps", c->norm_epsilon,
+        "rope_scaling", "rope_theta", c->rope_theta, "tie_word_embeddings", c->tied_head,
+        "torch_dtype", dtype, "use_cache", 1, "vocab_size", c->vocabulary);
     if (!json)
         return err_set(ERR_MEMORY, "out of memory for a configuration");
     *out = json;
@@ -189,8 +211,11 @@ static int check_tensors(const struct model *model)
     for (size_t i = 0; i < present; i++) {
         const struct tensor *tensor = safetensors_at(tensors, i);
         if (!known[i] && !harmless(config, tensor->name)) {
-            rc = err_set(ERR_FORMAT, "%s: tensor '%s' has no place in the model that config.json describes (%d layers, %s)",
-                         tensor->file, tensor->name, config->layers, config->tied_head ? "tied head" : "head of its own");
+            rc = err_set(ERR_FORMAT,
+                         "%s: tensor '%s' has no place in the model that config.json describes (%d "
+                         "layers, %s)",
+                         tensor->file, tensor->name, config->layers,
+                         config->tied_head ? "tied head" : "head of its own");
             goto out;
         }
     }
@@ -205,7 +230,8 @@ static int load_outer(struct model *model)
     const struct model_config *c = &model->config;
     size_t width = (size_t)c->width, vocabulary = (size_t)c->vocabulary;
     TRY(mem_alloc(&model->embedding, vocabulary * width, sizeof *model->embedding));
-    TRY(safetensors_read(model->tensors, "model.embed_tokens.weight", vocabulary, width, model->embedding));
+    TRY(safetensors_read(model->tensors, "model.embed_tokens.weight", vocabulary, width,
+                         model->embedding));
     TRY(mem_alloc(&model->final_norm, width, sizeof *model->final_norm));
     TRY(safetensors_read(model->tensors, "model.norm.weight", width, 0, model->final_norm));
     model->head = model->embedding;
@@ -231,7 +257,8 @@ static int load_block(const struct model *model, int layer, struct block *block)
     struct llama_tensor tensors[LLAMA_BLOCK_TENSORS];
     for (int i = 0; i < LLAMA_BLOCK_TENSORS; i++) {
         block_tensor_at(&model->config, layer, i, &tensors[i]);
-        total += rounded((size_t)tensors[i].rows * (size_t)(tensors[i].columns ? tensors[i].columns : 1));
+        total += rounded((size_t)tensors[i].rows *
+                         (size_t)(tensors[i].columns ? tensors[i].columns : 1));
     }
     TRY(mem_alloc(&fresh.storage, total, sizeof *fresh.storage));
     float *at = fresh.storage;
@@ -264,8 +291,11 @@ static int embed(const struct model *model, const struct batch *batch, float *x)
     for (int i = 0; i < batch->offsets[batch->count]; i++) {
         int32_t token = batch->tokens[i];
         if (token < 0 || token >= model->config.vocabulary)
-            return err_set(ERR_FORMAT, "%s: token %d at place %d is not in the model's vocabulary of %d (is the tokenizer "
-                                       "another model's?)", model->folder, (int)token, i, model->config.vocabulary);
+            return err_set(
+                ERR_FORMAT,
+                "%s: token %d at place %d is not in the model's vocabulary of %d (is the tokenizer "
+                "another model's?)",
+                model->folder, (int)token, i, model->config.vocabulary);
         memcpy(x + (size_t)i * width, model->embedding + (size_t)token * width, width * sizeof *x);
     }
     return 0;

@@ -1,5 +1,6 @@
-/* The weights are packed into panels first. Then a block is two chains of steps with attention between them: a tile of rows goes through a whole chain on one thread, while
- * its data is in the cache; where a linear layer has its own `apply`, which wants all rows, the chain is cut. */
+/* The weights are packed into panels first. Then a block is two chains of steps with attention
+ * between them: a tile of rows goes through a whole chain on one thread, while its data is in the
+ * cache; where a linear layer has its own `apply`, which wants all rows, the chain is cut. */
 #include "model/llama_forward.h"
 
 #include "core/pool.h"
@@ -12,11 +13,15 @@
 enum { TILE_ROWS = 128 };
 
 enum step { ATTENTION_NORM, QKV, ROPE, O, MLP_NORM, GATE_UP, SWIGLU, DOWN, STEPS };
-static const enum step FIRST_CHAIN[] = {ATTENTION_NORM, ROPE}, SECOND_CHAIN[] = {O, DOWN}; /* first and last */
+static const enum step FIRST_CHAIN[] = {ATTENTION_NORM, ROPE}, SECOND_CHAIN[] = {O, DOWN}; /* first
+                                                                                              and
+                                                                                              last
+                                                                                            */
 
 /* linears[first[step]] up to linears[first[step + 1] - 1] belong to a step. */
-static const int first_linear[STEPS + 1] = {LLAMA_Q, LLAMA_Q, LLAMA_O, LLAMA_O, LLAMA_GATE, LLAMA_GATE, LLAMA_DOWN,
-                                            LLAMA_DOWN, LLAMA_LINEARS};
+static const int first_linear[STEPS + 1] = {LLAMA_Q,    LLAMA_Q,    LLAMA_O,
+                                            LLAMA_O,    LLAMA_GATE, LLAMA_GATE,
+                                            LLAMA_DOWN, LLAMA_DOWN, LLAMA_LINEARS};
 
 struct pass {
     const struct model *model;
@@ -24,15 +29,15 @@ struct pass {
     const struct batch *batch;
     struct attention_shape shape;
     int rows;
-    bool whole;         /* the next four hold all rows; else one tile for each thread */
+    bool whole; /* the next four hold all rows; else one tile for each thread */
     float *attention_input, *mlp_input; /* width each */
-    float *gate, *up;   /* hidden each; gate becomes silu(gate) up */
-    float *x;           /* rows x width */
-    float *q, *k, *v;   /* rows x heads (kv_heads) head_size; attention's result takes q's place */
-    float *applied;     /* rows x width: what an o or down layer of its own gave; or NULL */
+    float *gate, *up;                   /* hidden each; gate becomes silu(gate) up */
+    float *x;                           /* rows x width */
+    float *q, *k, *v; /* rows x heads (kv_heads) head_size; attention's result takes q's place */
+    float *applied;   /* rows x width: what an o or down layer of its own gave; or NULL */
     float *packed[LLAMA_LINEARS]; /* the weights as panels; NULL with an apply */
-    float *attention;   /* its working memory */
-    unsigned steps;     /* what the present pool_run does, as bits */
+    float *attention;             /* its working memory */
+    unsigned steps;               /* what the present pool_run does, as bits */
 };
 
 /* A tile of the pass: where its rows lie in each matrix. */
@@ -59,7 +64,8 @@ static struct tile tile_at(const struct pass *p, int index, int worker)
     return t;
 }
 
-static void norm_rows(const struct model *model, const float *weight, const float *x, int rows, float *y)
+static void norm_rows(const struct model *model, const float *weight, const float *x, int rows,
+                      float *y)
 {
     int width = model->config.width;
     for (int r = 0; r < rows; r++)
@@ -67,13 +73,15 @@ static void norm_rows(const struct model *model, const float *weight, const floa
                      (float)model->config.norm_epsilon, width);
 }
 
-/* y (rows x out) = x W^T + b, or y + x W^T + b with `add`, unless the layer has an apply of its own. */
+/* y (rows x out) = x W^T + b, or y + x W^T + b with `add`, unless the layer has an apply of its
+ * own. */
 static void multiply(const struct pass *p, int index, const float *x, int rows, bool add, float *y)
 {
     const struct linear *linear = &p->block->linears[index];
     if (linear->apply)
         return;
-    panel_product(x, linear->in, rows, p->packed[index], linear->out, linear->in, add, y, linear->out);
+    panel_product(x, linear->in, rows, p->packed[index], linear->out, linear->in, add, y,
+                  linear->out);
     for (int r = 0; linear->bias && r < rows; r++)
         simd.axpy(y + (size_t)r * (size_t)linear->out, 1.0f, linear->bias, linear->out);
 }
@@ -107,9 +115,11 @@ static void rotate_tile(const struct pass *p, const struct tile *t)
         const float *cosine = tables->cosine + position * (size_t)(size / 2);
         const float *sine = tables->sine + position * (size_t)(size / 2);
         for (int h = 0; h < p->shape.heads; h++)
-            simd.rope(t->q + (size_t)r * (size_t)p->shape.q_stride + (size_t)(h * size), cosine, sine, size);
+            simd.rope(t->q + (size_t)r * (size_t)p->shape.q_stride + (size_t)(h * size), cosine,
+                      sine, size);
         for (int h = 0; h < p->shape.kv_heads; h++)
-            simd.rope(t->k + (size_t)r * (size_t)p->shape.k_stride + (size_t)(h * size), cosine, sine, size);
+            simd.rope(t->k + (size_t)r * (size_t)p->shape.k_stride + (size_t)(h * size), cosine,
+                      sine, size);
     }
 }
 
@@ -117,19 +127,16 @@ static void do_step(const struct pass *p, const struct tile *t, enum step step)
 {
     switch (step) {
     case ATTENTION_NORM:
-        norm_rows(p->model, p->block->vectors[LLAMA_ATTENTION_NORM], t->x, t->rows, t->attention_input);
+        norm_rows(p->model, p->block->vectors[LLAMA_ATTENTION_NORM], t->x, t->rows,
+                  t->attention_input);
         break;
     case QKV:
         multiply(p, LLAMA_Q, t->attention_input, t->rows, false, t->q);
         multiply(p, LLAMA_K, t->attention_input, t->rows, false, t->k);
         multiply(p, LLAMA_V, t->attention_input, t->rows, false, t->v);
         break;
-    case ROPE:
-        rotate_tile(p, t);
-        break;
-    case O:
-        multiply(p, LLAMA_O, t->q, t->rows, true, t->x);
-        break;
+    case ROPE: rotate_tile(p, t); break;
+    case O: multiply(p, LLAMA_O, t->q, t->rows, true, t->x); break;
     case MLP_NORM:
         norm_rows(p->model, p->block->vectors[LLAMA_MLP_NORM], t->x, t->rows, t->mlp_input);
         break;
@@ -143,11 +150,8 @@ static void do_step(const struct pass *p, const struct tile *t, enum step step)
             simd.silu_mul(t->gate + at, t->gate + at, t->up + at, p->model->config.hidden);
         }
         break;
-    case DOWN:
-        multiply(p, LLAMA_DOWN, t->gate, t->rows, true, t->x);
-        break;
-    case STEPS:
-        break;
+    case DOWN: multiply(p, LLAMA_DOWN, t->gate, t->rows, true, t->x); break;
+    case STEPS: break;
     }
 }
 
@@ -161,8 +165,8 @@ static int pack_weight(void *context, int index, int worker)
     for (; index >= panels_of(linear); linear++, packed++)
         index -= panels_of(linear);
     int first = index * PANEL, columns = linear->out - first < PANEL ? linear->out - first : PANEL;
-    panel_pack_transposed(linear->weight + (size_t)first * (size_t)linear->in, linear->in, columns, linear->in,
-                          *packed + (size_t)first * (size_t)linear->in);
+    panel_pack_transposed(linear->weight + (size_t)first * (size_t)linear->in, linear->in, columns,
+                          linear->in, *packed + (size_t)first * (size_t)linear->in);
     return 0;
 }
 
@@ -189,7 +193,8 @@ static int run_tile(void *context, int index, int worker)
 static int apply_own(const struct pass *p, enum step step)
 {
     const float *const inputs[] = {p->attention_input, p->q, p->mlp_input, p->gate};
-    float *const outputs[LLAMA_LINEARS] = {p->q, p->k, p->v, p->applied, p->gate, p->up, p->applied};
+    float *const outputs[LLAMA_LINEARS] = {p->q,    p->k,  p->v,      p->applied,
+                                           p->gate, p->up, p->applied};
     for (int i = first_linear[step]; i < first_linear[step + 1]; i++) {
         const struct linear *linear = &p->block->linears[i];
         if (!linear->apply)
@@ -198,9 +203,11 @@ static int apply_own(const struct pass *p, enum step step)
         if (rc)
             return rc;
         for (int r = 0; linear->bias && r < p->rows; r++)
-            simd.axpy(outputs[i] + (size_t)r * (size_t)linear->out, 1.0f, linear->bias, linear->out);
+            simd.axpy(outputs[i] + (size_t)r * (size_t)linear->out, 1.0f, linear->bias,
+                      linear->out);
         for (int r = 0; (step == O || step == DOWN) && r < p->rows; r++)
-            simd.axpy(p->x + (size_t)r * (size_t)linear->out, 1.0f, p->applied + (size_t)r * (size_t)linear->out, linear->out);
+            simd.axpy(p->x + (size_t)r * (size_t)linear->out, 1.0f,
+                      p->applied + (size_t)r * (size_t)linear->out, linear->out);
     }
     return 0;
 }
@@ -250,7 +257,8 @@ static size_t lay_out(struct pass *p, float *start, bool applied)
 {
     const struct model_config *c = &p->model->config;
     struct layout at = {start, 0};
-    size_t rows = (size_t)p->rows, threads = (size_t)pool_threads(), tile_rows = p->whole ? rows : threads * TILE_ROWS;
+    size_t rows = (size_t)p->rows, threads = (size_t)pool_threads(),
+           tile_rows = p->whole ? rows : threads * TILE_ROWS;
     p->q = take(&at, rows, p->shape.q_stride);
     p->k = take(&at, rows, p->shape.k_stride);
     p->v = take(&at, rows, p->shape.v_stride);
@@ -260,8 +268,10 @@ static size_t lay_out(struct pass *p, float *start, bool applied)
     p->up = take(&at, tile_rows, c->hidden);
     p->attention = take(&at, attention_floats(&p->shape, p->batch), 1);
     for (int i = 0; i < LLAMA_LINEARS; i++)
-        p->packed[i] = p->block->linears[i].apply ? NULL
-                       : take(&at, panel_floats(p->block->linears[i].out, p->block->linears[i].in), 1);
+        p->packed[i] =
+            p->block->linears[i].apply
+                ? NULL
+                : take(&at, panel_floats(p->block->linears[i].out, p->block->linears[i].in), 1);
     p->applied = applied ? take(&at, rows, c->width) : NULL;
     return at.used;
 }
@@ -282,10 +292,15 @@ static int prepare(struct pass *p, bool tapped)
     bool applied = has_apply(p->block, 0, LLAMA_LINEARS);
     p->rows = p->batch->offsets[p->batch->count];
     p->whole = tapped || applied;
-    p->shape = (struct attention_shape){c->heads, c->kv_heads, c->head_size, c->heads * c->head_size,
-                                        c->kv_heads * c->head_size, c->kv_heads * c->head_size};
+    p->shape = (struct attention_shape){c->heads,
+                                        c->kv_heads,
+                                        c->head_size,
+                                        c->heads * c->head_size,
+                                        c->kv_heads * c->head_size,
+                                        c->kv_heads * c->head_size};
     float *start = NULL;
-    int rc = workspace_rope(p->model->workspace, longest_sequence(p->batch), c->head_size, c->rope_theta);
+    int rc = workspace_rope(p->model->workspace, longest_sequence(p->batch), c->head_size,
+                            c->rope_theta);
     if (rc == 0)
         rc = workspace_floats(p->model->workspace, lay_out(p, NULL, applied), &start);
     if (rc == 0)
@@ -296,15 +311,16 @@ static int prepare(struct pass *p, bool tapped)
 static int call_tap(const struct pass *p, block_tap *tap, void *context, int first, int last)
 {
     const float *const inputs[] = {p->attention_input, p->q, p->mlp_input, p->gate};
-    const int widths[] = {p->model->config.width, p->shape.q_stride, p->model->config.width, p->model->config.hidden};
+    const int widths[] = {p->model->config.width, p->shape.q_stride, p->model->config.width,
+                          p->model->config.hidden};
     int rc = 0;
     for (int i = first; tap && rc == 0 && i <= last; i++)
         rc = tap(context, i, inputs[i], p->rows, widths[i]);
     return rc;
 }
 
-int llama_block_forward(const struct model *model, const struct block *block, const struct batch *batch, float *x,
-                        block_tap *tap, void *tap_context)
+int llama_block_forward(const struct model *model, const struct block *block,
+                        const struct batch *batch, float *x, block_tap *tap, void *tap_context)
 {
     struct pass p = {.model = model, .block = block, .batch = batch, .x = x};
     int rc = prepare(&p, tap != NULL);
@@ -333,7 +349,8 @@ struct norm_job {
 static int norm_tile(void *context, int index, int worker)
 {
     const struct norm_job *job = context;
-    int first = index * TILE_ROWS, rows = job->rows - first < TILE_ROWS ? job->rows - first : TILE_ROWS;
+    int first = index * TILE_ROWS,
+        rows = job->rows - first < TILE_ROWS ? job->rows - first : TILE_ROWS;
     size_t at = (size_t)first * (size_t)job->model->config.width;
     norm_rows(job->model, job->model->final_norm, job->x + at, rows, job->y + at);
     return 0;

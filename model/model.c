@@ -31,7 +31,8 @@ static int find_architecture(const json_t *json, const char *where, const struct
     const char *type = json_string_value(json_object_get(json, "model_type"));
     struct strbuf known = {0};
     if (!type)
-        return err_set(ERR_FORMAT, "%s: key 'model_type' is missing: it names the model's family", where);
+        return err_set(ERR_FORMAT, "%s: key 'model_type' is missing: it names the model's family",
+                       where);
     for (int i = 0; architectures[i]; i++) {
         if (strcmp(architectures[i]->name, type) == 0) {
             *out = architectures[i];
@@ -43,7 +44,8 @@ static int find_architecture(const json_t *json, const char *where, const struct
             return rc;
         }
     }
-    int rc = err_set(ERR_FORMAT, "%s: models of type '%.40s' are not supported; there are: %s", where, type, known.data);
+    int rc = err_set(ERR_FORMAT, "%s: models of type '%.40s' are not supported; there are: %s",
+                     where, type, known.data);
     strbuf_release(&known);
     return rc;
 }

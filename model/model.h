@@ -1,6 +1,7 @@
-/* Transformer models as the pipelines see them: a configuration, named linear layers, and a forward pass that is taken
- * block by block so that memory holds one block. A model family is one file with one `struct architecture`, listed in
- * architectures.def. All matrices are row-major float32; a linear layer is y = x W^T + b with W (out x in). */
+/* Transformer models as the pipelines see them: a configuration, named linear layers, and a forward
+ * pass that is taken block by block so that memory holds one block. A model family is one file with
+ * one `struct architecture`, listed in architectures.def. All matrices are row-major float32; a
+ * linear layer is y = x W^T + b with W (out x in). */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
@@ -21,14 +22,17 @@ struct model_config {
     int bos_id, eos_id; /* -1: none */
 };
 
-/* One linear layer. `apply`, when not NULL, replaces the plain product: y (rows x out) = f(x (rows x in)). It is how a
- * packed weight, an 8-bit activation or a trained quantizer takes part in the forward pass without the model knowing. */
+/* One linear layer. `apply`, when not NULL, replaces the plain product: y (rows x out) = f(x (rows
+ * x in)). It is how a packed weight, an 8-bit activation or a trained quantizer takes part in the
+ * forward pass without the model knowing. */
 struct linear {
-    const char *name; /* "self_attn.q_proj": within the block, as in the checkpoint without ".weight" */
-    float *weight;    /* out x in, or NULL when apply holds its own form */
+    const char *name;  /* "self_attn.q_proj": within the block, as in the checkpoint without
+                          ".weight" */
+    float *weight;     /* out x in, or NULL when apply holds its own form */
     const float *bias; /* out, or NULL */
     int out, in;
-    int input; /* index of the distinct input that feeds it: q, k and v share 0, o has 1, gate and up 2, down 3 */
+    int input; /* index of the distinct input that feeds it: q, k and v share 0, o has 1, gate and
+                  up 2, down 3 */
     int (*apply)(const struct linear *linear, const float *x, int rows, float *y);
     const void *apply_state; /* of apply alone; borrowed */
 };
@@ -44,8 +48,8 @@ struct block {
 };
 void block_release(struct block *block);
 
-/* Sequences of tokens laid end to end: sequence s is rows offsets[s] .. offsets[s + 1] - 1, positions from 0. Attention
- * never crosses a boundary. */
+/* Sequences of tokens laid end to end: sequence s is rows offsets[s] .. offsets[s + 1] - 1,
+ * positions from 0. Attention never crosses a boundary. */
 struct batch {
     const int32_t *tokens; /* offsets[count] of them */
     const int *offsets;    /* count + 1 */
@@ -60,18 +64,20 @@ struct model;
 struct architecture {
     const char *name;   /* config.json's model_type */
     const char *blocks; /* "model.layers": tensors of block 3 begin with "model.layers.3." */
-    int version;      /* part of every point's id: raise it when results change */
+    int version;        /* part of every point's id: raise it when results change */
     int (*read_config)(const json_t *json, struct model_config *config, const char *where);
-    /* Checks that every tensor is there with the shape the config implies, and that there is no surplus. */
+    /* Checks that every tensor is there with the shape the config implies, and that there is no
+     * surplus. */
     int (*check_tensors)(const struct model *model);
-    /* Fills embedding, head, final_norm and extra; what was allocated when it fails is freed by model_close. */
+    /* Fills embedding, head, final_norm and extra; what was allocated when it fails is freed by
+     * model_close. */
     int (*load_outer)(struct model *model);
     int (*load_block)(const struct model *model, int layer, struct block *block);
     /* x (rows x width) = embedding of the batch's tokens. */
     int (*embed)(const struct model *model, const struct batch *batch, float *x);
     /* x (rows x width), in place, through one block. tap may be NULL. */
-    int (*block_forward)(const struct model *model, const struct block *block, const struct batch *batch, float *x,
-                         block_tap *tap, void *tap_context);
+    int (*block_forward)(const struct model *model, const struct block *block,
+                         const struct batch *batch, float *x, block_tap *tap, void *tap_context);
     /* y (rows x width) = the final norm of x, ready for the head; y may be x. */
     int (*final_norm)(const struct model *model, const float *x, int rows, float *y);
 };
@@ -101,13 +107,14 @@ struct model {
     float *embedding;  /* vocabulary x width, float32 */
     float *head;       /* vocabulary x width; equal to embedding when tied */
     float *final_norm; /* width (and, for families with a bias, width more) */
-    float *extra;      /* what else the family keeps outside its blocks (learned positions); or NULL */
+    float *extra; /* what else the family keeps outside its blocks (learned positions); or NULL */
     struct workspace *workspace; /* memory that block_forward and model_score keep between calls */
-    char hash[HASH_HEX_SIZE]; /* of config.json and the weight files */
+    char hash[HASH_HEX_SIZE];    /* of config.json and the weight files */
 };
 
-/* Opens a folder in Hugging Face's layout (config.json, model.safetensors or its index and shards) and loads what lies
- * outside the blocks. Errors name the file and the tensor. model_close of a zeroed struct is legal. */
+/* Opens a folder in Hugging Face's layout (config.json, model.safetensors or its index and shards)
+ * and loads what lies outside the blocks. Errors name the file and the tensor. model_close of a
+ * zeroed struct is legal. */
 int model_open(struct model *model, const char *folder);
 /* The same with layers from a source, which the model owns when this succeeds. */
 int model_open_source(struct model *model, const char *folder, const struct linear_source *source);
@@ -131,14 +138,16 @@ struct token_score {
     int32_t top;           /* the most probable token, lowest id on ties */
 };
 
-/* scores[r] for hidden states x (rows x width, before the final norm) and targets[r] (-1: skipped, score zeroed). The
- * logits exist only for a tile of rows at a time. */
-int model_score(const struct model *model, const float *x, const int32_t *targets, int rows, struct token_score *scores);
+/* scores[r] for hidden states x (rows x width, before the final norm) and targets[r] (-1: skipped,
+ * score zeroed). The logits exist only for a tile of rows at a time. */
+int model_score(const struct model *model, const float *x, const int32_t *targets, int rows,
+                struct token_score *scores);
 
 /* logits (rows x vocabulary), for tests and small inputs. */
 int model_logits(const struct model *model, const float *x, int rows, float *logits);
 
-/* The whole model on one batch, loading block after block: x (rows x width) receives the last hidden states. */
+/* The whole model on one batch, loading block after block: x (rows x width) receives the last
+ * hidden states. */
 int model_forward(const struct model *model, const struct batch *batch, float *x);
 
 /* All blocks at once, for a model that fits; blocks is config.layers long. */

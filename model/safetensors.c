@@ -43,7 +43,8 @@ static int gather(struct safetensors *tensors)
     for (size_t i = 1; i < total; i++) {
         const struct tensor *a = &tensors->items[i - 1], *b = &tensors->items[i];
         if (strcmp(a->name, b->name) == 0)
-            return err_set(ERR_FORMAT, "tensor '%s' is in two files: %s and %s", a->name, a->file, b->file);
+            return err_set(ERR_FORMAT, "tensor '%s' is in two files: %s and %s", a->name, a->file,
+                           b->file);
     }
     return 0;
 }
@@ -80,10 +81,13 @@ static int list_shards(const char *index_path, const json_t *map, const char ***
     const char **names = NULL;
     size_t used = 0, distinct = 0;
     TRY(mem_calloc(&names, json_object_size(map), sizeof *names));
-    json_object_foreach((json_t *)(uintptr_t)map, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)map, key, value)
+    {
         const char *name = json_string_value(value);
         if (!name || !*name || strchr(name, '/')) {
-            rc = err_set(ERR_FORMAT, "%s: the shard of tensor '%.200s' is not the name of a file beside it", index_path, key);
+            rc = err_set(ERR_FORMAT,
+                         "%s: the shard of tensor '%.200s' is not the name of a file beside it",
+                         index_path, key);
             goto out;
         }
         names[used++] = name;
@@ -107,22 +111,26 @@ static int check_index(const struct safetensors *tensors, const char *index_path
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)map, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)map, key, value)
+    {
         const struct tensor *tensor = safetensors_find(tensors, key);
         const char *shard = json_string_value(value);
         const char *name = tensor ? strrchr(tensor->file, '/') : NULL;
         if (!tensor || strcmp(name ? name + 1 : tensor->file, shard) != 0)
-            return err_set(ERR_MISSING, "%s: tensor '%.200s' is not in %s, where the index places it", index_path, key, shard);
+            return err_set(ERR_MISSING,
+                           "%s: tensor '%.200s' is not in %s, where the index places it",
+                           index_path, key, shard);
     }
     for (size_t i = 0; i < tensors->count; i++) {
         if (!json_object_get(map, tensors->items[i].name))
-            return err_set(ERR_FORMAT, "%s: tensor '%s' of %s is not in the index", index_path, tensors->items[i].name,
-                           tensors->items[i].file);
+            return err_set(ERR_FORMAT, "%s: tensor '%s' of %s is not in the index", index_path,
+                           tensors->items[i].name, tensors->items[i].file);
     }
     return 0;
 }
 
-static int open_shards(struct safetensors *tensors, const char *folder, const char *index_path, const json_t *map)
+static int open_shards(struct safetensors *tensors, const char *folder, const char *index_path,
+                       const json_t *map)
 {
     int rc;
     const char **names = NULL;
@@ -161,7 +169,8 @@ static int open_index(struct safetensors **out, const char *folder, const char *
     }
     const json_t *map = json_object_get(index, "weight_map");
     if (!json_is_object(map) || json_object_size(map) == 0) {
-        rc = err_set(ERR_FORMAT, "%s: no 'weight_map' that names a shard for each tensor", index_path);
+        rc = err_set(ERR_FORMAT, "%s: no 'weight_map' that names a shard for each tensor",
+                     index_path);
         goto out;
     }
     TRY(mem_calloc(&tensors, 1, sizeof *tensors));
@@ -187,7 +196,9 @@ int safetensors_open_folder(struct safetensors **out, const char *folder)
     else if (file_exists(index))
         rc = open_index(out, folder, index);
     else
-        rc = err_set(ERR_MISSING, "%s: neither model.safetensors nor model.safetensors.index.json is there", folder);
+        rc = err_set(ERR_MISSING,
+                     "%s: neither model.safetensors nor model.safetensors.index.json is there",
+                     folder);
 out:
     mem_free(single);
     mem_free(index);
@@ -234,7 +245,8 @@ const char *safetensors_file(const struct safetensors *tensors, size_t index)
 const struct tensor *safetensors_find(const struct safetensors *tensors, const char *name)
 {
     struct tensor key = {.name = name};
-    return tensors->count ? bsearch(&key, tensors->items, tensors->count, sizeof key, by_name) : NULL;
+    return tensors->count ? bsearch(&key, tensors->items, tensors->count, sizeof key, by_name)
+                          : NULL;
 }
 
 int safetensors_get(const struct safetensors *tensors, const char *name, const struct tensor **out)
@@ -260,15 +272,17 @@ int tensor_check_shape(const struct tensor *tensor, size_t rows, size_t columns)
 {
     char shape[TENSOR_MAX_RANK * 24 + 8] = "";
     int rank = columns ? 2 : 1;
-    if (tensor->rank == rank && tensor->shape[0] == rows && (rank == 1 || tensor->shape[1] == columns))
+    if (tensor->rank == rank && tensor->shape[0] == rows &&
+        (rank == 1 || tensor->shape[1] == columns))
         return 0;
     for (int i = 0, used = 0; i < tensor->rank; i++)
-        used += snprintf(shape + used, sizeof shape - (size_t)used, i ? " x %zu" : "%zu", tensor->shape[i]);
+        used += snprintf(shape + used, sizeof shape - (size_t)used, i ? " x %zu" : "%zu",
+                         tensor->shape[i]);
     if (columns)
-        return err_set(ERR_FORMAT, "%s: tensor '%s' has shape (%s), where (%zu x %zu) is needed", tensor->file,
-                       tensor->name, shape, rows, columns);
-    return err_set(ERR_FORMAT, "%s: tensor '%s' has shape (%s), where (%zu) is needed", tensor->file, tensor->name, shape,
-                   rows);
+        return err_set(ERR_FORMAT, "%s: tensor '%s' has shape (%s), where (%zu x %zu) is needed",
+                       tensor->file, tensor->name, shape, rows, columns);
+    return err_set(ERR_FORMAT, "%s: tensor '%s' has shape (%s), where (%zu) is needed",
+                   tensor->file, tensor->name, shape, rows);
 }
 
 int tensor_to_float(const struct tensor *tensor, float *out)
@@ -277,7 +291,8 @@ int tensor_to_float(const struct tensor *tensor, float *out)
     return rc ? err_prefix(rc, "%s: tensor '%s'", tensor->file, tensor->name) : 0;
 }
 
-/* *value = element `index` of an integer tensor; unsigned 64-bit values beyond int64 come out as INT64_MAX. */
+/* *value = element `index` of an integer tensor; unsigned 64-bit values beyond int64 come out as
+ * INT64_MAX. */
 static int integer_at(const struct tensor *tensor, size_t index, int64_t *value)
 {
     size_t size = dtype_size(tensor->dtype);
@@ -288,12 +303,14 @@ static int integer_at(const struct tensor *tensor, size_t index, int64_t *value)
     case DTYPE_I16: *value = (int16_t)bits; return 0;
     case DTYPE_I32: *value = (int32_t)bits; return 0;
     case DTYPE_I64: *value = (int64_t)bits; return 0;
-    case DTYPE_BOOL: case DTYPE_U8: case DTYPE_U16: case DTYPE_U32: case DTYPE_U64:
-        *value = bits > INT64_MAX ? INT64_MAX : (int64_t)bits;
-        return 0;
+    case DTYPE_BOOL:
+    case DTYPE_U8:
+    case DTYPE_U16:
+    case DTYPE_U32:
+    case DTYPE_U64: *value = bits > INT64_MAX ? INT64_MAX : (int64_t)bits; return 0;
     default:
-        return err_set(ERR_FORMAT, "%s: tensor '%s' is %s, where whole numbers are needed", tensor->file, tensor->name,
-                       dtype_name(tensor->dtype));
+        return err_set(ERR_FORMAT, "%s: tensor '%s' is %s, where whole numbers are needed",
+                       tensor->file, tensor->name, dtype_name(tensor->dtype));
     }
 }
 
@@ -305,13 +322,15 @@ int tensor_to_int32(const struct tensor *tensor, int32_t *out)
         if (rc)
             return rc;
         if (value < INT32_MIN || value > INT32_MAX)
-            return err_set(ERR_FORMAT, "%s: tensor '%s': element %zu is beyond 32 bits", tensor->file, tensor->name, i);
+            return err_set(ERR_FORMAT, "%s: tensor '%s': element %zu is beyond 32 bits",
+                           tensor->file, tensor->name, i);
         out[i] = (int32_t)value;
     }
     return 0;
 }
 
-int safetensors_read(const struct safetensors *tensors, const char *name, size_t rows, size_t columns, float *out)
+int safetensors_read(const struct safetensors *tensors, const char *name, size_t rows,
+                     size_t columns, float *out)
 {
     const struct tensor *tensor = NULL;
     int rc;

@@ -23,13 +23,19 @@ static int parse_json(struct safetensors_part *part, size_t *data_start)
     json_error_t where;
     size_t size = part->map.size;
     if (size < LENGTH_BYTES)
-        return err_set(ERR_FORMAT, "%s: %zu bytes are too few for a safetensors file (truncated?)", part->path, size);
+        return err_set(ERR_FORMAT, "%s: %zu bytes are too few for a safetensors file (truncated?)",
+                       part->path, size);
     uint64_t length = read_u64(part->map.data);
     if (length > size - LENGTH_BYTES)
-        return err_set(ERR_FORMAT, "%s: its header claims %" PRIu64 " bytes, but the file has %zu after the length field "
-                                   "(truncated, or not a safetensors file)", part->path, length, size - LENGTH_BYTES);
+        return err_set(ERR_FORMAT,
+                       "%s: its header claims %" PRIu64
+                       " bytes, but the file has %zu after the length field "
+                       "(truncated, or not a safetensors file)",
+                       part->path, length, size - LENGTH_BYTES);
     if (length > HEADER_LIMIT)
-        return err_set(ERR_FORMAT, "%s: its header claims %" PRIu64 " bytes, more than the format's limit of %d",
+        return err_set(ERR_FORMAT,
+                       "%s: its header claims %" PRIu64
+                       " bytes, more than the format's limit of %d",
                        part->path, length, HEADER_LIMIT);
     const char *text = (const char *)part->map.data + LENGTH_BYTES;
     part->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &where);
@@ -46,61 +52,72 @@ static int check_name(const struct safetensors_part *part, const char *name)
 {
     for (const char *c = name; *c; c++) {
         if ((unsigned char)*c < 0x20)
-            return err_set(ERR_FORMAT, "%s: a tensor's name holds the control character 0x%02x", part->path,
-                           (unsigned)(unsigned char)*c);
+            return err_set(ERR_FORMAT, "%s: a tensor's name holds the control character 0x%02x",
+                           part->path, (unsigned)(unsigned char)*c);
     }
     if (strlen(name) > 400)
-        return err_set(ERR_FORMAT, "%s: the name of tensor '%.40s...' has %zu bytes, more than 400", part->path, name,
-                       strlen(name));
+        return err_set(ERR_FORMAT, "%s: the name of tensor '%.40s...' has %zu bytes, more than 400",
+                       part->path, name, strlen(name));
     return 0;
 }
 
-static int parse_shape(const struct safetensors_part *part, struct tensor *tensor, const json_t *shape)
+static int parse_shape(const struct safetensors_part *part, struct tensor *tensor,
+                       const json_t *shape)
 {
     if (!json_is_array(shape) || json_array_size(shape) > TENSOR_MAX_RANK)
-        return err_set(ERR_FORMAT, "%s: tensor '%s': 'shape' is not a list of at most %d sizes", part->path,
-                       tensor->name, TENSOR_MAX_RANK);
+        return err_set(ERR_FORMAT, "%s: tensor '%s': 'shape' is not a list of at most %d sizes",
+                       part->path, tensor->name, TENSOR_MAX_RANK);
     tensor->rank = (int)json_array_size(shape);
     tensor->count = 1;
     for (int i = 0; i < tensor->rank; i++) {
         const json_t *item = json_array_get(shape, (size_t)i);
         if (!json_is_integer(item) || json_integer_value(item) < 0)
-            return err_set(ERR_FORMAT, "%s: tensor '%s': size %d of its shape is not a whole number from 0", part->path,
-                           tensor->name, i);
+            return err_set(ERR_FORMAT,
+                           "%s: tensor '%s': size %d of its shape is not a whole number from 0",
+                           part->path, tensor->name, i);
         tensor->shape[i] = (size_t)json_integer_value(item);
         if (__builtin_mul_overflow(tensor->count, tensor->shape[i], &tensor->count))
-            return err_set(ERR_FORMAT, "%s: tensor '%s': the product of its shape overflows", part->path, tensor->name);
+            return err_set(ERR_FORMAT, "%s: tensor '%s': the product of its shape overflows",
+                           part->path, tensor->name);
     }
     if (__builtin_mul_overflow(tensor->count, dtype_size(tensor->dtype), &tensor->bytes))
-        return err_set(ERR_FORMAT, "%s: tensor '%s': the size in bytes of its shape overflows", part->path, tensor->name);
+        return err_set(ERR_FORMAT, "%s: tensor '%s': the size in bytes of its shape overflows",
+                       part->path, tensor->name);
     return 0;
 }
 
-static int parse_offsets(const struct safetensors_part *part, struct tensor *tensor, const json_t *offsets,
-                         size_t data_start)
+static int parse_offsets(const struct safetensors_part *part, struct tensor *tensor,
+                         const json_t *offsets, size_t data_start)
 {
     const json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
     if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(last))
-        return err_set(ERR_FORMAT, "%s: tensor '%s': 'data_offsets' is not a pair of whole numbers", part->path,
-                       tensor->name);
+        return err_set(ERR_FORMAT, "%s: tensor '%s': 'data_offsets' is not a pair of whole numbers",
+                       part->path, tensor->name);
     json_int_t begin = json_integer_value(first), end = json_integer_value(last);
     if (begin < 0 || end < begin)
-        return err_set(ERR_FORMAT, "%s: tensor '%s': its data offsets %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
-                                   " are no range", part->path, tensor->name, begin, end);
+        return err_set(ERR_FORMAT,
+                       "%s: tensor '%s': its data offsets %" JSON_INTEGER_FORMAT
+                       " to %" JSON_INTEGER_FORMAT " are no range",
+                       part->path, tensor->name, begin, end);
     size_t size = part->map.size - data_start;
     if ((uint64_t)end > size)
-        return err_set(ERR_FORMAT, "%s: tensor '%s' ends at data byte %" JSON_INTEGER_FORMAT ", past the file's %zu "
-                                   "(truncated?)", part->path, tensor->name, end, size);
+        return err_set(ERR_FORMAT,
+                       "%s: tensor '%s' ends at data byte %" JSON_INTEGER_FORMAT
+                       ", past the file's %zu "
+                       "(truncated?)",
+                       part->path, tensor->name, end, size);
     if ((uint64_t)(end - begin) != tensor->bytes)
-        return err_set(ERR_FORMAT, "%s: tensor '%s': its shape and type %s take %zu bytes, but its data offsets span "
-                                   "%" JSON_INTEGER_FORMAT, part->path, tensor->name, dtype_name(tensor->dtype),
-                       tensor->bytes, end - begin);
+        return err_set(
+            ERR_FORMAT,
+            "%s: tensor '%s': its shape and type %s take %zu bytes, but its data offsets span "
+            "%" JSON_INTEGER_FORMAT,
+            part->path, tensor->name, dtype_name(tensor->dtype), tensor->bytes, end - begin);
     tensor->data = part->map.data + data_start + begin;
     return 0;
 }
 
-static int parse_tensor(const struct safetensors_part *part, struct tensor *tensor, const char *name,
-                        const json_t *entry, size_t data_start)
+static int parse_tensor(const struct safetensors_part *part, struct tensor *tensor,
+                        const char *name, const json_t *entry, size_t data_start)
 {
     int rc = check_name(part, name);
     if (rc)
@@ -133,16 +150,17 @@ static int check_cover(const struct safetensors_part *part, size_t data_start)
         const struct tensor *tensor = &part->items[i];
         size_t begin = (size_t)((const uint8_t *)tensor->data - part->map.data);
         if (begin < at)
-            return err_set(ERR_FORMAT, "%s: tensors '%s' and '%s' overlap at data byte %zu", part->path,
-                           part->items[i - 1].name, tensor->name, begin - data_start);
+            return err_set(ERR_FORMAT, "%s: tensors '%s' and '%s' overlap at data byte %zu",
+                           part->path, part->items[i - 1].name, tensor->name, begin - data_start);
         if (begin > at)
-            return err_set(ERR_FORMAT, "%s: data bytes %zu to %zu, before tensor '%s', belong to no tensor", part->path,
-                           at - data_start, begin - data_start, tensor->name);
+            return err_set(ERR_FORMAT,
+                           "%s: data bytes %zu to %zu, before tensor '%s', belong to no tensor",
+                           part->path, at - data_start, begin - data_start, tensor->name);
         at = begin + tensor->bytes;
     }
     if (at != part->map.size)
-        return err_set(ERR_FORMAT, "%s: %zu bytes at the end of the file belong to no tensor", part->path,
-                       part->map.size - at);
+        return err_set(ERR_FORMAT, "%s: %zu bytes at the end of the file belong to no tensor",
+                       part->path, part->map.size - at);
     return 0;
 }
 
@@ -154,9 +172,12 @@ static int check_metadata(const struct safetensors_part *part)
         return 0;
     if (!json_is_object(part->metadata))
         return err_set(ERR_FORMAT, "%s: '__metadata__' is not an object of texts", part->path);
-    json_object_foreach(part->metadata, key, value) {
+    json_object_foreach(part->metadata, key, value)
+    {
         if (!json_is_string(value))
-            return err_set(ERR_FORMAT, "%s: '__metadata__' is not an object of texts: see key '%.80s'", part->path, key);
+            return err_set(ERR_FORMAT,
+                           "%s: '__metadata__' is not an object of texts: see key '%.80s'",
+                           part->path, key);
     }
     return 0;
 }
@@ -174,7 +195,8 @@ int safetensors_part_open(struct safetensors_part *part, const char *path)
     fresh.metadata = json_object_get(fresh.header, "__metadata__");
     TRY(check_metadata(&fresh));
     TRY(mem_calloc(&fresh.items, json_object_size(fresh.header), sizeof *fresh.items));
-    json_object_foreach(fresh.header, name, entry) {
+    json_object_foreach(fresh.header, name, entry)
+    {
         if (strcmp(name, "__metadata__") == 0)
             continue;
         TRY(parse_tensor(&fresh, &fresh.items[fresh.count], name, entry, data_start));

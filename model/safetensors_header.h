@@ -14,8 +14,8 @@ struct safetensors_part {
     size_t count;
 };
 
-/* Maps path and checks: the header's length and JSON, each tensor's type, shape and offsets, and that the tensors cover the
- * data without gap or overlap. */
+/* Maps path and checks: the header's length and JSON, each tensor's type, shape and offsets, and
+ * that the tensors cover the data without gap or overlap. */
 int safetensors_part_open(struct safetensors_part *part, const char *path);
 void safetensors_part_release(struct safetensors_part *part);
 

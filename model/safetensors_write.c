@@ -30,12 +30,15 @@ static int check_sources(const char *path, const struct tensor_source *const *or
 {
     for (size_t i = 0; i < count; i++) {
         const struct tensor_source *source = order[i];
-        if (source->rank < 0 || source->rank > TENSOR_MAX_RANK || strcmp(source->name, "__metadata__") == 0)
-            return err_set(ERR_INTERNAL, "%s: tensor '%s' cannot be written: rank %d", path, source->name, source->rank);
+        if (source->rank < 0 || source->rank > TENSOR_MAX_RANK ||
+            strcmp(source->name, "__metadata__") == 0)
+            return err_set(ERR_INTERNAL, "%s: tensor '%s' cannot be written: rank %d", path,
+                           source->name, source->rank);
         if (source->from_float && source->dtype != DTYPE_F32 && source->dtype != DTYPE_F16 &&
             source->dtype != DTYPE_BF16 && source->dtype != DTYPE_F64)
-            return err_set(ERR_INTERNAL, "%s: tensor '%s' cannot be written: float32 does not convert to %s", path,
-                           source->name, dtype_name(source->dtype));
+            return err_set(ERR_INTERNAL,
+                           "%s: tensor '%s' cannot be written: float32 does not convert to %s",
+                           path, source->name, dtype_name(source->dtype));
     }
     return 0;
 }
@@ -45,15 +48,18 @@ static int pack_entry(json_t *header, const struct tensor_source *source, size_t
     json_t *shape = json_array();
     for (int i = 0; i < source->rank; i++)
         json_array_append_new(shape, json_integer((json_int_t)source->shape[i]));
-    json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(source->dtype), "shape", shape, "data_offsets",
-                              (json_int_t)begin, (json_int_t)end);
-    return json_object_set_new(header, source->name, entry) == 0 ? 0
-           : err_set(ERR_INTERNAL, "tensor '%s' cannot be written: its name is not UTF-8, or memory is short", source->name);
+    json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(source->dtype), "shape",
+                              shape, "data_offsets", (json_int_t)begin, (json_int_t)end);
+    return json_object_set_new(header, source->name, entry) == 0
+               ? 0
+               : err_set(ERR_INTERNAL,
+                         "tensor '%s' cannot be written: its name is not UTF-8, or memory is short",
+                         source->name);
 }
 
 /* *out = the header's JSON text, padded; the caller's. */
-static int make_header(const char *path, const struct tensor_source *const *order, size_t count, const json_t *metadata,
-                       struct strbuf *out)
+static int make_header(const char *path, const struct tensor_source *const *order, size_t count,
+                       const json_t *metadata, struct strbuf *out)
 {
     int rc = 0;
     size_t at = 0;
@@ -101,7 +107,8 @@ static int write_data(struct file_writer *writer, const struct tensor_source *so
     return 0;
 }
 
-int safetensors_write(const char *path, const struct tensor_source *sources, size_t count, const json_t *metadata)
+int safetensors_write(const char *path, const struct tensor_source *sources, size_t count,
+                      const json_t *metadata)
 {
     int rc;
     const struct tensor_source **order = NULL;

@@ -1,5 +1,5 @@
-/* Memory that a model's forward pass keeps between calls: fresh pages for every block would cost as much as its
- * element-wise work. Not for two callers at once. */
+/* Memory that a model's forward pass keeps between calls: fresh pages for every block would cost as
+ * much as its element-wise work. Not for two callers at once. */
 #ifndef MODEL_WORKSPACE_H
 #define MODEL_WORKSPACE_H
 

@@ -10,10 +10,8 @@
 #include "core/pool.h"
 #include "linalg/matmul.h"
 #include "linalg/simd.h"
-#include "model/attention.h"
+#include "tests/golden.h"
 #include "tests/tiny_llama.h"
-
-#include <stdlib.h>
 
 static const char folder[] = "build/test_llama";
 
@@ -188,82 +186,6 @@ static void a_batch_is_its_sequences(void **state)
     }
     mem_free(together);
     close_model(model);
-}
-
-/* Scores, softmax and products written out, in double. */
-static void naive_attention(const struct attention_shape *a, int length, const float *q,
-                            const float *k, const float *v, double *out)
-{
-    double *weights;
-    assert_int_equal(mem_alloc(&weights, (size_t)length, sizeof *weights), 0);
-    for (int p = 0; p < length; p++) {
-        for (int h = 0; h < a->heads; h++) {
-            int at = h / (a->heads / a->kv_heads) * a->head_size;
-            double sum = 0;
-            for (int s = 0; s <= p; s++) {
-                double score = 0;
-                for (int i = 0; i < a->head_size; i++)
-                    score += (double)q[p * a->q_stride + h * a->head_size + i] *
-                             k[s * a->k_stride + at + i];
-                weights[s] = exp(score / sqrt(a->head_size));
-                sum += weights[s];
-            }
-            for (int i = 0; i < a->head_size; i++) {
-                double total = 0;
-                for (int s = 0; s <= p; s++)
-                    total += weights[s] / sum * v[s * a->v_stride + at + i];
-                out[p * a->q_stride + h * a->head_size + i] = total;
-            }
-        }
-    }
-    mem_free(weights);
-}
-
-static void check_attention(const struct attention_shape *a, int length, struct rng *rng)
-{
-    const int offsets[] = {0, length};
-    struct batch batch = {NULL, offsets, 1};
-    int wide = length * a->q_stride, narrow = length * a->k_stride;
-    float *q = floats((size_t)wide), *k = floats((size_t)narrow), *v = floats((size_t)narrow);
-    float *memory = floats(attention_floats(a, &batch));
-    double *right;
-    assert_int_equal(mem_alloc(&right, (size_t)wide, sizeof *right), 0);
-    for (int i = 0; i < wide; i++)
-        q[i] = (float)(4 * rng_normal(rng) / sqrt(a->head_size / 8.0));
-    for (int i = 0; i < narrow; i++)
-        k[i] = (float)rng_normal(rng), v[i] = (float)rng_normal(rng);
-    naive_attention(a, length, q, k, v, right);
-    assert_int_equal(attention_causal(a, &batch, q, k, v, memory), 0);
-    for (int i = 0; i < wide; i++) {
-        if (!(fabs(q[i] - right[i]) < 2e-5))
-            fail_msg("%d keys, heads of %d: output %d is %g, not %g", length, a->head_size, i, q[i],
-                     right[i]);
-    }
-    mem_free(q);
-    mem_free(k);
-    mem_free(v);
-    mem_free(memory);
-    mem_free(right);
-}
-
-/* Lengths around the tiles', head sizes around the panels'. */
-static void blocked_attention_equals_naive(void **state)
-{
-    static const int lengths[] = {1, 2, 31, 48, 49, 97, 511, 513, 1100},
-                     sizes[] = {8, 32, 40, 64, 80};
-    struct rng rng;
-    rng_seed(&rng, 11);
-    (void)state;
-    for (size_t n = 0; n < sizeof lengths / sizeof *lengths; n++) {
-        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-            int size = sizes[i];
-            struct attention_shape a = {4, 2, size, 4 * size, 2 * size, 2 * size};
-            if (lengths[n] < 200 || size == 8 || size == 64)
-                check_attention(&a, lengths[n], &rng);
-        }
-    }
-    struct attention_shape many = {13, 1, 6, 78, 6, 6};
-    check_attention(&many, 50, &rng);
 }
 
 struct taps {
@@ -529,16 +451,9 @@ static void short_memory_is_an_error(void **state)
 static void golden_model_agrees(void **state)
 {
     (void)state;
-    const char *shared = getenv("BITBENCH_SHARED");
-    char command[1200], unpacker[512];
-    snprintf(unpacker, sizeof unpacker, "%s/golden/unpack", shared ? shared : "../shared");
-    if (!file_exists(unpacker)) {
-        print_message("skipped: no %s\n", unpacker);
+    if (!golden_folder()) {
+        print_message("skipped: no reference results in ../shared/golden\n");
         skip();
-    }
-    if (!file_exists("build/golden/models/tiny_llama/config.json")) {
-        snprintf(command, sizeof command, "'%s' build/golden >/dev/null", unpacker);
-        assert_int_equal(system(command), 0);
     }
     enum { LENGTH = 128, WINDOWS = 16, VOCABULARY = 512 };
     struct model model = {0};
@@ -611,7 +526,6 @@ int main(void)
         cmocka_unit_test(half_precision_weights_are_read),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(a_batch_is_its_sequences),
-        cmocka_unit_test(blocked_attention_equals_naive),
         cmocka_unit_test(taps_and_own_products_change_nothing),
         cmocka_unit_test(shards_are_one_model),
         cmocka_unit_test(the_configuration_survives_a_round),

@@ -1,5 +1,5 @@
-/* The parallel products against a plain double-precision sum, at sizes around the tiles'; the same bytes for every number of
- * threads, and for a row whatever stands beside it. */
+/* The parallel products against a plain double-precision sum, at sizes around the tiles'; the same
+ * bytes for every number of threads, and for a row whatever stands beside it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,8 @@
 #include <math.h>
 #include <string.h>
 
-static const int sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {130, 70, 33}, {513, 65, 40}, {40, 33, 1030}, {600, 129, 64}};
+static const int sizes[][3] = {{1, 1, 1},     {3, 5, 7},      {130, 70, 33},
+                               {513, 65, 40}, {40, 33, 1030}, {600, 129, 64}};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 static float *draw(struct rng *rng, int count)
@@ -29,8 +30,8 @@ static float *draw(struct rng *rng, int count)
 }
 
 /* C (m x n): sum over p of a[i * a_row + p * a_step] b[j * b_row + p * b_step], plus beta C. */
-static void check(const float *got, const float *before, double beta, int m, int n, int k, const float *a, int a_row,
-                  int a_step, const float *b, int b_row, int b_step)
+static void check(const float *got, const float *before, double beta, int m, int n, int k,
+                  const float *a, int a_row, int a_step, const float *b, int b_row, int b_step)
 {
     for (int i = 0; i < m; i++) {
         for (int j = 0; j < n; j++) {
@@ -38,7 +39,8 @@ static void check(const float *got, const float *before, double beta, int m, int
             for (int p = 0; p < k; p++)
                 sum += (double)a[i * a_row + p * a_step] * b[j * b_row + p * b_step];
             if (!(fabs(got[i * n + j] - sum) < 2e-6 * k + 1e-5))
-                fail_msg("%d x %d x %d: (%d, %d) is %.8g, not %.8g", m, n, k, i, j, got[i * n + j], sum);
+                fail_msg("%d x %d x %d: (%d, %d) is %.8g, not %.8g", m, n, k, i, j, got[i * n + j],
+                         sum);
         }
     }
 }
@@ -53,9 +55,11 @@ static void products_equal_plain_sums(void **state)
         int rows = sizes[s / 3][0], out = sizes[s / 3][1], in = sizes[s / 3][2];
         float beta = betas[s % 3];
         float *x = draw(&rng, rows * in), *w = draw(&rng, out * in), *d = draw(&rng, rows * out);
-        float *y = draw(&rng, rows * out), *dx = draw(&rng, rows * in), *g = draw(&rng, out * in), *before;
+        float *y = draw(&rng, rows * out), *dx = draw(&rng, rows * in), *g = draw(&rng, out * in),
+              *before;
         int most = rows * out > rows * in ? rows * out : rows * in;
-        assert_int_equal(mem_alloc(&before, (size_t)(most > out * in ? most : out * in), sizeof *before), 0);
+        assert_int_equal(
+            mem_alloc(&before, (size_t)(most > out * in ? most : out * in), sizeof *before), 0);
         memcpy(before, y, (size_t)(rows * out) * sizeof *y);
         if (beta == 0)
             y[0] = NAN; /* is not read */
@@ -79,8 +83,10 @@ static void threads_do_not_change_a_bit(void **state)
     struct rng rng;
     (void)state;
     rng_seed(&rng, 3);
-    float *x = draw(&rng, ROWS * IN), *w = draw(&rng, OUT * IN), *y = draw(&rng, ROWS * OUT), *dx = draw(&rng, ROWS * IN);
-    float *g = draw(&rng, OUT * IN), *y1 = draw(&rng, ROWS * OUT), *dx1 = draw(&rng, ROWS * IN), *g1 = draw(&rng, OUT * IN);
+    float *x = draw(&rng, ROWS * IN), *w = draw(&rng, OUT * IN), *y = draw(&rng, ROWS * OUT),
+          *dx = draw(&rng, ROWS * IN);
+    float *g = draw(&rng, OUT * IN), *y1 = draw(&rng, ROWS * OUT), *dx1 = draw(&rng, ROWS * IN),
+          *g1 = draw(&rng, OUT * IN);
     assert_int_equal(pool_start(1), 0);
     matmul_nt(x, w, ROWS, OUT, IN, 0, y1);
     matmul_nn(y1, w, ROWS, OUT, IN, 0, dx1);

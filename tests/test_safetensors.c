@@ -1,4 +1,5 @@
-/* safetensors: what is written comes back, bit for bit; files that lie are refused with one line. */
+/* safetensors: what is written comes back, bit for bit; files that lie are refused with one line.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +23,8 @@ static const char path[] = "build/test_safetensors/file.safetensors";
 static void expect_error(int rc, enum err_code code, const char *words)
 {
     if (rc != (int)code || !strstr(err_text(), words) || strchr(err_text(), '\n'))
-        fail_msg("expected %s with '%s', not %s: %s", err_name(code), words, err_name(rc), err_text());
+        fail_msg("expected %s with '%s', not %s: %s", err_name(code), words, err_name(rc),
+                 err_text());
 }
 
 /* A file of the given length field (-1: the true one), header text and `data` zero bytes. */
@@ -59,42 +61,68 @@ static void lying_headers_are_refused(void **state)
     refused("{}trailing", 0, "not valid JSON");
     refused("{\"a\": 3}", 0, "no 'dtype'");
     refused("{\"a\": {\"shape\": [1], \"data_offsets\": [0, 4]}}", 4, "no 'dtype'");
-    refused("{\"a\": {\"dtype\": \"F33\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 4, "unknown element type 'F33'");
+    refused("{\"a\": {\"dtype\": \"F33\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 4,
+            "unknown element type 'F33'");
     refused("{\"a\": {\"dtype\": 32, \"shape\": [1], \"data_offsets\": [0, 4]}}", 4, "no 'dtype'");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": 1, \"data_offsets\": [0, 4]}}", 4, "'shape' is not a list");
+    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": 1, \"data_offsets\": [0, 4]}}", 4,
+            "'shape' is not a list");
     refused("{\"a\": {\"dtype\": \"F32\", \"data_offsets\": [0, 4]}}", 4, "'shape' is not a list");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1,1,1,1,1,1,1,1,1], \"data_offsets\": [0, 4]}}", 4, "at most 8");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [-1], \"data_offsets\": [0, 4]}}", 4, "not a whole number");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1.5], \"data_offsets\": [0, 4]}}", 4, "not a whole number");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [4294967296, 4294967296], \"data_offsets\": [0, 4]}}", 4, "overflows");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [4611686018427387904], \"data_offsets\": [0, 0]}}", 0, "overflows");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [99999999999999999999], \"data_offsets\": [0, 0]}}", 0, "not valid JSON");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [0, 4]}}", 4, "take 8 bytes, but");
-    refused("{\"a\": {\"dtype\": \"F16\", \"shape\": [2], \"data_offsets\": [0, 8]}}", 8, "take 4 bytes, but");
+    refused(
+        "{\"a\": {\"dtype\": \"F32\", \"shape\": [1,1,1,1,1,1,1,1,1], \"data_offsets\": [0, 4]}}",
+        4, "at most 8");
+    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [-1], \"data_offsets\": [0, 4]}}", 4,
+            "not a whole number");
+    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1.5], \"data_offsets\": [0, 4]}}", 4,
+            "not a whole number");
+    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [4294967296, 4294967296], \"data_offsets\": "
+            "[0, 4]}}",
+            4, "overflows");
+    refused(
+        "{\"a\": {\"dtype\": \"F32\", \"shape\": [4611686018427387904], \"data_offsets\": [0, 0]}}",
+        0, "overflows");
+    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [99999999999999999999], \"data_offsets\": [0, "
+            "0]}}",
+            0, "not valid JSON");
+    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [0, 4]}}", 4,
+            "take 8 bytes, but");
+    refused("{\"a\": {\"dtype\": \"F16\", \"shape\": [2], \"data_offsets\": [0, 8]}}", 8,
+            "take 4 bytes, but");
     refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1]}}", 4, "'data_offsets' is not a pair");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0]}}", 4, "'data_offsets' is not a pair");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [-4, 0]}}", 4, "no range");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [4, 0]}}", 4, "no range");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 3, "past the file's 3");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [9223372036854775800, 9223372036854775804]}}", 4,
-            "past the file's 4");
+    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0]}}", 4,
+            "'data_offsets' is not a pair");
+    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [-4, 0]}}", 4,
+            "no range");
+    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [4, 0]}}", 4,
+            "no range");
+    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 3,
+            "past the file's 3");
+    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [9223372036854775800, "
+            "9223372036854775804]}}",
+            4, "past the file's 4");
     refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]},"
-            " \"b\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [0, 8]}}", 8, "overlap");
+            " \"b\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [0, 8]}}",
+            8, "overlap");
     refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [0, 8]},"
-            " \"b\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [4, 12]}}", 12, "overlap at data byte 4");
+            " \"b\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [4, 12]}}",
+            12, "overlap at data byte 4");
     refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]},"
-            " \"b\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [8, 12]}}", 12, "bytes 4 to 8, before tensor 'b'");
-    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 9, "5 bytes at the end");
+            " \"b\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [8, 12]}}",
+            12, "bytes 4 to 8, before tensor 'b'");
+    refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 9,
+            "5 bytes at the end");
     refused("{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]},"
-            " \"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [4, 8]}}", 8, "duplicate");
-    refused("{\"a\\n\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 4, "control character");
+            " \"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [4, 8]}}",
+            8, "duplicate");
+    refused("{\"a\\n\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 4,
+            "control character");
     refused("{\"__metadata__\": 3}", 0, "'__metadata__' is not");
     refused("{\"__metadata__\": {\"a\": 3}}", 0, "'__metadata__' is not");
 }
 
 static void false_lengths_are_refused(void **state)
 {
-    static const long long lengths[] = {3, 100, 0x7fffffffffffffffLL, (long long)0x8000000000000000ULL, -8};
+    static const long long lengths[] = {3, 100, 0x7fffffffffffffffLL,
+                                        (long long)0x8000000000000000ULL, -8};
     struct safetensors *tensors = NULL;
     (void)state;
     for (size_t i = 1; i < sizeof lengths / sizeof *lengths; i++) {
@@ -107,7 +135,8 @@ static void false_lengths_are_refused(void **state)
     expect_error(safetensors_open_file(&tensors, path), ERR_FORMAT, "truncated");
     assert_int_equal(truncate(path, 0), 0);
     expect_error(safetensors_open_file(&tensors, path), ERR_FORMAT, "truncated");
-    expect_error(safetensors_open_file(&tensors, "build/test_safetensors/none"), ERR_MISSING, "none");
+    expect_error(safetensors_open_file(&tensors, "build/test_safetensors/none"), ERR_MISSING,
+                 "none");
     expect_error(safetensors_open_file(&tensors, "build/test_safetensors"), ERR_IO, "regular file");
 }
 
@@ -136,8 +165,9 @@ static void damaged_files_do_no_harm(void **state)
 {
     static const float values[6] = {1, 2, 3, 4, 5, 6};
     static const uint8_t bytes[3] = {1, 0, 1};
-    const struct tensor_source sources[] = {{.name = "a", .dtype = DTYPE_F32, .rank = 2, .shape = {2, 3}, .data = values},
-                                            {.name = "b", .dtype = DTYPE_BOOL, .rank = 1, .shape = {3}, .data = bytes}};
+    const struct tensor_source sources[] = {
+        {.name = "a", .dtype = DTYPE_F32, .rank = 2, .shape = {2, 3}, .data = values},
+        {.name = "b", .dtype = DTYPE_BOOL, .rank = 1, .shape = {3}, .data = bytes}};
     char *good;
     size_t size;
     struct safetensors *tensors = NULL;
@@ -175,10 +205,30 @@ static void what_is_written_comes_back(void **state)
     static const uint8_t flags[3] = {1, 0, 1};
     static const int64_t wide[1] = {-5};
     const struct tensor_source sources[] = {
-        {.name = "z", .dtype = DTYPE_F32, .rank = 2, .shape = {2, 3}, .data = values, .from_float = 1},
-        {.name = "half", .dtype = DTYPE_F16, .rank = 2, .shape = {3, 2}, .data = values, .from_float = 1},
-        {.name = "brain", .dtype = DTYPE_BF16, .rank = 1, .shape = {6}, .data = values, .from_float = 1},
-        {.name = "double", .dtype = DTYPE_F64, .rank = 1, .shape = {6}, .data = values, .from_float = 1},
+        {.name = "z",
+         .dtype = DTYPE_F32,
+         .rank = 2,
+         .shape = {2, 3},
+         .data = values,
+         .from_float = 1},
+        {.name = "half",
+         .dtype = DTYPE_F16,
+         .rank = 2,
+         .shape = {3, 2},
+         .data = values,
+         .from_float = 1},
+        {.name = "brain",
+         .dtype = DTYPE_BF16,
+         .rank = 1,
+         .shape = {6},
+         .data = values,
+         .from_float = 1},
+        {.name = "double",
+         .dtype = DTYPE_F64,
+         .rank = 1,
+         .shape = {6},
+         .data = values,
+         .from_float = 1},
         {.name = "whole", .dtype = DTYPE_I32, .rank = 1, .shape = {2}, .data = whole},
         {.name = "flags", .dtype = DTYPE_BOOL, .rank = 1, .shape = {3}, .data = flags},
         {.name = "wide", .dtype = DTYPE_I64, .rank = 0, .data = wide},
@@ -203,7 +253,8 @@ static void what_is_written_comes_back(void **state)
     assert_int_equal(safetensors_read(tensors, "double", 6, 0, back), 0);
     assert_memory_equal(back, values, sizeof values);
     assert_int_equal(safetensors_read(tensors, "half", 3, 2, back), 0);
-    assert_true(back[0] == 1.5f && back[1] == -2.25f && back[3] == 65504 && back[4] == 0 && signbit(back[4]) && back[5] == 0);
+    assert_true(back[0] == 1.5f && back[1] == -2.25f && back[3] == 65504 && back[4] == 0 &&
+                signbit(back[4]) && back[5] == 0);
     assert_true(fabsf(back[2] - 3e-5f) < 3e-8f);
     assert_int_equal(tensor_to_int32(safetensors_find(tensors, "whole"), integers), 0);
     assert_memory_equal(integers, whole, sizeof whole);
@@ -214,10 +265,12 @@ static void what_is_written_comes_back(void **state)
     assert_int_equal(safetensors_find(tensors, "empty")->count, 0);
     assert_null(safetensors_find(tensors, "none"));
     expect_error(safetensors_read(tensors, "none", 1, 0, back), ERR_MISSING, "no tensor 'none'");
-    expect_error(safetensors_read(tensors, "z", 3, 2, back), ERR_FORMAT, "shape (2 x 3), where (3 x 2) is needed");
+    expect_error(safetensors_read(tensors, "z", 3, 2, back), ERR_FORMAT,
+                 "shape (2 x 3), where (3 x 2) is needed");
     expect_error(safetensors_read(tensors, "z", 6, 0, back), ERR_FORMAT, "where (6) is needed");
     expect_error(safetensors_read(tensors, "whole", 2, 0, back), ERR_FORMAT, "I32, where F32");
-    expect_error(tensor_to_int32(safetensors_find(tensors, "z"), integers), ERR_FORMAT, "whole numbers");
+    expect_error(tensor_to_int32(safetensors_find(tensors, "z"), integers), ERR_FORMAT,
+                 "whole numbers");
     safetensors_free(tensors);
 }
 
@@ -226,10 +279,12 @@ static void the_layout_is_fixed(void **state)
 {
     static const float one[1] = {1};
     static const uint8_t byte[1] = {9};
-    const struct tensor_source sources[] = {{.name = "u", .dtype = DTYPE_U8, .rank = 1, .shape = {1}, .data = byte},
-                                            {.name = "f", .dtype = DTYPE_F32, .rank = 0, .data = one}};
-    static const char header[] = "{\"f\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
-                                 "\"u\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[4,5]}}       ";
+    const struct tensor_source sources[] = {
+        {.name = "u", .dtype = DTYPE_U8, .rank = 1, .shape = {1}, .data = byte},
+        {.name = "f", .dtype = DTYPE_F32, .rank = 0, .data = one}};
+    static const char header[] =
+        "{\"f\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
+        "\"u\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[4,5]}}       ";
     char *text;
     size_t size;
     (void)state;
@@ -247,23 +302,26 @@ static void values_that_cannot_be_are_refused(void **state)
 {
     static const float values[3] = {1, NAN, 2};
     static const int64_t wide[1] = {1LL << 40};
-    const struct tensor_source sources[] = {{.name = "f", .dtype = DTYPE_F16, .rank = 1, .shape = {3}, .data = values,
-                                             .from_float = 1},
-                                            {.name = "i", .dtype = DTYPE_I64, .rank = 1, .shape = {1}, .data = wide}};
+    const struct tensor_source sources[] = {
+        {.name = "f", .dtype = DTYPE_F16, .rank = 1, .shape = {3}, .data = values, .from_float = 1},
+        {.name = "i", .dtype = DTYPE_I64, .rank = 1, .shape = {1}, .data = wide}};
     struct safetensors *tensors = NULL;
     float back[3];
     int32_t integer;
     (void)state;
     assert_int_equal(safetensors_write(path, sources, 2, NULL), 0);
     assert_int_equal(safetensors_open_file(&tensors, path), 0);
-    expect_error(safetensors_read(tensors, "f", 3, 0, back), ERR_NUMERIC, "tensor 'f': element 1 is not a number");
-    expect_error(tensor_to_int32(safetensors_find(tensors, "i"), &integer), ERR_FORMAT, "beyond 32 bits");
+    expect_error(safetensors_read(tensors, "f", 3, 0, back), ERR_NUMERIC,
+                 "tensor 'f': element 1 is not a number");
+    expect_error(tensor_to_int32(safetensors_find(tensors, "i"), &integer), ERR_FORMAT,
+                 "beyond 32 bits");
     safetensors_free(tensors);
     struct tensor_source wrong[2] = {sources[0], sources[0]};
     expect_error(safetensors_write(path, wrong, 2, NULL), ERR_INTERNAL, "written twice");
     wrong[0].dtype = DTYPE_I32;
     expect_error(safetensors_write(path, wrong, 1, NULL), ERR_INTERNAL, "does not convert");
-    expect_error(safetensors_write("build/test_safetensors/none/x", sources, 1, NULL), ERR_IO, "cannot write");
+    expect_error(safetensors_write("build/test_safetensors/none/x", sources, 1, NULL), ERR_IO,
+                 "cannot write");
     assert_int_equal(safetensors_open_file(&tensors, path), 0); /* the old file is still whole */
     safetensors_free(tensors);
 }
@@ -278,39 +336,51 @@ static void write_text(const char *name, const char *text)
 
 static void bad_shards_are_refused(void **state)
 {
-    static const char folder[] = "build/test_safetensors/shards", index[] = "build/test_safetensors/shards/model.safetensors.index.json";
+    static const char folder[] = "build/test_safetensors/shards",
+                      index[] = "build/test_safetensors/shards/model.safetensors.index.json";
     static const float one[1] = {1};
-    const struct tensor_source a = {.name = "a", .dtype = DTYPE_F32, .rank = 1, .shape = {1}, .data = one};
-    const struct tensor_source both[] = {{.name = "b", .dtype = DTYPE_F32, .rank = 1, .shape = {1}, .data = one}, a};
+    const struct tensor_source a = {
+        .name = "a", .dtype = DTYPE_F32, .rank = 1, .shape = {1}, .data = one};
+    const struct tensor_source both[] = {
+        {.name = "b", .dtype = DTYPE_F32, .rank = 1, .shape = {1}, .data = one}, a};
     struct safetensors *tensors = NULL;
     (void)state;
     assert_int_equal(file_make_directories(folder), 0);
     unlink(index);
     expect_error(safetensors_open_folder(&tensors, folder), ERR_MISSING, "neither");
-    assert_int_equal(safetensors_write("build/test_safetensors/shards/1.safetensors", &a, 1, NULL), 0);
-    assert_int_equal(safetensors_write("build/test_safetensors/shards/2.safetensors", both, 1, NULL), 0);
+    assert_int_equal(safetensors_write("build/test_safetensors/shards/1.safetensors", &a, 1, NULL),
+                     0);
+    assert_int_equal(
+        safetensors_write("build/test_safetensors/shards/2.safetensors", both, 1, NULL), 0);
     write_text(index, "{\"weight_map\": {\"a\": \"1.safetensors\", \"b\": \"2.safetensors\"}}");
     assert_int_equal(safetensors_open_folder(&tensors, folder), 0);
     assert_int_equal(safetensors_count(tensors), 2);
     assert_int_equal(safetensors_file_count(tensors), 2);
     safetensors_free(tensors);
     write_text(index, "{\"weight_map\": {\"a\": \"2.safetensors\", \"b\": \"1.safetensors\"}}");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_MISSING, "tensor 'a' is not in 2.safetensors");
-    write_text(index, "{\"weight_map\": {\"a\": \"1.safetensors\", \"b\": \"2.safetensors\", \"c\": \"2.safetensors\"}}");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_MISSING, "tensor 'c' is not in 2.safetensors");
+    expect_error(safetensors_open_folder(&tensors, folder), ERR_MISSING,
+                 "tensor 'a' is not in 2.safetensors");
+    write_text(index, "{\"weight_map\": {\"a\": \"1.safetensors\", \"b\": \"2.safetensors\", "
+                      "\"c\": \"2.safetensors\"}}");
+    expect_error(safetensors_open_folder(&tensors, folder), ERR_MISSING,
+                 "tensor 'c' is not in 2.safetensors");
     write_text(index, "{\"weight_map\": {\"a\": \"1.safetensors\", \"b\": \"3.safetensors\"}}");
     expect_error(safetensors_open_folder(&tensors, folder), ERR_MISSING, "3.safetensors");
     write_text(index, "{\"weight_map\": {\"a\": \"../shards/1.safetensors\"}}");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT, "not the name of a file beside it");
+    expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT,
+                 "not the name of a file beside it");
     write_text(index, "{\"weight_map\": {}}");
     expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT, "no 'weight_map'");
     write_text(index, "{\"weight_map\": ");
     expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT, "not valid JSON");
-    assert_int_equal(safetensors_write("build/test_safetensors/shards/2.safetensors", both, 2, NULL), 0);
+    assert_int_equal(
+        safetensors_write("build/test_safetensors/shards/2.safetensors", both, 2, NULL), 0);
     write_text(index, "{\"weight_map\": {\"a\": \"1.safetensors\", \"b\": \"2.safetensors\"}}");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT, "tensor 'a' is in two files");
+    expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT,
+                 "tensor 'a' is in two files");
     write_text(index, "{\"weight_map\": {\"b\": \"2.safetensors\"}}");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT, "'a' of build/test_safetensors/shards/2.safetensors is not in");
+    expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT,
+                 "'a' of build/test_safetensors/shards/2.safetensors is not in");
 }
 
 /* Every half is its own float; every float goes to the nearest half, by search in double. */
@@ -319,10 +389,25 @@ static void halves_round_to_nearest_even(void **state)
     static const struct {
         float value;
         uint16_t half;
-    } known[] = {{0, 0}, {-0.0f, 0x8000}, {1, 0x3c00}, {-2, 0xc000}, {65504, 0x7bff}, {65519.996f, 0x7bff}, {65520, 0x7c00},
-                 {1e10f, 0x7c00}, {0x1p-24f, 1}, {0x1p-25f, 0}, {0x1.000002p-25f, 1}, {0x1.8p-24f, 2}, {0x1p-14f, 0x400},
-                 {1 + 0x1p-11f, 0x3c00}, {1 + 0x3p-11f, 0x3c02}, {1 + 0x1.004p-11f, 0x3c01}, {INFINITY, 0x7c00},
-                 {0x1.ffcp-15f, 0x400}, {0x1p-149f, 0}};
+    } known[] = {{0, 0},
+                 {-0.0f, 0x8000},
+                 {1, 0x3c00},
+                 {-2, 0xc000},
+                 {65504, 0x7bff},
+                 {65519.996f, 0x7bff},
+                 {65520, 0x7c00},
+                 {1e10f, 0x7c00},
+                 {0x1p-24f, 1},
+                 {0x1p-25f, 0},
+                 {0x1.000002p-25f, 1},
+                 {0x1.8p-24f, 2},
+                 {0x1p-14f, 0x400},
+                 {1 + 0x1p-11f, 0x3c00},
+                 {1 + 0x3p-11f, 0x3c02},
+                 {1 + 0x1.004p-11f, 0x3c01},
+                 {INFINITY, 0x7c00},
+                 {0x1.ffcp-15f, 0x400},
+                 {0x1p-149f, 0}};
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         assert_int_equal(float_to_half(known[i].value), known[i].half);
@@ -332,7 +417,8 @@ static void halves_round_to_nearest_even(void **state)
         double right = exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24);
         if (exponent == 31) {
             assert_true(mantissa ? isnan(value) : isinf(value));
-            assert_true(mantissa ? isnan(half_to_float(float_to_half(value))) : float_to_half(value) == h);
+            assert_true(mantissa ? isnan(half_to_float(float_to_half(value)))
+                                 : float_to_half(value) == h);
             continue;
         }
         assert_true(value == (h & 0x8000 ? -right : right));

@@ -14,11 +14,13 @@
 #include <string.h>
 
 enum { MOST = 1100 };
-static const int lengths[] = {1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 130, 200, 576, 1000, 1099};
+static const int lengths[] = {1,  2,  3,  5,  7,   8,   15,  16,  17,  31,   32,
+                              33, 63, 64, 65, 127, 128, 130, 200, 576, 1000, 1099};
 enum { LENGTHS = sizeof lengths / sizeof *lengths };
 
 /* Buffers with a guard behind the last element, at an address that is not aligned. */
-static float memory_x[MOST + 3], memory_y[MOST + 3], memory_z[MOST + 3], out_set[MOST + 3], out_ref[MOST + 3];
+static float memory_x[MOST + 3], memory_y[MOST + 3], memory_z[MOST + 3], out_set[MOST + 3],
+    out_ref[MOST + 3];
 static float *const x = memory_x + 1, *const y = memory_y + 1, *const z = memory_z + 1;
 static const float guard = 12345.5f;
 
@@ -43,13 +45,15 @@ static void compare(const char *set, const char *kernel, int n, double tolerance
     for (int i = 0; i < n; i++) {
         double a = out_set[i + 1], b = out_ref[i + 1], most = tolerance * fmax(fabs(b), scale);
         if (!(fabs(a - b) <= most) && !(isnan(a) && isnan(b)) && !(isinf(b) && a == b))
-            fail_msg("%s %s: n = %d: element %d is %.9g, the twin has %.9g", set, kernel, n, i, a, b);
+            fail_msg("%s %s: n = %d: element %d is %.9g, the twin has %.9g", set, kernel, n, i, a,
+                     b);
     }
     assert_true(out_set[n + 1] == guard);
     assert_true(out_set[0] == guard);
 }
 
-static void compare_value(const char *set, const char *kernel, int n, double a, double b, double most)
+static void compare_value(const char *set, const char *kernel, int n, double a, double b,
+                          double most)
 {
     if (!(fabs(a - b) <= most))
         fail_msg("%s %s: n = %d: %.9g, the twin has %.9g", set, kernel, n, a, b);
@@ -67,7 +71,8 @@ static void check_reductions(const struct simd *s, int n)
 {
     compare_value(s->name, "max", n, s->max(x, n), max_ref(x, n), 0);
     assert_int_equal(s->argmax(x, n), argmax_ref(x, n));
-    compare_value(s->name, "dot", n, s->dot(x, y, n), dot_ref(x, y, n), 1e-6 * absolute_products(n));
+    compare_value(s->name, "dot", n, s->dot(x, y, n), dot_ref(x, y, n),
+                  1e-6 * absolute_products(n));
     float shift = max_ref(x, n);
     compare_value(s->name, "sum_exp", n, s->sum_exp(x, shift, n), sum_exp_ref(x, shift, n),
                   1e-6 * sum_exp_ref(x, shift, n));
@@ -122,9 +127,11 @@ static void all_sets_match_the_twins(void **state)
 static void panels_match_the_twins(void **state)
 {
     enum { MOST_ROWS = 40, MOST_K = 70, STRIDE = 37 };
-    static const int rows[] = {1, 2, 5, 6, 7, 13, 14, 15, 28, 29, 40}, columns[] = {1, 3, 8, 15, 16, 17, 31, 32};
+    static const int rows[] = {1, 2, 5, 6, 7, 13, 14, 15, 28, 29, 40},
+                     columns[] = {1, 3, 8, 15, 16, 17, 31, 32};
     static const int depths[] = {1, 4, 15, 16, 33, 70};
-    static float w[32 * MOST_K], a[MOST_ROWS * MOST_K], panel[2][MOST_K * 32], got[2][MOST_ROWS * STRIDE];
+    static float w[32 * MOST_K], a[MOST_ROWS * MOST_K], panel[2][MOST_K * 32],
+        got[2][MOST_ROWS * STRIDE];
     struct rng rng;
     const struct simd *set;
     (void)state;
@@ -142,7 +149,8 @@ static void panels_match_the_twins(void **state)
             set->panel_multiply(a, MOST_K, r, panel[0], k, got[0], STRIDE, c, add);
             panel_multiply_ref(a, MOST_K, r, panel[0], k, got[1], STRIDE, c, add);
             for (int j = 0; j < MOST_ROWS * STRIDE; j++)
-                compare_value(set->name, "panel_multiply", m, got[0][j], got[1][j], add ? 2e-3 : 1e-5 * k);
+                compare_value(set->name, "panel_multiply", m, got[0][j], got[1][j],
+                              add ? 2e-3 : 1e-5 * k);
         }
     }
 }
@@ -189,7 +197,8 @@ static void exp_is_accurate(void **state)
 
 static void exp_at_the_edges(void **state)
 {
-    static const float at[] = {-INFINITY, -1e30f, -88, -87.34f, 0, -0.0f, 1, 88, 89, 1e30f, INFINITY, NAN};
+    static const float at[] = {-INFINITY, -1e30f, -88, -87.34f, 0,        -0.0f,
+                               1,         88,     89,  1e30f,   INFINITY, NAN};
     enum { COUNT = sizeof at / sizeof *at };
     const struct simd *set;
     float got[COUNT];

@@ -1,5 +1,5 @@
-/* A tiny random LLaMA model for the tests: written as a folder, and computed by a plain double-precision forward pass that
- * shares nothing with the engine. */
+/* A tiny random LLaMA model for the tests: written as a folder, and computed by a plain
+ * double-precision forward pass that shares nothing with the engine. */
 #ifndef TESTS_TINY_LLAMA_H
 #define TESTS_TINY_LLAMA_H
 
@@ -36,7 +36,8 @@ static inline int tiny_init(struct tiny *tiny, const struct model_config *config
         llama_tensor_at(config, i, &t);
         TRY(mem_alloc(&tiny->values[i], tiny_size(&t), sizeof(float)));
         for (size_t j = 0; j < tiny_size(&t); j++)
-            tiny->values[i][j] = (float)(t.columns ? rng_normal(&rng) * 1.5 / sqrt(t.columns) : 1 + 0.2 * rng_normal(&rng));
+            tiny->values[i][j] = (float)(t.columns ? rng_normal(&rng) * 1.5 / sqrt(t.columns)
+                                                   : 1 + 0.2 * rng_normal(&rng));
     }
 out:
     return rc;
@@ -78,8 +79,8 @@ out:
 }
 
 /* Writes tensors first..end-1 to folder/name. */
-static inline int tiny_write_part(const struct tiny *tiny, const char *folder, const char *name, enum dtype dtype, int first,
-                                  int end)
+static inline int tiny_write_part(const struct tiny *tiny, const char *folder, const char *name,
+                                  enum dtype dtype, int first, int end)
 {
     int rc;
     char *path = NULL;
@@ -91,9 +92,12 @@ static inline int tiny_write_part(const struct tiny *tiny, const char *folder, c
     for (int i = first; i < end; i++) {
         struct llama_tensor *t = &tensors[i - first];
         llama_tensor_at(&tiny->config, i, t);
-        sources[i - first] = (struct tensor_source){.name = t->name, .dtype = dtype, .rank = t->columns ? 2 : 1,
+        sources[i - first] = (struct tensor_source){.name = t->name,
+                                                    .dtype = dtype,
+                                                    .rank = t->columns ? 2 : 1,
                                                     .shape = {(size_t)t->rows, (size_t)t->columns},
-                                                    .data = tiny->values[i], .from_float = 1};
+                                                    .data = tiny->values[i],
+                                                    .from_float = 1};
     }
     TRY(file_join(&path, folder, name));
     TRY(safetensors_write(path, sources, (size_t)(end - first), NULL));
@@ -109,7 +113,8 @@ static inline int tiny_write(const struct tiny *tiny, const char *folder, enum d
 {
     int rc;
     json_t *json = NULL;
-    TRY(tiny_write_part(tiny, folder, "model.safetensors", dtype, 0, llama_tensor_count(&tiny->config)));
+    TRY(tiny_write_part(tiny, folder, "model.safetensors", dtype, 0,
+                        llama_tensor_count(&tiny->config)));
     TRY(llama_config_to_json(&tiny->config, "float32", &json));
     TRY(tiny_write_json(folder, json));
 out:
@@ -118,7 +123,8 @@ out:
 }
 
 /* y = W x, W rows x columns */
-static inline void tiny_multiply(const float *weight, const double *x, int rows, int columns, double *y)
+static inline void tiny_multiply(const float *weight, const double *x, int rows, int columns,
+                                 double *y)
 {
     for (int i = 0; i < rows; i++) {
         y[i] = 0;
@@ -148,12 +154,14 @@ static inline void tiny_rotate(double *x, int size, int position, double theta)
 enum { TINY_MOST = 4096 };
 
 /* One block, in place, on one sequence. x: length x width. Scratch q, k, v: length x TINY_MOST. */
-static inline void tiny_block(const struct tiny *tiny, int layer, int length, double *x, double *q, double *k, double *v)
+static inline void tiny_block(const struct tiny *tiny, int layer, int length, double *x, double *q,
+                              double *k, double *v)
 {
     static double row[TINY_MOST], other[TINY_MOST], third[TINY_MOST];
     const struct model_config *c = &tiny->config;
     float **t = tiny->values + 1 + layer * LLAMA_BLOCK_TENSORS; /* norm q k v o norm gate up down */
-    int size = c->head_size, wide = c->heads * size, narrow = c->kv_heads * size, share = c->heads / c->kv_heads;
+    int size = c->head_size, wide = c->heads * size, narrow = c->kv_heads * size,
+        share = c->heads / c->kv_heads;
     for (int p = 0; p < length; p++) {
         tiny_norm(t[0], x + p * c->width, c->width, c->norm_epsilon, row);
         tiny_multiply(t[1], row, wide, c->width, q + p * wide);
@@ -195,7 +203,8 @@ static inline void tiny_block(const struct tiny *tiny, int layer, int length, do
 }
 
 /* logits (length x vocabulary) of one sequence, in double throughout. */
-static inline int tiny_logits(const struct tiny *tiny, const int32_t *tokens, int length, double *logits)
+static inline int tiny_logits(const struct tiny *tiny, const int32_t *tokens, int length,
+                              double *logits)
 {
     const struct model_config *c = &tiny->config;
     double *x = NULL, *qkv = NULL, row[TINY_MOST];
@@ -210,7 +219,8 @@ static inline int tiny_logits(const struct tiny *tiny, const int32_t *tokens, in
         tiny_block(tiny, layer, length, x, qkv, qkv + most, qkv + 2 * most);
     for (int p = 0; p < length; p++) {
         tiny_norm(tiny->values[norm], x + p * c->width, c->width, c->norm_epsilon, row);
-        tiny_multiply(head, row, c->vocabulary, c->width, logits + (size_t)p * (size_t)c->vocabulary);
+        tiny_multiply(head, row, c->vocabulary, c->width,
+                      logits + (size_t)p * (size_t)c->vocabulary);
     }
 out:
     mem_free(x);

@@ -16,7 +16,8 @@ void SIMD(rope)(float *x, const float *cosine, const float *sine, int n)
 {
     int half = n / 2, i = 0;
     for (; i + LANES <= half; i += LANES) {
-        VF a = v_load(x + i), b = v_load(x + half + i), c = v_load(cosine + i), s = v_load(sine + i);
+        VF a = v_load(x + i), b = v_load(x + half + i), c = v_load(cosine + i),
+           s = v_load(sine + i);
         v_store(x + i, v_fma(a, c, -(b * s)));
         v_store(x + half + i, v_fma(b, c, a * s));
     }
@@ -38,5 +39,7 @@ void SIMD(silu_mul)(float *y, const float *gate, const float *up, int n)
     for (; i + LANES <= n; i += LANES)
         v_store(y + i, silu_times(v_load(gate + i), v_load(up + i)));
     if (i < n)
-        v_store_part(y + i, silu_times(v_load_part(gate + i, n - i, 0.0f), v_load_part(up + i, n - i, 0.0f)), n - i);
+        v_store_part(
+            y + i, silu_times(v_load_part(gate + i, n - i, 0.0f), v_load_part(up + i, n - i, 0.0f)),
+            n - i);
 }

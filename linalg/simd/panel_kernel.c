@@ -1,5 +1,5 @@
-/* The product of some rows with one packed panel: as many accumulators as the registers hold, one broadcast of X for each
- * two vectors of the panel. */
+/* The product of some rows with one packed panel: as many accumulators as the registers hold, one
+ * broadcast of X for each two vectors of the panel. */
 #include "linalg/panel.h"
 #include "linalg/simd/vec.h"
 
@@ -67,9 +67,7 @@ static ALWAYS_INLINE void multiply_rows(const struct strip *s, const int rows)
 }
 
 #define ROWS(n)                                                                                    \
-    case n:                                                                                        \
-        multiply_rows(s, n);                                                                       \
-        break;
+    case n: multiply_rows(s, n); break;
 
 static void multiply_strip(const struct strip *s, int rows)
 {
@@ -96,13 +94,20 @@ static void multiply_strip(const struct strip *s, int rows)
 void SIMD(panel_multiply)(const float *x, long x_row, int rows, const float *panel, int k, float *y,
                           long y_row, int columns, int add)
 {
-    /* Groups of nearly equal size: 128 rows are 8 times 13 and 2 times 12, rather than 9 times 14 and once 2. */
+    /* Groups of nearly equal size: 128 rows are 8 times 13 and 2 times 12, rather than 9 times 14
+     * and once 2. */
     int groups = (rows + MOST_ROWS - 1) / MOST_ROWS;
     for (int first = 0, group = 0; group < groups; group++) {
         int count = (rows - first + groups - group - 1) / (groups - group);
         for (int column = 0; column < columns; column += STRIP) {
-            struct strip s = {x + first * x_row, x_row, panel + column, k, y + first * y_row + column, y_row,
-                              columns - column < STRIP ? columns - column : STRIP, add};
+            struct strip s = {x + first * x_row,
+                              x_row,
+                              panel + column,
+                              k,
+                              y + first * y_row + column,
+                              y_row,
+                              columns - column < STRIP ? columns - column : STRIP,
+                              add};
             multiply_strip(&s, count);
         }
         first += count;
@@ -110,7 +115,8 @@ void SIMD(panel_multiply)(const float *x, long x_row, int rows, const float *pan
 }
 
 #if defined(SIMD_AVX512)
-/* to (16 x 16, 32 floats from row to row) = the transpose of from: pairs, then fours, then lanes of four. */
+/* to (16 x 16, 32 floats from row to row) = the transpose of from: pairs, then fours, then lanes of
+ * four. */
 static void transpose_16(const float *from, long row, float *to)
 {
     __m512 r[16], t[16];
@@ -131,7 +137,8 @@ static void transpose_16(const float *from, long row, float *to)
     }
     UNROLL
     for (int c = 0; c < 4; c++) {
-        __m512 even_low = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88), odd_low = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
+        __m512 even_low = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88),
+               odd_low = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
         __m512 even_high = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);
         __m512 odd_high = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
         v_store(to + c * PANEL, _mm512_shuffle_f32x4(even_low, even_high, 0x88));
@@ -140,7 +147,7 @@ static void transpose_16(const float *from, long row, float *to)
         v_store(to + (12 + c) * PANEL, _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd));
     }
 }
-#define SQUARE 16
+#define SQUARE    16
 #define TRANSPOSE transpose_16
 #elif defined(__x86_64__)
 static void transpose_4(const float *from, long row, float *to)
@@ -153,7 +160,7 @@ static void transpose_4(const float *from, long row, float *to)
     _mm_storeu_ps(to + 2 * PANEL, c);
     _mm_storeu_ps(to + 3 * PANEL, d);
 }
-#define SQUARE 4
+#define SQUARE    4
 #define TRANSPOSE transpose_4
 #else
 static void transpose_1(const float *from, long row, float *to)
@@ -161,7 +168,7 @@ static void transpose_1(const float *from, long row, float *to)
     (void)row;
     *to = *from;
 }
-#define SQUARE 1
+#define SQUARE    1
 #define TRANSPOSE transpose_1
 #endif
 

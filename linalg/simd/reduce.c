@@ -50,7 +50,9 @@ void SIMD(axpy)(float *y, float a, const float *x, int n)
     for (; i + LANES <= n; i += LANES)
         v_store(y + i, v_fma(factor, v_load(x + i), v_load(y + i)));
     if (i < n)
-        v_store_part(y + i, v_fma(factor, v_load_part(x + i, n - i, 0.0f), v_load_part(y + i, n - i, 0.0f)), n - i);
+        v_store_part(
+            y + i, v_fma(factor, v_load_part(x + i, n - i, 0.0f), v_load_part(y + i, n - i, 0.0f)),
+            n - i);
 }
 
 void SIMD(scale)(float *y, float a, const float *x, int n)

@@ -1,5 +1,5 @@
-/* One vector type and its few operations, for whichever instruction set this file is being compiled. The arithmetic
- * operators work on VF as on float. */
+/* One vector type and its few operations, for whichever instruction set this file is being
+ * compiled. The arithmetic operators work on VF as on float. */
 #ifndef LINALG_SIMD_VEC_H
 #define LINALG_SIMD_VEC_H
 
@@ -130,13 +130,14 @@ static inline float v_max_of(VF v)
     return best;
 }
 
-/* exp(x) to about 1 unit in the last place: x = n ln 2 + r, a polynomial in r, times 2^n. 0 below the normal numbers, infinity
- * above 88, NaN stays. */
+/* exp(x) to about 1 unit in the last place: x = n ln 2 + r, a polynomial in r, times 2^n. 0 below
+ * the normal numbers, infinity above 88, NaN stays. */
 static inline VF v_exp(VF x)
 {
     const VF low = v_all(-87.3365f), high = v_all(88.0f), magic = v_all(0x1.8p23f);
     VF bounded = v_min(high, v_max(low, x)); /* this order of arguments lets NaN through */
-    VF shifted = v_fma(bounded, v_all(0x1.715476p0f), magic); /* the sum with 1.5 * 2^23 rounds to a whole number */
+    VF shifted = v_fma(bounded, v_all(0x1.715476p0f), magic); /* the sum with 1.5 * 2^23 rounds to a
+                                                                 whole number */
     VF whole = shifted - magic;
     VF r = v_fma(whole, v_all(-0x1.62e4p-1f), bounded); /* ln 2 in two parts */
     r = v_fma(whole, v_all(-0x1.7f7d1cp-20f), r);

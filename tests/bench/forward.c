@@ -1,6 +1,7 @@
-/* Speed of the forward pass: random weights in the shape of a 135M-parameter model, all logits (the log-probability of every
- * position's target), against its matrix products alone as bare sgemm calls of the same shapes. Both run side by side in one
- * process, alternating, as many threads each; the best of several rounds counts. Exit status 1 when the bar is missed.
+/* Speed of the forward pass: random weights in the shape of a 135M-parameter model, all logits (the
+ * log-probability of every position's target), against its matrix products alone as bare sgemm
+ * calls of the same shapes. Both run side by side in one process, alternating, as many threads
+ * each; the best of several rounds counts. Exit status 1 when the bar is missed.
  *
  *     forward [ROUNDS [THREADS]]
  *
@@ -24,7 +25,8 @@
 enum { LAYERS = 30, MOST_TOKENS = 2048, TILE_QUERIES = 64, TILE_KEYS = 512 };
 static const double BAR = 1.2;
 
-static const struct model_config shape = {"llama", LAYERS, 576, 1536, 9, 3, 64, 49152, 2048, 1e-5, 10000, true, 1, 2};
+static const struct model_config shape = {"llama", LAYERS, 576,  1536,  9,    3, 64,
+                                          49152,   2048,   1e-5, 10000, true, 1, 2};
 
 struct bench {
     struct model model;
@@ -51,7 +53,7 @@ static int draw(float **out, size_t count, float spread)
 static int make_block(struct block *block)
 {
     static const int inputs[LLAMA_LINEARS] = {0, 0, 0, 1, 2, 2, 3};
-    static const int shapes[LLAMA_LINEARS][2] = {{576, 576}, {192, 576}, {192, 576}, {576, 576},
+    static const int shapes[LLAMA_LINEARS][2] = {{576, 576},  {192, 576},  {192, 576}, {576, 576},
                                                  {1536, 576}, {1536, 576}, {576, 1536}};
     size_t total = 2 * 576;
     for (int i = 0; i < LLAMA_LINEARS; i++)
@@ -63,8 +65,8 @@ static int make_block(struct block *block)
     for (int v = 0; v < LLAMA_VECTORS; v++, at += 576)
         block->vectors[v] = at;
     for (int i = 0; i < LLAMA_LINEARS; i++) {
-        block->linears[i] = (struct linear){.name = "", .weight = at, .out = shapes[i][0], .in = shapes[i][1],
-                                            .input = inputs[i]};
+        block->linears[i] = (struct linear){
+            .name = "", .weight = at, .out = shapes[i][0], .in = shapes[i][1], .input = inputs[i]};
         at += (size_t)shapes[i][0] * (size_t)shapes[i][1];
     }
     block->linear_count = LLAMA_LINEARS;
@@ -112,7 +114,8 @@ static int engine(int tokens)
     double start = now();
     TRY(bench.model.architecture->embed(&bench.model, &batch, bench.x));
     for (int i = 0; i < LAYERS; i++)
-        TRY(bench.model.architecture->block_forward(&bench.model, &bench.blocks[i], &batch, bench.x, NULL, NULL));
+        TRY(bench.model.architecture->block_forward(&bench.model, &bench.blocks[i], &batch, bench.x,
+                                                    NULL, NULL));
     blocks_seconds = now() - start;
     TRY(model_score(&bench.model, bench.x, bench.targets, tokens, bench.scores));
     head_seconds = now() - start - blocks_seconds;
@@ -120,10 +123,11 @@ out:
     return rc;
 }
 
-static void bare(int m, int n, int k, const float *a, int lda, const float *b, int ldb, bool transpose_b, float *c, int ldc)
+static void bare(int m, int n, int k, const float *a, int lda, const float *b, int ldb,
+                 bool transpose_b, float *c, int ldc)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, lda, b, ldb, 0.0f, c,
-                ldc);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, m, n, k, 1.0f,
+                a, lda, b, ldb, 0.0f, c, ldc);
 }
 
 static void bare_linears(int tokens)
@@ -133,28 +137,34 @@ static void bare_linears(int tokens)
             const struct linear *linear = &bench.blocks[i].linears[j];
             const float *input = j == LLAMA_DOWN ? bench.wide : bench.x;
             float *output = j == LLAMA_GATE || j == LLAMA_UP ? bench.wide : bench.y;
-            bare(tokens, linear->out, linear->in, input, linear->in, linear->weight, linear->in, true, output, linear->out);
+            bare(tokens, linear->out, linear->in, input, linear->in, linear->weight, linear->in,
+                 true, output, linear->out);
         }
     }
 }
 
 static void bare_head(int tokens)
 {
-    bare(tokens, shape.vocabulary, shape.width, bench.x, shape.width, bench.model.head, shape.width, true, bench.logits,
-         shape.vocabulary);
+    bare(tokens, shape.vocabulary, shape.width, bench.x, shape.width, bench.model.head, shape.width,
+         true, bench.logits, shape.vocabulary);
 }
 
-/* Scores and weighted sums of the tiles that causality leaves, each key-value head's three query heads together. */
+/* Scores and weighted sums of the tiles that causality leaves, each key-value head's three query
+ * heads together. */
 static void bare_attention(int tokens)
 {
-    int group = shape.heads / shape.kv_heads, size = shape.head_size, stride = shape.kv_heads * size;
+    int group = shape.heads / shape.kv_heads, size = shape.head_size,
+        stride = shape.kv_heads * size;
     for (int i = 0; i < LAYERS * shape.kv_heads; i++) {
         const float *kv = bench.wide + i % shape.kv_heads * size;
         for (int query = 0; query < tokens; query += TILE_QUERIES) {
             for (int key = 0, end = query + TILE_QUERIES; key < end; key += TILE_KEYS) {
-                int keys = end - key < TILE_KEYS ? end - key : TILE_KEYS, rows = group * TILE_QUERIES;
-                bare(rows, keys, size, bench.x, size, kv + key * stride, stride, true, bench.logits, keys);
-                bare(rows, size, keys, bench.logits, keys, kv + key * stride, stride, false, bench.y, size);
+                int keys = end - key < TILE_KEYS ? end - key : TILE_KEYS,
+                    rows = group * TILE_QUERIES;
+                bare(rows, keys, size, bench.x, size, kv + key * stride, stride, true, bench.logits,
+                     keys);
+                bare(rows, size, keys, bench.logits, keys, kv + key * stride, stride, false,
+                     bench.y, size);
             }
         }
     }
@@ -210,15 +220,20 @@ static int measure(int tokens, int rounds, double *ratio)
             head = least(head, head_seconds);
         }
     }
-    double n = tokens, flop_linears = 2 * n * LAYERS * (2 * 576.0 * 576 + 2 * 192.0 * 576 + 3 * 1536.0 * 576);
-    double flop_head = 2 * n * 576 * shape.vocabulary, flop_attention = 2.0 * LAYERS * 9 * 64 * n * (n + TILE_QUERIES);
+    double n = tokens,
+           flop_linears = 2 * n * LAYERS * (2 * 576.0 * 576 + 2 * 192.0 * 576 + 3 * 1536.0 * 576);
+    double flop_head = 2 * n * 576 * shape.vocabulary,
+           flop_attention = 2.0 * LAYERS * 9 * 64 * n * (n + TILE_QUERIES);
     double all = parts[0] + parts[1] + parts[2];
-    printf("%d tokens: %.3f s, %.0f tokens/s, %.0f GFLOP/s (blocks %.3f s, head %.3f s)\n", tokens, ours, n / ours,
-           (flop_linears + flop_head + flop_attention) / ours * 1e-9, blocks, head);
-    printf("  bare products: linears %.3f s (%.0f GFLOP/s), head %.3f s (%.0f), attention's tiles %.3f s (%.0f), "
-           "squares %.3f s\n", parts[0], flop_linears / parts[0] * 1e-9, parts[1], flop_head / parts[1] * 1e-9, parts[2],
-           flop_attention / parts[2] * 1e-9, parts[3]);
-    printf("  ratio: %.3f to linears, head and attention's tiles; %.3f with whole squares; %.3f without attention\n",
+    printf("%d tokens: %.3f s, %.0f tokens/s, %.0f GFLOP/s (blocks %.3f s, head %.3f s)\n", tokens,
+           ours, n / ours, (flop_linears + flop_head + flop_attention) / ours * 1e-9, blocks, head);
+    printf("  bare products: linears %.3f s (%.0f GFLOP/s), head %.3f s (%.0f), attention's tiles "
+           "%.3f s (%.0f), "
+           "squares %.3f s\n",
+           parts[0], flop_linears / parts[0] * 1e-9, parts[1], flop_head / parts[1] * 1e-9,
+           parts[2], flop_attention / parts[2] * 1e-9, parts[3]);
+    printf("  ratio: %.3f to linears, head and attention's tiles; %.3f with whole squares; %.3f "
+           "without attention\n",
            ours / all, ours / (parts[0] + parts[1] + parts[3]), ours / (parts[0] + parts[1]));
     *ratio = ours / all;
     return 0;
@@ -233,11 +248,12 @@ int main(int argc, char **argv)
     TRY(pool_start(argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0));
     bench.threads = pool_threads();
     TRY(make_model());
-    printf("forward pass, 135M shape, %d threads, OpenBLAS kernels %s, vector kernels %s\n", bench.threads,
-           openblas_get_corename(), simd.name);
+    printf("forward pass, 135M shape, %d threads, OpenBLAS kernels %s, vector kernels %s\n",
+           bench.threads, openblas_get_corename(), simd.name);
     TRY(measure(512, rounds, &short_ratio));
     TRY(measure(2048, rounds, &long_ratio));
-    printf("%s: at most %.1f times the bare products\n", short_ratio <= BAR && long_ratio <= BAR ? "PASS" : "MISSED", BAR);
+    printf("%s: at most %.1f times the bare products\n",
+           short_ratio <= BAR && long_ratio <= BAR ? "PASS" : "MISSED", BAR);
     rc = short_ratio <= BAR && long_ratio <= BAR ? 0 : 1;
 out:
     if (rc > 1)
