@@ -97,6 +97,6 @@ const struct command command_plot = {
         "its SQL on top; a new one needs the script and a line in plots.list.",
     .examples = "bitbench plot\n"
                 "bitbench plot perplexity-bits --format png --out pictures\n"
-                "bitbench plot training-loss --data models/embedded/training.csv\n",
+                "bitbench plot training-loss --data model/embedded/training.csv\n",
     .run = plot_command,
 };

@@ -325,20 +325,34 @@ out:
     return rc;
 }
 
+/* The experiment lists what its spec says now. What is done already is listed at once, so that a table
+ * is whole even when this run is stopped early. */
+static int list_done_points(struct run *run, struct store *store)
+{
+    int rc, done;
+    char id[HASH_HEX_SIZE];
+    const struct experiment *experiment = &run->experiment;
+    TRY(store_experiment(store, experiment->name, experiment->title, experiment->path,
+                         experiment->text));
+    TRY(store_experiment_reset(store, experiment->name));
+    for (int i = 0; i < experiment->point_count; i++) {
+        json_t *settings = NULL;
+        TRY(run_point_id(run, &experiment->points[i], &settings, id));
+        json_decref(settings);
+        TRY(store_point_done(store, id, experiment->name, i, &done));
+    }
+out:
+    return rc;
+}
+
 int run_points(struct run *run, const struct run_options *options, struct run_summary *summary)
 {
     int rc;
     const struct experiment *experiment = &run->experiment;
     struct store *store = NULL;
-    const struct run_calibration *unused;
     *summary = (struct run_summary){0};
-    for (int i = 0; i < experiment->point_count; i++) /* a text that is too short shows before work
-                                                         begins */
-        TRY(run_calibration_of(run, &experiment->points[i], &unused));
     TRY(store_open(&store, options->database, 1));
-    TRY(store_experiment(store, experiment->name, experiment->title, experiment->path,
-                         experiment->text));
-    TRY(store_experiment_reset(store, experiment->name));
+    TRY(list_done_points(run, store));
     progress_begin(experiment->name, experiment->point_count, NULL);
     for (int i = 0; i < experiment->point_count; i++) {
         int worked = summary->computed + summary->failed;
