@@ -8,6 +8,8 @@
 
 const char *const bit_category_names[] = {"payload", "scales", "zeros", "masks", "indices", "salient", "other", NULL};
 
+static const char *const array_type_names[] = {"F32", "F16", "I32", "U16", "U8"};
+
 size_t array_type_size(enum array_type type)
 {
     switch (type) {
@@ -62,9 +64,9 @@ int packed_get(const struct packed *packed, const char *name, enum array_type ty
     if (!array)
         return err_set(ERR_FORMAT, "the packed layer has no array '%s'", name);
     if (array->type != type || array->shape[0] != rows || array->shape[1] != columns)
-        return err_set(ERR_FORMAT, "packed array '%s' is %zu x %zu with %zu bytes each, expected %zu x %zu with %zu", name,
-                       array->shape[0], array->shape[1], array_type_size(array->type), rows, columns,
-                       array_type_size(type));
+        return err_set(ERR_FORMAT, "packed array '%s' is %zu x %zu of type %s, expected %zu x %zu of type %s", name,
+                       array->shape[0], array->shape[1], array_type_names[array->type], rows, columns,
+                       array_type_names[type]);
     memcpy(data, &array->data, sizeof array->data);
     return 0;
 }
