@@ -83,12 +83,14 @@ static inline int packing_run(struct run *run, const struct point *point, const 
                               struct packing_result *result)
 {
     int rc;
-    char *folder = name ? packing_path(name) : NULL;
+    char *folder = NULL;
     struct packed_writer writer = {0};
     const struct layer_sink sink = {packed_write_take, &writer};
     const struct run_calibration *calibration;
     json_t *made = json_pack("{s:s}", "by", "a test");
     *result = (struct packing_result){0};
+    if (name)
+        TRY(file_join(&folder, packing_root, name));
     if (folder)
         TRY(packed_write_begin(&writer, folder, &run->model, point));
     TRY(run_calibration_of(run, point, &calibration));
