@@ -1,6 +1,7 @@
 /* Whole quantized models against the authors' own pipelines, on the same token ids: perplexities
  * window by window, and each linear layer's Hessian-weighted loss, where the Hessian is taken after
  * the already quantized blocks. */
+#include "harness/layer_loss.h"
 #include "harness/pipeline.h"
 
 #include "core/pool.h"
@@ -21,6 +22,13 @@
 /* First block: the inputs are the same to the last bits; later ones see the quantized blocks before
  * them. */
 static const double first_bar = 1e-3, later_bar = 0.01, perplexity_bar = 0.005;
+
+/* BiLLM takes the best of 49 numbers of salient columns, whose errors lie 1e-4 apart and less, so the
+ * last bits of a Hessian can change a block. On this model OpenBLAS's kernel sets alone (SkylakeX,
+ * Sandybridge) move our own perplexity from 288.75 to 289.31 and layers by up to 2.2 %; two weights
+ * that trade places at a split in block 0 start it. With the reference's own Hessians
+ * (test_saved_hessians) every decision but that one is the same. */
+static const double billm_later_bar = 0.03;
 
 static void set_option(struct point *point, const char *name, const char *format, ...)
 {
@@ -101,7 +109,7 @@ static double perplexity(const struct stream *stream, const struct token_score *
 }
 
 /* Compares the layers' losses; returns how many miss their bar. */
-static int compare_layers(const struct pipeline_output *output, const json_t *layers,
+static int compare_layers(const struct pipeline_output *output, const json_t *layers, double later_most,
                           double worst[2])
 {
     int missed = 0;
@@ -116,7 +124,7 @@ static int compare_layers(const struct pipeline_output *output, const json_t *la
         double off = fabs(record->hessian_loss / expected - 1);
         int later = record->block > 0;
         worst[later] = fmax(worst[later], off);
-        missed += off > (later ? later_bar : first_bar);
+        missed += off > (later ? later_most : first_bar);
     }
     return missed;
 }
@@ -147,7 +155,9 @@ static int compare_run(const char *folder, const char *name, const struct model 
                                          .evaluation = &evaluation};
     FIXTURE_OK(pipeline_run(&input, &output));
     double worst[2], window, expected = json_number_value(json_object_get(run, "ppl"));
-    int missed = compare_layers(&output, json_object_get(run, "layers"), worst);
+    bool billm = point.method && strcmp(point.method->name, "billm") == 0;
+    int missed = compare_layers(&output, json_object_get(run, "layers"),
+                                billm ? billm_later_bar : later_bar, worst);
     double ours = perplexity(&evaluation, output.scores, json_object_get(run, "window_loss"),
                              &window);
     missed += fabs(ours / expected - 1) > perplexity_bar;
@@ -161,6 +171,81 @@ static int compare_run(const char *folder, const char *name, const struct model 
     mem_free(point.method_options);
     json_decref(run);
     return missed;
+}
+
+/* One linear layer with the Hessian that the reference had for it: the same loss to 1e-5, or within
+ * the bars where single decisions flip; returns whether it misses 1e-5. */
+static int compare_saved(const struct point *point, const json_t *layer,
+                         const struct safetensors *weights, const struct safetensors *saved)
+{
+    char key[160];
+    struct arena arena = {0};
+    struct hessian hessian;
+    struct layer_result result = {0};
+    struct layer_loss loss;
+    const char *name = json_string_value(json_object_get(layer, "name"));
+    size_t rows = (size_t)json_integer_value(json_object_get(layer, "rows"));
+    size_t columns = (size_t)json_integer_value(json_object_get(layer, "cols"));
+    float *weight;
+    FIXTURE_OK(mem_alloc(&weight, rows * columns, sizeof *weight));
+    FIXTURE_OK(mem_alloc(&result.quantized, rows * columns, sizeof *weight));
+    FIXTURE_OK(hessian_init(&hessian, (int)columns));
+    snprintf(key, sizeof key, "%s.weight", name);
+    FIXTURE_OK(safetensors_read(weights, key, rows, columns, weight));
+    snprintf(key, sizeof key, "%s.H", name);
+    FIXTURE_OK(safetensors_read(saved, key, columns, columns, hessian.matrix));
+    struct layer_problem problem = {.name = name, .weight = weight, .rows = (int)rows,
+                                    .columns = (int)columns, .hessian = &hessian, .arena = &arena};
+    FIXTURE_OK(point->method->quantize_layer(point->method_options, &problem, &result));
+    FIXTURE_OK(layer_loss(weight, result.quantized, (int)rows, (int)columns, &hessian, &arena, &loss));
+    double off = fabs(loss.hessian_loss / json_number_value(json_object_get(layer, "hloss")) - 1);
+    if (off > 1e-5)
+        print_message("    %-36s the loss differs by %.1e\n", name, off);
+    assert_true(off < (strstr(name, "layers.0.") ? first_bar : later_bar));
+    hessian_release(&hessian);
+    layer_result_release(&result);
+    arena_release(&arena);
+    mem_free(result.quantized);
+    mem_free(weight);
+    return off > 1e-5;
+}
+
+static void compare_saved_run(const char *folder, const char *model, const char *name)
+{
+    char path[2048];
+    struct point point;
+    struct safetensors *weights, *saved;
+    int missed = 0;
+    snprintf(path, sizeof path, "%s/models/%s.runs/%s.json", folder, model, name);
+    json_t *run = json_load_file(path, 0, NULL), *layers = json_object_get(run, "layers");
+    assert_non_null(run);
+    assert_true(make_point(run, &point));
+    snprintf(path, sizeof path, "%s/models/%s/model.safetensors", folder, model);
+    FIXTURE_OK(safetensors_open_file(&weights, path));
+    snprintf(path, sizeof path, "%s/models/%s.runs/%s.saved.safetensors", folder, model, name);
+    FIXTURE_OK(safetensors_open_file(&saved, path));
+    for (size_t i = 0; i < json_array_size(layers); i++)
+        missed += compare_saved(&point, json_array_get(layers, i), weights, saved);
+    print_message("%s %s: %zu layers with the reference's Hessians, %d with another loss\n", model, name,
+                  json_array_size(layers), missed);
+    assert_true(missed <= 3); /* fc2 of tiny_opt: ReLU leaves some inputs nearly dead */
+    safetensors_free(weights);
+    safetensors_free(saved);
+    mem_free(point.method_options);
+    json_decref(run);
+}
+
+static void test_saved_hessians(void **state)
+{
+    (void)state;
+    const char *folder = golden_folder();
+    if (!folder) {
+        print_message("skipped: ../shared/golden is not here\n");
+        skip();
+    }
+    compare_saved_run(folder, "tiny_llama", "billm_hess_bs128");
+    compare_saved_run(folder, "tiny_llama", "pb_xnor0.9_hess_g128");
+    compare_saved_run(folder, "tiny_opt", "gptq2");
 }
 
 static int is_run(const struct dirent *entry)
@@ -206,7 +291,8 @@ int main(int argc, char **argv)
     matmul_init();
     FIXTURE_OK(pool_start(0));
     progress_set_mode(PROGRESS_QUIET);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiny_llama)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiny_llama),
+                                       cmocka_unit_test(test_saved_hessians)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pool_stop();
     return failed;
