@@ -4,6 +4,8 @@
 #include "core/mem.h"
 #include "harness/command.h"
 #include "harness/model_folder.h"
+#include "harness/model_size.h"
+#include "harness/packed_model.h"
 #include "harness/paths.h"
 #include "model/model.h"
 #include "model/safetensors.h"
@@ -28,12 +30,12 @@ static int count_parameters(const struct model *model, struct parameters *count)
 {
     struct block block = {0};
     const struct model_config *config = &model->config;
-    double total = 0;
+    size_t total, bytes;
     *count = (struct parameters){0};
+    model_size(model, &total, &bytes);
+    count->bytes = (double)bytes;
     for (size_t i = 0; i < safetensors_count(model->tensors); i++) {
         const struct tensor *tensor = safetensors_at(model->tensors, i);
-        total += (double)tensor->count;
-        count->bytes += (double)tensor->bytes;
         count->by_type[tensor->dtype] += (double)tensor->count;
         count->type_bytes[tensor->dtype] += (double)tensor->bytes;
     }
@@ -45,8 +47,50 @@ static int count_parameters(const struct model *model, struct parameters *count)
     block_release(&block);
     count->embedding = (double)config->vocabulary * config->width;
     count->head = config->tied_head ? 0 : count->embedding;
-    count->other = total - count->linear - count->embedding - count->head;
+    count->other = (double)total - count->linear - count->embedding - count->head;
     return 0;
+}
+
+/* Weights and bytes of the packed layers. */
+static void packed_size(const struct model *model, double *weights, double *bytes)
+{
+    const struct packed_model *packed = packed_model_of(model);
+    *weights = *bytes = 0;
+    for (int i = 0; i < packed->layer_count; i++) {
+        *weights += (double)packed->layers[i].rows * packed->layers[i].columns;
+        *bytes += (double)model_layer_bytes(model, packed->layers[i].name);
+    }
+}
+
+static json_t *packed_json(const struct model *model)
+{
+    const struct packed_model *packed = packed_model_of(model);
+    const struct quant_method *method = packed->op.method;
+    json_t *options = NULL;
+    double weights, bytes;
+    packed_size(model, &weights, &bytes);
+    if (options_to_json(method->options, packed->op.options, &options))
+        options = json_null();
+    return json_pack("{s:s, s:i, s:o, s:i, s:I, s:I}", "method", method->name, "method_version",
+                     packed->method_version, "options", options, "layers", packed->layer_count,
+                     "weights", (json_int_t)weights, "bytes", (json_int_t)bytes);
+}
+
+static int print_packed(const struct model *model)
+{
+    int rc;
+    const struct packed_model *packed = packed_model_of(model);
+    struct strbuf options = {0};
+    double weights, bytes;
+    if (!packed)
+        return 0;
+    packed_size(model, &weights, &bytes);
+    TRY(options_summary(packed->op.method->options, packed->op.options, &options));
+    printf("packed        %d linear layers by %s%s%s: %.4f bits a weight\n", packed->layer_count,
+           packed->op.method->name, options.length ? " " : "", options.data, bytes * 8 / weights);
+out:
+    strbuf_release(&options);
+    return rc;
 }
 
 static json_t *model_json(const struct model *model, const struct parameters *count,
@@ -68,6 +112,8 @@ static json_t *model_json(const struct model *model, const struct parameters *co
         c->rope_theta, "parameters", "linear", (json_int_t)count->linear, "embedding",
         (json_int_t)count->embedding, "head", (json_int_t)count->head, "other",
         (json_int_t)count->other, "dtypes", types, "bytes", (json_int_t)count->bytes);
+    if (object && packed_model_of(model))
+        json_object_set_new(object, "packed", packed_json(model));
     if (object && tokenizer)
         json_object_set_new(object, "tokenizer",
                             json_pack("{s:i, s:s}", "vocabulary", tokenizer_vocabulary(tokenizer),
@@ -126,6 +172,8 @@ static int inspect(const char *name, bool json)
         TRY(command_print_json(model_json(&model, &count, tokenizer)));
     else
         print_model(&model, &count, tokenizer);
+    if (!json)
+        TRY(print_packed(&model));
 out:
     tokenizer_free(tokenizer);
     model_close(&model);
@@ -248,7 +296,8 @@ const struct command command_models = {
     .description =
         "Without an argument the model that comes with bitbench. A model is a folder in Hugging "
         "Face's layout "
-        "(config.json, tokenizer.json, model.safetensors); a folder of such folders is listed.",
+        "(config.json, tokenizer.json, model.safetensors), packed by `bitbench quantize` or not; a "
+        "folder of such folders is listed.",
     .examples = "bitbench models\n"
                 "bitbench models inspect embedded\n"
                 "bitbench models ~/models --json\n",
