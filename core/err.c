@@ -5,6 +5,16 @@
 
 static _Thread_local char text[1024];
 
+/* A message is one line, whatever the names in it hold: control characters, which could also
+ * command a terminal, become question marks. */
+static void keep_line(const char *line)
+{
+    size_t length = strnlen(line, sizeof text - 1);
+    for (size_t i = 0; i < length; i++)
+        text[i] = (unsigned char)line[i] < ' ' || line[i] == 0x7f ? '?' : line[i];
+    text[length] = '\0';
+}
+
 #undef err_set /* see err.h */
 int err_set(enum err_code code, const char *format, ...)
 {
@@ -13,7 +23,7 @@ int err_set(enum err_code code, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    memcpy(text, line, sizeof text);
+    keep_line(line);
     return code;
 }
 
@@ -26,8 +36,7 @@ int err_prefix(int code, const char *format, ...)
     va_end(args);
     if (used >= 0 && (size_t)used < sizeof text)
         snprintf(line + used, sizeof line - (size_t)used, ": %s", text);
-    line[sizeof text - 1] = '\0';
-    memcpy(text, line, sizeof text);
+    keep_line(line);
     return code;
 }
 

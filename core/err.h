@@ -18,8 +18,8 @@ enum err_code {
     ERR_INTERNAL     /* a bug of ours */
 };
 
-/* Stores the formatted text for this thread (cut at 1023 bytes) and returns code, so that
- * `return err_set(ERR_FORMAT, "%s: ...", path)` is the whole error path. */
+/* Stores the formatted text for this thread (cut at 1023 bytes, control characters replaced) and
+ * returns code, so that `return err_set(ERR_FORMAT, "%s: ...", path)` is the whole error path. */
 int err_set(enum err_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #ifdef __clang_analyzer__ /* it has to know that an error is never 0 */
