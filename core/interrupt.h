@@ -2,8 +2,8 @@
 #ifndef CORE_INTERRUPT_H
 #define CORE_INTERRUPT_H
 
-/* Installs the handlers for SIGINT, SIGTERM and SIGHUP; called once by main.c. SIGPIPE is ignored:
- * a closed pipe is then a write error like any other. */
+/* Installs the handlers for SIGINT, SIGTERM and SIGHUP; called once by main.c. SIGPIPE and
+ * SIGXFSZ are ignored: a closed pipe and a file at its limit are then write errors like others. */
 void interrupt_install(void);
 
 /* 0, or the number of the signal that asked us to stop. Cheap: loops ask it once a block, a window
