@@ -19,6 +19,8 @@ static int resolve(char **out, const char *path, int for_writing)
 {
     char real[PATH_MAX], *folder = NULL;
     int rc = 0;
+    if (!*path) /* SQLite would take it for a database that vanishes at the end */
+        return err_set(ERR_USAGE, "--database: a path is expected, not an empty text");
     if (realpath(path, real))
         return mem_strdup(out, real);
     if (!for_writing)
@@ -53,6 +55,7 @@ static int connect_for_writing(struct store *store)
         goto out;
     }
     sqlite3_busy_timeout(store->db, BUSY_MILLISECONDS);
+    TRY(store_is_ours(store, &store_migrations)); /* before anything is written, WAL mode included */
     TRY(store_execute(
         store, "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"));
     TRY(store_prepare(store, &check, "PRAGMA quick_check(1)"));

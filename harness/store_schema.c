@@ -55,30 +55,47 @@ out:
     return rc;
 }
 
-int store_schema(const struct store *store, const struct store_migrations *migrations, int *older)
+/* *version = 0 for a database without a table; else it is one of ours, and not newer than us. */
+static int find_version(const struct store *store, const struct store_migrations *migrations,
+                        int64_t *version)
 {
-    int64_t tables, version, application;
+    int64_t tables, application;
     int rc;
     TRY(store_integer(store, "SELECT count(*) FROM sqlite_schema", &tables));
-    TRY(store_integer(store, "PRAGMA user_version", &version));
+    TRY(store_integer(store, "PRAGMA user_version", version));
     TRY(store_integer(store, "PRAGMA application_id", &application));
-    *older = 0;
     if (tables == 0 && !store->writing)
         rc = err_set(ERR_FORMAT, "%s: the database is empty; `bitbench run` writes one",
                      store->path);
-    else if (tables == 0 && version == 0 && application == 0)
-        rc = bring_up(store, migrations);
-    else if (application != STORE_APPLICATION || version < 1)
+    else if (tables == 0 && *version == 0 && application == 0)
+        rc = 0;
+    else if (application != STORE_APPLICATION || *version < 1)
         rc = err_set(ERR_FORMAT,
                      "%s: a SQLite database of another program; name another file with --database",
                      store->path);
-    else if (version > migrations->version)
+    else if (*version > migrations->version)
         rc = err_set(ERR_FORMAT,
                      "%s: its schema is version %d, newer than this program's %d; use a newer "
                      "bitbench, or another "
                      "file with --database",
-                     store->path, (int)version, migrations->version);
-    else if (version < migrations->version && store->writing)
+                     store->path, (int)*version, migrations->version);
+out:
+    return rc;
+}
+
+int store_is_ours(const struct store *store, const struct store_migrations *migrations)
+{
+    int64_t version;
+    return find_version(store, migrations, &version);
+}
+
+int store_schema(const struct store *store, const struct store_migrations *migrations, int *older)
+{
+    int64_t version;
+    int rc;
+    *older = 0;
+    TRY(find_version(store, migrations, &version));
+    if (version < migrations->version && store->writing)
         rc = bring_up(store, migrations);
     else
         *older = version < migrations->version;
