@@ -82,13 +82,44 @@ out:
     return rc;
 }
 
+/* An empty file for gnuplot, which itself does not say why it cannot write. */
+static int try_to_write(const char *output, const char *picture)
+{
+    FILE *file = fopen(output, "wbe");
+    if (!file || fclose(file) != 0)
+        return err_set(ERR_IO, "%s: cannot write: %s", picture, strerror(errno));
+    return 0;
+}
+
+/* 1 when the picture has the end that its format demands: gnuplot ends with status 0 also when the
+ * disk was full. */
+static int is_whole(const char *path, const char *format)
+{
+    static const struct {
+        const char *format, *end;
+        size_t within; /* this many last bytes */
+    } ends[] = {{"svg", "</svg>", 16}, {"png", "IEND", 16}, {"pdf", "%%EOF", 1024}};
+    struct file_map map = {0};
+    int whole = 0;
+    if (file_map_open(&map, path) != 0)
+        return 0;
+    for (size_t i = 0; map.size > 0 && i < sizeof ends / sizeof *ends; i++) {
+        size_t tail = map.size < ends[i].within ? map.size : ends[i].within;
+        whole |= strcmp(ends[i].format, format) == 0 &&
+                 memmem(map.data + map.size - tail, tail, ends[i].end, strlen(ends[i].end)) != NULL;
+    }
+    file_unmap(&map);
+    return whole;
+}
+
 /* gnuplot draws into a file beside the picture, which takes its place only when it is whole. */
 static int render(const struct plot_script *script, const struct strbuf *text, const char *picture)
 {
-    struct stat info;
-    int rc = plot_gnuplot(script->path, text);
-    if (rc == 0 && (stat(script->output, &info) != 0 || info.st_size == 0))
-        rc = err_set(ERR_IO, "%s: gnuplot wrote no picture; is the disk full?", picture);
+    int rc = try_to_write(script->output, picture);
+    if (rc == 0)
+        rc = plot_gnuplot(script->path, text);
+    if (rc == 0 && !is_whole(script->output, script->format))
+        rc = err_set(ERR_IO, "%s: gnuplot wrote no whole picture; is the disk full?", picture);
     if (rc == 0 && rename(script->output, picture) != 0)
         rc = err_set(ERR_IO, "%s: cannot write: %s", picture, strerror(errno));
     if (rc)
