@@ -6,8 +6,10 @@
 #include "harness/command.h"
 #include "harness/run.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct eval_command {
@@ -136,42 +138,69 @@ out:
     return rc;
 }
 
-static void print_metric(const struct metric_record *m, bool json)
+/* One line of JSON; takes the object over. */
+static int print_line(FILE *out, const char *path, json_t *object)
+{
+    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    int rc = 0;
+    errno = 0;
+    if (!text)
+        rc = err_set(ERR_MEMORY, "out of memory: a line of JSON");
+    else if (fputs(text, out) < 0 || fputc('\n', out) < 0)
+        rc = err_set(ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+    free(text);
+    json_decref(object);
+    return rc;
+}
+
+static void set_number(json_t *object, const char *key, double value)
+{
+    json_object_set_new(object, key, isfinite(value) ? json_real(value) : json_null());
+}
+
+static int print_json(const struct metric_record *m)
+{
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I}", "kind", m->kind, "dataset",
+                               m->dataset, "split", m->split, "rule", m->rule, "window", m->window,
+                               "count", (json_int_t)m->count);
+    set_number(object, "value", m->value);
+    set_number(object, "standard_error", m->standard_error);
+    set_number(object, "low", m->low);
+    set_number(object, "high", m->high);
+    set_number(object, "bits_per_byte", m->bits_per_byte);
+    return print_line(stdout, "standard output", object);
+}
+
+static int print_metric(const struct metric_record *m, bool json)
 {
     bool accuracy = strcmp(m->kind, "accuracy") == 0;
     if (json)
-        printf("{\"kind\": \"%s\", \"dataset\": \"%s\", \"split\": \"%s\", \"rule\": \"%s\", "
-               "\"window\": %d, \"value\": %.9g, "
-               "\"standard_error\": %.6g, \"low\": %.9g, \"high\": %.9g, \"count\": %ld}\n",
-               m->kind, m->dataset, m->split, m->rule, m->window, m->value,
-               isnan(m->standard_error) ? 0 : m->standard_error, isnan(m->low) ? m->value : m->low,
-               isnan(m->high) ? m->value : m->high, m->count);
-    else if (accuracy)
+        return print_json(m);
+    if (accuracy)
         printf("%-16s accuracy   %6.2f %% +- %.2f  (%s, %ld items)\n", m->dataset, 100 * m->value,
                100 * m->standard_error, m->rule, m->count);
     else
         printf("%-16s perplexity %10.4f  [%.4f, %.4f]  %.4f bits per byte  (%d windows of %d)\n",
                m->dataset, m->value, m->low, m->high, m->bits_per_byte, m->part_count, m->window);
+    return 0;
 }
 
 static int write_samples(struct file_writer *writer, const struct metric_record *m)
 {
+    int rc = 0;
     bool accuracy = strcmp(m->kind, "accuracy") == 0;
-    for (int i = 0; i < m->part_count; i++) {
+    for (int i = 0; rc == 0 && i < m->part_count; i++) {
         const struct metric_part *part = &m->parts[i];
-        int length =
-            accuracy
-                ? fprintf(writer->stream,
-                          "{\"task\": \"%s\", \"doc_id\": %d, \"pred\": %d, \"gold\": %d, "
-                          "\"margin\": %.9g}\n",
-                          m->dataset, part->index, part->count, part->gold, part->margin)
-                : fprintf(writer->stream,
-                          "{\"corpus\": \"%s\", \"window\": %d, \"nll\": %.17g, \"tokens\": %d}\n",
-                          m->dataset, part->index, part->value, part->count);
-        if (length < 0)
-            return err_set(ERR_IO, "%s: cannot write", writer->path);
+        json_t *object = accuracy
+                             ? json_pack("{s:s, s:i, s:i, s:i}", "task", m->dataset, "doc_id",
+                                         part->index, "pred", part->count, "gold", part->gold)
+                             : json_pack("{s:s, s:i, s:f, s:i}", "corpus", m->dataset, "window",
+                                         part->index, "nll", part->value, "tokens", part->count);
+        if (accuracy)
+            set_number(object, "margin", part->margin);
+        rc = print_line(writer->stream, writer->path, object);
     }
-    return 0;
+    return rc;
 }
 
 /* Metrics one after another: printed, and written with their parts. */
@@ -187,7 +216,7 @@ static int report(const struct evaluation *evaluation, const struct pipeline_out
                    : choice_metric(&evaluation->choices[c], &evaluation->stream, output->scores,
                                    &metric);
         if (rc == 0)
-            print_metric(&metric, json);
+            rc = print_metric(&metric, json);
         if (rc == 0 && writer)
             rc = write_samples(writer, &metric);
         mem_free(metric.parts);
@@ -212,6 +241,7 @@ static int eval_command(const struct command_line *line)
     progress_begin("eval", 1, NULL);
     progress_point(0, options->model);
     rc = pipeline_run(&input, &output);
+    progress_point_done(rc ? "failed" : "done");
     progress_end();
     if (rc)
         goto out;
