@@ -100,7 +100,11 @@ int corpus_split(const struct corpus *corpus, const struct documents *all, enum 
                           all->offsets[d + 1] - all->offsets[d]));
         TRY(documents_close(&builder));
     }
-    TRY(documents_finish(&builder, what, out));
+    if ((rc = documents_finish(&builder, what, out)) == ERR_FORMAT && corpus->path)
+        err_set(ERR_FORMAT,
+                "%s; documents are drawn into the splits: give more of them, divided by empty "
+                "lines, or take the whole file as file:PATH",
+                err_text());
 out:
     mem_free(what);
     documents_builder_release(&builder);

@@ -8,6 +8,17 @@
 
 #include <string.h>
 
+/* What the first bytes say about a file that is not UTF-8. */
+static const char *remedy(const struct file_map *map)
+{
+    static const unsigned char gzip[] = {0x1f, 0x8b}, low[] = {0xff, 0xfe}, high[] = {0xfe, 0xff};
+    if (map->size >= 2 && memcmp(map->data, gzip, 2) == 0)
+        return "it is compressed: gunzip it";
+    if (map->size >= 2 && (memcmp(map->data, low, 2) == 0 || memcmp(map->data, high, 2) == 0))
+        return "it looks like UTF-16: convert it with iconv -f utf16 -t utf8";
+    return "convert it, for instance with iconv -f latin1 -t utf8";
+}
+
 static int read_text(const struct corpus *corpus, struct file_map *map)
 {
     struct file_map fresh = {0};
@@ -19,10 +30,8 @@ static int read_text(const struct corpus *corpus, struct file_map *map)
         rc = err_set(ERR_FORMAT, "%s: there is no text in it (%zu bytes)", corpus->path,
                      fresh.size);
     else if (!text_is_utf8((const char *)fresh.data, fresh.size, &bad))
-        rc = err_set(ERR_FORMAT,
-                     "%s: not UTF-8: byte %zu is 0x%02x; convert it, for instance with "
-                     "iconv -f latin1 -t utf8",
-                     corpus->path, bad, fresh.data[bad]);
+        rc = err_set(ERR_FORMAT, "%s: not UTF-8: byte %zu is 0x%02x; %s", corpus->path, bad,
+                     fresh.data[bad], remedy(&fresh));
     if (rc)
         file_unmap(&fresh);
     else

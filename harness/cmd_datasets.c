@@ -236,7 +236,9 @@ static int run_datasets(const struct command_line *line)
     const char *name = line->arguments[0];
     if (!line->argument_count)
         return list_all(line->global.json);
-    if (task_open(name, &task) == 0)
+    if (strcmp(name, "file:") == 0 || strcmp(name, "docs:") == 0 || strcmp(name, "jsonl:") == 0)
+        rc = err_set(ERR_USAGE, "'%s': a path must follow the colon", name);
+    else if (task_open(name, &task) == 0)
         rc = describe_task(&task.task, line);
     else if (corpus_open(name, &corpus) == 0)
         rc = describe_corpus(&corpus.corpus, line);

@@ -150,7 +150,8 @@ static int parse_ids(const struct strbuf *text, int32_t **ids, size_t *count)
     int rc = mem_alloc(ids, capacity, sizeof **ids);
     if (rc)
         return rc;
-    for (const char *at = text->data + strspn(text->data, space); *at; at += strspn(at, space)) {
+    const char *at = text->data + strspn(text->data, space), *last = text->data + text->length;
+    for (; at < last; at += strspn(at, space)) {
         char *end;
         errno = 0;
         long id = strtol(at, &end, 10);

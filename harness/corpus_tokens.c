@@ -1,6 +1,7 @@
 #include "harness/corpus_tokens.h"
 
 #include "core/err.h"
+#include "core/log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +12,15 @@ static int tokenize(const struct tokenizer *tokenizer, struct corpus_tokens *ent
     struct corpus_source source = {0};
     struct documents all = {0}, part = {0};
     char *text = NULL;
-    size_t size;
+    size_t size, lacking;
     TRY(corpus_open(entry->name, &source));
     TRY(corpus_load(&source.corpus, &all, &entry->changed));
     TRY(corpus_split(&source.corpus, &all, (enum split)entry->split, &part));
     TRY(documents_join(&part, source.corpus.joiner, &text, &size));
     hash_bytes(text, size, entry->text_hash);
+    if ((lacking = tokenizer_lacks(tokenizer, text, size)) != 0)
+        log_warning("corpus %s: %zu of %zu bytes have no token in this vocabulary and are left out",
+                    entry->name, lacking, size);
     TRY(tokenizer_encode(tokenizer, text, size, &entry->ids, &entry->count));
     if (entry->count == 0)
         rc = err_set(ERR_FORMAT, "corpus %s: the text is empty", entry->name);

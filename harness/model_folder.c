@@ -1,6 +1,7 @@
 #include "harness/model_folder.h"
 
 #include "core/err.h"
+#include "core/file.h"
 #include "core/mem.h"
 #include "harness/packed_model.h"
 #include "harness/paths.h"
@@ -9,8 +10,16 @@
 
 int model_folder(char **out, const char *name)
 {
-    return strcmp(name, "embedded") == 0 ? paths_data(out, "model/embedded")
-                                         : mem_strdup(out, name);
+    if (strcmp(name, "embedded") == 0)
+        return paths_data(out, "model/embedded");
+    if (!*name)
+        return err_set(ERR_USAGE, "the model's name is empty: a folder is expected, or embedded");
+    if (!file_exists(name))
+        return err_set(ERR_MISSING,
+                       "%s: no such model; a model is a folder with config.json, tokenizer.json and "
+                       "model.safetensors, or the word embedded",
+                       name);
+    return mem_strdup(out, name);
 }
 
 int model_folder_open(struct model *model, const char *folder)

@@ -279,6 +279,8 @@ out:
 /* The path itself, or where our own data has it. */
 static int find_spec(const char *path, char **found)
 {
+    if (!*path)
+        return err_set(ERR_USAGE, "the spec's name is empty: a YAML file is expected");
     if (!file_exists(path) && path[0] != '/' && paths_data(found, path) == 0)
         return 0;
     return mem_strdup(found, path);

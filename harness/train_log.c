@@ -3,6 +3,7 @@
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "core/options.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,12 +13,17 @@ static const double LN2 = 0.69314718055994531;
 
 static int header(const struct train_data *data, struct strbuf *out)
 {
+    char name[OPTION_TEXT_SIZE];
     int rc = 0;
     TRY(strbuf_puts(out,
                     "step,tokens,seconds,learning_rate,train_loss,gradient_norm,validation_loss"));
-    for (int i = 0; i < data->count; i++)
-        TRY(strbuf_printf(out, ",%s_loss,%s_bits_per_byte", data->corpora[i].name,
-                          data->corpora[i].name));
+    for (int i = 0; i < data->count; i++) {
+        snprintf(name, sizeof name, "%s", data->corpora[i].name);
+        for (char *c = name; *c; c++) /* a path may hold what divides the columns */
+            if (strchr(",\"\r\n", *c))
+                *c = '_';
+        TRY(strbuf_printf(out, ",%s_loss,%s_bits_per_byte", name, name));
+    }
     TRY(strbuf_puts(out, "\n"));
 out:
     return rc;

@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include "core/nearest.h"
 #include "core/yaml.h"
+#include "datasets/dataset.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -114,6 +115,19 @@ out:
     return rc;
 }
 
+/* There is a corpus of that name; a text of one's own is looked for when it is read. */
+static int check_name(const struct yaml *yaml, const struct yaml_node *node, const char *name)
+{
+    struct corpus_source source = {0};
+    int rc = corpus_open(name, &source);
+    corpus_close(&source);
+    if (rc != ERR_USAGE)
+        return rc;
+    char text[800];
+    snprintf(text, sizeof text, "%s", err_text());
+    return yaml_error(yaml, node, "%s", text);
+}
+
 static int read_corpora(struct train_spec *spec, const struct yaml *yaml,
                         const struct yaml_node *node)
 {
@@ -129,6 +143,7 @@ static int read_corpora(struct train_spec *spec, const struct yaml *yaml,
         TRY(read_section(yaml, &node->items[i], train_corpus_table, corpus));
         if (corpus->name[0] == '\0')
             return yaml_error(yaml, &node->items[i], "a corpus needs a 'name'");
+        TRY(check_name(yaml, &node->items[i], corpus->name));
         for (int j = 0; j < i; j++)
             if (strcmp(spec->corpora[j].name, corpus->name) == 0)
                 return yaml_error(yaml, &node->items[i], "corpus '%s' is listed twice",
@@ -227,6 +242,8 @@ int train_spec_load(struct train_spec *spec, const char *path, const char *const
     struct yaml yaml = {0};
     int rc = 0;
     memset(spec, 0, sizeof *spec);
+    if (!*path)
+        return err_set(ERR_USAGE, "the spec's name is empty: a YAML file is expected");
     TRY(mem_strdup(&spec->path, path));
     TRY(options_defaults(train_model_table, &spec->model));
     TRY(options_defaults(train_training_table, &spec->training));

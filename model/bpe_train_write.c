@@ -131,11 +131,22 @@ out:
 int bpe_train_folder(const struct bpe_text *texts, size_t text_count,
                      const struct bpe_training *options, const char *folder, int *tokens)
 {
-    int rc;
+    int rc, learned, specials = options->special_tokens ? 0 : 1;
     char *json = NULL, *config_text = NULL;
     json_t *config = NULL;
     const char *edge = options->special_tokens ? options->special_tokens[0] : "<|endoftext|>";
-    TRY(bpe_train(texts, text_count, options, &json, tokens));
+    while (options->special_tokens && options->special_tokens[specials])
+        specials++;
+    TRY(bpe_train(texts, text_count, options, &json, &learned));
+    if (learned <= specials + 256) {
+        rc = err_set(ERR_USAGE,
+                     "%s: no tokenizer was made: the texts are so short that no two neighbouring "
+                     "characters occur twice",
+                     folder);
+        goto out;
+    }
+    if (tokens)
+        *tokens = learned;
     TRY(file_make_directories(folder));
     TRY(write_text(folder, "tokenizer.json", json));
     config = edge ? json_pack("{s:s, s:s, s:s, s:b, s:b}", "tokenizer_class",
