@@ -83,10 +83,12 @@ static int run_command(const struct command_line *line)
         goto out;
     }
     rc = run_points(&run, &what, &summary);
-    if (rc == ERR_INTERRUPTED)
-        log_warning("stopped; %d points are done, %d are left: the same command goes on from here",
-                    summary.computed + summary.skipped,
-                    run.experiment.point_count - summary.computed - summary.skipped);
+    if (rc == ERR_INTERRUPTED) {
+        int stored = summary.computed + summary.skipped;
+        rc = err_set(ERR_INTERRUPTED,
+                     "%s; %d of %d points are done, the same command goes on from there",
+                     err_text(), stored, run.experiment.point_count);
+    }
     if (rc)
         goto out;
     log_note("%s: %d points computed, %d were there already, %d failed, %d left; database %s",
@@ -95,8 +97,8 @@ static int run_command(const struct command_line *line)
     TRY(print_results(line, &run, &summary));
     if (summary.failed)
         rc = err_set(ERR_NUMERIC,
-                     "%d of %d points failed: the table says why; run again to retry them",
-                     summary.failed, run.experiment.point_count);
+                     "%d of %d points failed: `bitbench table %s` says why; run again to retry them",
+                     summary.failed, run.experiment.point_count, run.experiment.name);
 out:
     run_close(&run);
     return rc;

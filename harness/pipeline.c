@@ -272,6 +272,9 @@ int pipeline_run(const struct pipeline_input *input, struct pipeline_output *out
         TRY(start_stream(model, input->evaluation, &p.evaluation_x));
     for (int block = 0; block < model->config.layers; block++)
         TRY(run_block(&p, block));
+    if (input->point->method && p.out.layer_count == 0)
+        TRY(err_set(ERR_USAGE, "min_layer, max_layer, quant_only and invert leave no layer of the "
+                               "model to quantize"));
     if (input->evaluation)
         TRY(score(&p));
     finish_bits(&p);
