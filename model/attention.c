@@ -64,8 +64,8 @@ static size_t tile_floats(const struct attention_shape *shape)
 
 static struct tile_memory divide(const struct attention_shape *shape, float *start)
 {
-    size_t rows = (size_t)tile_rows(shape),
-           matrix = workspace_round(rows * (size_t)shape->head_size);
+    size_t rows = (size_t)tile_rows(shape);
+    size_t matrix = workspace_round(rows * (size_t)shape->head_size);
     float *scores = start + 2 * matrix, *top = scores + rows * KEYS;
     return (struct tile_memory){start, start + matrix, scores, top, top + workspace_round(rows)};
 }
@@ -102,8 +102,8 @@ static int pack_part(void *context, int index, int worker)
     const struct attention *a = context;
     const struct attention_shape *shape = a->shape;
     const struct piece *part = &a->parts[index];
-    size_t row = (size_t)(part->first_row + part->start),
-           column = (size_t)(part->kv_head * shape->head_size);
+    size_t row = (size_t)part->first_row + (size_t)part->start;
+    size_t column = (size_t)part->kv_head * (size_t)shape->head_size;
     (void)worker;
     panel_pack_transposed(a->k + row * (size_t)shape->k_stride + column, shape->k_stride,
                           part->count, shape->head_size, packed_keys(a, part, part->start));
