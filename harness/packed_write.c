@@ -291,9 +291,6 @@ int packed_write_commit(struct packed_writer *writer, json_t *made, size_t *file
     int rc;
     char *tensors = NULL, *config = NULL;
     struct file_map map = {0};
-    if (writer->count == 0)
-        return err_set(ERR_USAGE, "no layer was quantized: see min_layer, max_layer, quant_only "
-                                  "and invert");
     TRY(file_join(&tensors, writer->folder.temporary, "model.safetensors"));
     TRY(file_join(&config, writer->folder.temporary, "config.json"));
     TRY(write_tensors(writer, tensors));
