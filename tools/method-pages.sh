@@ -1,7 +1,7 @@
 #!/bin/sh
-# Usage: tools/method_pages.sh BITBENCH   - puts the option tables into docs/methods/*.md, between their markers.
+# Usage: tools/method-pages.sh BITBENCH   - puts the option tables into docs/methods/*.md, between their markers.
 set -eu
-program=${1:?usage: tools/method_pages.sh BITBENCH}
+program=${1:?usage: tools/method-pages.sh BITBENCH}
 cd "$(dirname "$0")/.."
 for page in docs/methods/*.md; do
     name=$(basename "$page" .md)
