@@ -16,6 +16,11 @@ double estimate_seconds(double flop, double rate)
     return flop / (rate * pass_efficiency);
 }
 
+struct estimate {
+    double flop;   /* of matrix products, factorisations included */
+    double memory; /* bytes held at once */
+};
+
 struct shape {
     double layers, width, block_weights, squared_inputs, quantize_flop, head;
 };
@@ -50,36 +55,66 @@ static double block_pass(const struct shape *shape, const struct stream *stream)
     return flop;
 }
 
-int estimate_point(struct run *run, const struct point *point, struct estimate *estimate)
+/* Blocks are alike: the first stands for all. */
+static int find_shape(const struct model *model, struct shape *shape)
 {
-    int rc;
     struct block block = {0};
-    struct shape shape;
-    const struct run_calibration *calibration;
-    const struct stream *stream = &run->evaluation.stream;
-    TRY(run_calibration_of(run, point, &calibration));
-    TRY(run->model.architecture->load_block(&run->model, 0, &block));
-    measure_shape(&block, &run->model, &shape);
-    double scored = 0;
-    for (int r = 0; r < stream->rows; r++)
-        scored += stream->targets[r] >= 0;
-    struct estimate sum = {
-        .flop = 2 * shape.head * scored + shape.layers * block_pass(&shape, stream),
-        .memory = 4 * (shape.width * stream->rows + 2 * shape.block_weights + 2 * shape.head)};
-    if (calibration) {
-        const struct stream *segments = &calibration->stream;
-        sum.flop += shape.layers * (2 * block_pass(&shape, segments) +
-                                    shape.squared_inputs * segments->rows + shape.quantize_flop);
-        sum.memory += 4 * (shape.width * segments->rows + 4 * shape.squared_inputs);
-    }
-    *estimate = sum;
-out:
+    int rc = model->architecture->load_block(model, 0, &block);
+    if (rc == 0)
+        measure_shape(&block, model, shape);
     block_release(&block);
     return rc;
 }
 
-static int print_point(struct run *run, struct store *store, int index, double rate,
-                       double *seconds)
+/* Counts the products that the pipeline will do for this point. */
+static int estimate_point(const struct shape *shape, struct run *run, const struct point *point,
+                          struct estimate *estimate)
+{
+    const struct run_calibration *calibration;
+    const struct stream *stream = &run->evaluation.stream;
+    int rc = run_calibration_of(run, point, &calibration);
+    if (rc)
+        return rc;
+    double scored = 0;
+    for (int r = 0; r < stream->rows; r++)
+        scored += stream->targets[r] >= 0;
+    struct estimate sum = {
+        .flop = 2 * shape->head * scored + shape->layers * block_pass(shape, stream),
+        .memory = 4 * (shape->width * stream->rows + 2 * shape->block_weights + 2 * shape->head)};
+    if (calibration) {
+        const struct stream *segments = &calibration->stream;
+        sum.flop += shape->layers * (2 * block_pass(shape, segments) +
+                                     shape->squared_inputs * segments->rows + shape->quantize_flop);
+        sum.memory += 4 * (shape->width * segments->rows + 4 * shape->squared_inputs);
+    }
+    *estimate = sum;
+    return 0;
+}
+
+int estimate_costs(struct run *run, double *costs)
+{
+    int rc;
+    struct shape shape;
+    struct estimate estimate;
+    TRY(find_shape(&run->model, &shape));
+    for (int i = 0; i < run->experiment.point_count; i++) {
+        TRY(estimate_point(&shape, run, &run->experiment.points[i], &estimate));
+        costs[i] = estimate.flop;
+    }
+out:
+    return rc;
+}
+
+static int count_questions(const struct evaluation *evaluation)
+{
+    size_t count = 0;
+    for (int i = 0; i < evaluation->choice_count; i++)
+        count += evaluation->choices[i].questions.count;
+    return (int)count;
+}
+
+static int print_point(struct run *run, struct store *store, const struct shape *shape, int index,
+                       double rate, double *seconds)
 {
     int rc, done = 0;
     struct estimate estimate;
@@ -87,7 +122,7 @@ static int print_point(struct run *run, struct store *store, int index, double r
     char id[HASH_HEX_SIZE], duration[32];
     json_t *settings = NULL;
     TRY(run_point_id(run, point, &settings, id));
-    TRY(estimate_point(run, point, &estimate));
+    TRY(estimate_point(shape, run, point, &estimate));
     if (store)
         TRY(store_point_done(store, id, NULL, 0, &done));
     progress_duration(estimate_seconds(estimate.flop, rate), duration);
@@ -104,15 +139,17 @@ int estimate_print(struct run *run, const char *database, double rate)
 {
     int rc = 0;
     struct store *store = NULL;
+    struct shape shape;
     double seconds = 0;
     char duration[32];
+    TRY(find_shape(&run->model, &shape));
     if (file_exists(database))
         TRY(store_open(&store, database, 0));
     printf("%s: %d points, %d tokens and %d questions a point, at %.0f GFLOP/s\n\n",
            run->experiment.name, run->experiment.point_count, run->evaluation.stream.rows,
-           run->evaluation.choice_count, rate * 1e-9);
+           count_questions(&run->evaluation), rate * 1e-9);
     for (int i = 0; i < run->experiment.point_count; i++)
-        TRY(print_point(run, store, i, rate, &seconds));
+        TRY(print_point(run, store, &shape, i, rate, &seconds));
     progress_duration(seconds, duration);
     printf("\nabout %s in all; nothing was run\n", duration);
 out:

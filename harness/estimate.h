@@ -5,13 +5,8 @@
 
 #include "harness/run.h"
 
-struct estimate {
-    double flop;   /* of matrix products, factorisations included */
-    double memory; /* bytes held at once */
-};
-
-/* Counts the products that the pipeline will do for this point. */
-int estimate_point(struct run *run, const struct point *point, struct estimate *estimate);
+/* costs[i] = the floating-point operations of point i, for all points of the experiment. */
+int estimate_costs(struct run *run, double *costs);
 
 /* Prints the grid: each point's label, whether it is already stored (the database may be absent),
  * the time at the sgemm rate (FLOP/s, as measured just now) and the memory. */

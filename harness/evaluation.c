@@ -1,6 +1,7 @@
 #include "harness/evaluation.h"
 
 #include "core/err.h"
+#include "core/log.h"
 #include "core/mem.h"
 
 int evaluation_prepare(struct evaluation *evaluation, const struct experiment *experiment,
@@ -24,6 +25,42 @@ int evaluation_prepare(struct evaluation *evaluation, const struct experiment *e
         TRY(choice_prepare(set, &evaluation->stream, cache->tokenizer));
     }
 out:
+    return rc;
+}
+
+static int sequence_length(const struct stream *stream, int sequence)
+{
+    return stream->offsets[sequence + 1] - stream->offsets[sequence];
+}
+
+/* Requests lie in the order of questions and choices. */
+static int check_questions(const struct choice_set *set, const struct stream *stream,
+                           int max_positions)
+{
+    size_t next = 0;
+    for (size_t q = 0; q < set->questions.count; q++)
+        for (int c = 0; c < set->questions.items[q].choices; c++) {
+            int length = sequence_length(stream, set->requests[next++].sequence);
+            if (length > max_positions)
+                return err_set(ERR_USAGE,
+                               "task %s, item %d: context and choice are %d tokens, more than the "
+                               "model's %d positions: shorten the item, or leave it out",
+                               set->task->name, set->questions.items[q].id, length, max_positions);
+        }
+    return 0;
+}
+
+int evaluation_check_lengths(const struct evaluation *evaluation, int max_positions)
+{
+    int rc = 0;
+    for (int i = 0; i < evaluation->perplexity_count; i++) {
+        const struct perplexity_spec *spec = evaluation->perplexities[i].spec;
+        if (spec->window > max_positions)
+            log_warning("corpus %s: windows of %d tokens are longer than the model's %d positions",
+                        spec->corpus, spec->window, max_positions);
+    }
+    for (int i = 0; rc == 0 && i < evaluation->choice_count; i++)
+        rc = check_questions(&evaluation->choices[i], &evaluation->stream, max_positions);
     return rc;
 }
 

@@ -47,6 +47,10 @@ int evaluation_prepare(struct evaluation *evaluation, const struct experiment *e
                        struct corpus_cache *cache);
 void evaluation_release(struct evaluation *evaluation);
 
+/* Against what the model was made for: ERR_USAGE for a question that is longer than its positions,
+ * a warning for windows, whose length the user chose. */
+int evaluation_check_lengths(const struct evaluation *evaluation, int max_positions);
+
 /* perplexity.c: adds the set's windows to the stream; turns scores (one a row
  * of the stream) into a metric. The metric's parts are allocated (mem_free).
  * The papers' rule: exp of the mean over windows of the mean negative

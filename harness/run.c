@@ -3,8 +3,10 @@
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/interrupt.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "core/progress.h"
+#include "harness/estimate.h"
 #include "harness/host.h"
 #include "harness/model_folder.h"
 
@@ -44,6 +46,7 @@ int run_open_model(struct run *run)
     TRY(model_check_tokenizer(&run->model, run->tokenizer));
     run->corpora.tokenizer = run->tokenizer;
     TRY(evaluation_prepare(&run->evaluation, &run->experiment, &run->corpora));
+    TRY(evaluation_check_lengths(&run->evaluation, run->model.config.max_positions));
     TRY(describe_evaluation(&run->evaluation, &run->evaluation_settings));
     TRY(host_describe(&run->host));
 out:
@@ -94,6 +97,9 @@ int run_calibration_of(struct run *run, const struct point *point,
         }
     struct run_calibration fresh = {.spec = point->calibration};
     TRY(calibration_draw(&fresh.spec, &run->corpora, &fresh.stream, &fresh.changed));
+    if (fresh.spec.length > run->model.config.max_positions)
+        log_warning("calibration: segments of %d tokens are longer than the model's %d positions",
+                    fresh.spec.length, run->model.config.max_positions);
     stream_hash(&fresh.stream, fresh.hash);
     TRY(mem_resize(&run->calibrations, (size_t)run->calibration_count,
                    (size_t)run->calibration_count + 1, sizeof *run->calibrations));
@@ -325,8 +331,8 @@ out:
     return rc;
 }
 
-/* The experiment lists what its spec says now. What is done already is listed at once, so that a table
- * is whole even when this run is stopped early. */
+/* The experiment lists what its spec says now. What is done already is listed at once, so that a
+ * table is whole even when this run is stopped early. */
 static int list_done_points(struct run *run, struct store *store)
 {
     int rc, done;
@@ -350,10 +356,18 @@ int run_points(struct run *run, const struct run_options *options, struct run_su
     int rc;
     const struct experiment *experiment = &run->experiment;
     struct store *store = NULL;
+    double *costs = NULL;
+    const struct run_calibration *unused;
     *summary = (struct run_summary){0};
+    for (int i = 0; i < experiment->point_count; i++) /* a text that is too short shows before
+                                                         anything is written */
+        TRY(run_calibration_of(run, &experiment->points[i], &unused));
+    TRY(mem_calloc(&costs, (size_t)experiment->point_count, sizeof *costs));
     TRY(store_open(&store, options->database, 1));
     TRY(list_done_points(run, store));
-    progress_begin(experiment->name, experiment->point_count, NULL);
+    /* A model that cannot be estimated cannot be run either, which each point then says itself. */
+    const double *known = estimate_costs(run, costs) == 0 ? costs : NULL;
+    progress_begin(experiment->name, experiment->point_count, known);
     for (int i = 0; i < experiment->point_count; i++) {
         int worked = summary->computed + summary->failed;
         summary->left = experiment->point_count - i;
@@ -365,5 +379,6 @@ int run_points(struct run *run, const struct run_options *options, struct run_su
 out:
     progress_end();
     store_close(store);
+    mem_free(costs);
     return rc;
 }

@@ -55,7 +55,7 @@ static int connect_for_writing(struct store *store)
         goto out;
     }
     sqlite3_busy_timeout(store->db, BUSY_MILLISECONDS);
-    TRY(store_is_ours(store, &store_migrations)); /* before anything is written, WAL mode included */
+    TRY(store_is_ours(store, &store_migrations)); /* before anything is written */
     TRY(store_execute(
         store, "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"));
     TRY(store_prepare(store, &check, "PRAGMA quick_check(1)"));
