@@ -1,6 +1,7 @@
 #include "linalg/packed_gemv.h"
 
 #include "linalg/bitpack.h"
+#include "linalg/simd.h"
 
 static unsigned code_at(int bits, const uint8_t *row, size_t index)
 {
@@ -15,7 +16,7 @@ static unsigned code_at(int bits, const uint8_t *row, size_t index)
     return window >> shift & ((1u << bits) - 1);
 }
 
-float code_dot_ref(int bits, const uint8_t *row, size_t first, size_t count, const float *x)
+float packed_dot_ref(int bits, const uint8_t *row, size_t first, size_t count, const float *x)
 {
     double sum = 0;
     for (size_t i = 0; i < count; i++)
@@ -23,32 +24,30 @@ float code_dot_ref(int bits, const uint8_t *row, size_t first, size_t count, con
     return (float)sum;
 }
 
-float code_dot(int bits, const uint8_t *row, size_t first, size_t count, const float *x)
+float packed_dot(int bits, const uint8_t *row, size_t first, size_t count, const float *x)
 {
-    return code_dot_ref(bits, row, first, count, x);
+    size_t before = 0, per_byte = bits == BITPACK_TERNARY ? 5 : 8;
+    /* the kernels start on a byte: the codes before the next that does are taken one by one */
+    while (before < count && (bits == BITPACK_TERNARY ? (first + before) % 5 : (first + before) * (size_t)bits % 8) != 0)
+        before++;
+    float sum = before > 0 ? packed_dot_ref(bits, row, first, before, x) : 0;
+    if (before == count)
+        return sum;
+    first += before;
+    row += bits == BITPACK_TERNARY ? first / per_byte : first * (size_t)bits / per_byte;
+    if (bits == BITPACK_TERNARY)
+        return sum + simd.trit_dot(row, x + before, (int)(count - before));
+    return sum + simd.code_dot(bits, row, x + before, (int)(count - before));
 }
 
 float plain_sum(const float *x, size_t count)
 {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += (double)x[i];
-    return (float)sum;
-}
-
-size_t mask_split_ref(const uint8_t *mask, const float *x, size_t count, float *set, float *clear)
-{
-    size_t s = 0, c = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (mask[i / 8] >> (i % 8) & 1)
-            set[s++] = x[i];
-        else
-            clear[c++] = x[i];
-    }
-    return s;
-}
-
-size_t mask_split(const uint8_t *mask, const float *x, size_t count, float *set, float *clear)
-{
-    return mask_split_ref(mask, x, count, set, clear);
+    double sums[8] = {0};
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (int l = 0; l < 8; l++)
+            sums[l] += (double)x[i + l];
+    for (; i < count; i++)
+        sums[0] += (double)x[i];
+    return (float)(((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])));
 }

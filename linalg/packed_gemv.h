@@ -7,13 +7,8 @@
 #include <stdint.h>
 
 /* sum of code[first + i] * x[i], i < count, for a row of bitpack_row; bits as there. */
-float code_dot(int bits, const uint8_t *row, size_t first, size_t count, const float *x);
-float code_dot_ref(int bits, const uint8_t *row, size_t first, size_t count, const float *x);
-
-/* Splits x by the bits of a mask (bit i of the stream for x[i]), keeping the order: set receives those with bit 1, and their
- * number is returned; clear receives the others. Both have room for count. */
-size_t mask_split(const uint8_t *mask, const float *x, size_t count, float *set, float *clear);
-size_t mask_split_ref(const uint8_t *mask, const float *x, size_t count, float *set, float *clear);
+float packed_dot(int bits, const uint8_t *row, size_t first, size_t count, const float *x);
+float packed_dot_ref(int bits, const uint8_t *row, size_t first, size_t count, const float *x);
 
 /* sum of x[0..count). */
 float plain_sum(const float *x, size_t count);

@@ -74,3 +74,36 @@ float mask_dot_ref(const uint8_t *mask, const float *x, int n)
         sum += mask[i / 8] >> (i % 8) & 1 ? (double)x[i] : 0;
     return (float)sum;
 }
+
+int mask_split_ref(const uint8_t *mask, const float *x, int n, float *set, float *clear)
+{
+    int sets = 0, clears = 0;
+    for (int i = 0; i < n; i++) {
+        if (mask[i / 8] >> (i % 8) & 1)
+            set[sets++] = x[i];
+        else
+            clear[clears++] = x[i];
+    }
+    return sets;
+}
+
+float code_dot_ref(int bits, const uint8_t *codes, const float *x, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        unsigned code = 0;
+        for (int b = 0; b < bits; b++)
+            code |= (codes[(i * bits + b) / 8] >> ((i * bits + b) % 8) & 1u) << b;
+        sum += (double)code * (double)x[i];
+    }
+    return (float)sum;
+}
+
+float trit_dot_ref(const uint8_t *codes, const float *x, int n)
+{
+    static const int powers[] = {1, 3, 9, 27, 81};
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)(codes[i / 5] / powers[i % 5] % 3) * (double)x[i];
+    return (float)sum;
+}

@@ -255,7 +255,7 @@ out:
 static float group_product(const struct grid *g, const uint8_t *row, size_t first, size_t count, const float *x,
                            float x_sum, float scale, float zero)
 {
-    float sum = code_dot(code_bits(g), row, first, count, x);
+    float sum = packed_dot(code_bits(g), row, first, count, x);
     switch (g->kind) {
     case GRID_UNIFORM:
     case GRID_SYMMETRIC:

@@ -6,6 +6,7 @@
 #include "core/mem.h"
 #include "linalg/bitpack.h"
 #include "linalg/packed_gemv.h"
+#include "linalg/simd.h"
 #include "methods/floats.h"
 
 #include <string.h>
@@ -286,7 +287,7 @@ static float low_product(const struct opened *p, size_t row, size_t group, size_
         return (float)exact;
     }
     size_t at = group * p->rows + row;
-    float sum = code_dot(bits, p->low_codes + p->starts[2 * row], first, count, x);
+    float sum = packed_dot(bits, p->low_codes + p->starts[2 * row], first, count, x);
     if (low == LOW_SIGN || low == LOW_RTN)
         return p->low_scale[at] * sum;
     float all = plain_sum(x, count);
@@ -303,14 +304,14 @@ int pbllm_matvec(const void *options, const struct packed *packed, int rows, int
     for (size_t r = 0; r < p.rows; r++) {
         const uint8_t *mask = p.mask + r * p.mask_bytes;
         float *low = p.x, *high = p.x + p.columns, sum = 0;
-        size_t lows = mask_split(mask, x, p.columns, low, high), first = 0, highs = p.columns - lows;
+        size_t lows = (size_t)simd.mask_split(mask, x, (int)p.columns, low, high), first = 0, highs = p.columns - lows;
         for (size_t g = 0; g < p.groups; g++) {
             size_t end = g == p.groups - 1 ? p.columns : (g + 1) * p.group;
             size_t count = (p.groups == 1 ? lows : count_bits(mask, end)) - first;
             sum += low_product(&p, r, g, first, count, low + first);
             first += count;
         }
-        float coded = code_dot(p.options->high_bits, p.high_codes + p.starts[2 * r + 1], 0, highs, high);
+        float coded = packed_dot(p.options->high_bits, p.high_codes + p.starts[2 * r + 1], 0, highs, high);
         y[r] = sum + p.high_scale[r] * (coded - p.high_zero[r] * plain_sum(high, highs));
     }
     for (size_t i = 0; i < p.exacts; i++) { /* stored as mean + scale */

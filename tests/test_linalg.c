@@ -226,7 +226,7 @@ static void packed_products(void **state)
                 bitpack_row(bits, codes, COUNT, packed);
                 for (size_t k = 0; k < count; k++)
                     sizes += codes[first + k] * fabs((double)x[k]);
-                float fast = code_dot(bits, packed, first, count, x), plain = code_dot_ref(bits, packed, first, count, x);
+                float fast = packed_dot(bits, packed, first, count, x), plain = packed_dot_ref(bits, packed, first, count, x);
                 if (!(fabs((double)fast - (double)plain) <= 2e-6 * sizes))
                     fail_msg("%s, %d bits, codes %zu to %zu: %g, not %g", simd_set(i)->name, bits, first, first + count,
                              (double)fast, (double)plain);
@@ -236,8 +236,8 @@ static void packed_products(void **state)
             float a[130], b[130], c[130], d[130];
             for (int k = 0; k < 17; k++)
                 mask[k] = (uint8_t)rng_next(&rng);
-            size_t set = mask_split(mask, x, count, a, b);
-            assert_int_equal(set, mask_split_ref(mask, x, count, c, d));
+            size_t set = (size_t)simd.mask_split(mask, x, (int)count, a, b);
+            assert_int_equal(set, mask_split_ref(mask, x, (int)count, c, d));
             assert_memory_equal(a, c, set * sizeof *a);
             assert_memory_equal(b, d, (count - set) * sizeof *b);
             assert_true(fabs((double)simd.mask_dot(mask, x, (int)count) - (double)mask_dot_ref(mask, x, (int)count)) < 1e-4);
