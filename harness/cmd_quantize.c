@@ -192,6 +192,7 @@ static int run_quantize(const struct command_line *line)
         return err_set(ERR_USAGE, "quantize: --out FOLDER is missing: where the packed model goes");
     TRY(make_point(&job));
     TRY(open_inputs(&job));
+    char result[64];
     const struct pipeline_input input = {.model = &job.model,
                                          .point = &job.point,
                                          .calibration = job.calibration.rows ? &job.calibration
@@ -200,6 +201,10 @@ static int run_quantize(const struct command_line *line)
     progress_begin("quantize", 1, NULL);
     progress_point(0, job.point.label);
     rc = pipeline_run(&input, &job.output);
+    if (rc == 0) {
+        snprintf(result, sizeof result, "%.2f bits a weight", job.output.stored_bits);
+        progress_point_done(result);
+    }
     progress_end();
     if (rc)
         goto out;

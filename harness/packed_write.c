@@ -6,6 +6,7 @@
 #include "harness/packed_model.h"
 #include "model/safetensors.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,32 +230,49 @@ static int describe(const struct packed_writer *writer, json_t *made, json_t **o
     return *out ? 0 : err_set(ERR_MEMORY, "out of memory: the description of a packed model");
 }
 
-/* The model's own config.json with the object "bitbench" added. */
+/* The model's own config.json, byte for byte, with the key "bitbench" put behind its last one. */
+static int join_config(const char *original, size_t size, json_t *object, struct strbuf *out)
+{
+    int rc;
+    char *dump = NULL;
+    json_t *whole = json_pack("{s:O}", "bitbench", object);
+    while (size && original[size - 1] != '}')
+        size--;
+    size -= size > 0;
+    while (size && isspace((unsigned char)original[size - 1]))
+        size--;
+    dump = whole ? json_dumps(whole, JSON_INDENT(2)) : NULL;
+    if (!dump) {
+        rc = err_set(ERR_MEMORY, "out of memory: the description of a packed model");
+        goto out;
+    }
+    TRY(strbuf_add(out, original, size));
+    TRY(strbuf_printf(out, ",%s\n", dump + 1)); /* without its brace */
+out:
+    free(dump); /* jansson's own allocation */
+    json_decref(whole);
+    return rc;
+}
+
 static int write_config(const struct packed_writer *writer, json_t *made, const char *path)
 {
     int rc;
-    char *original = NULL, *text = NULL, *dump = NULL;
+    char *original = NULL, *text = NULL;
     size_t size;
-    json_t *config = NULL, *object = NULL;
+    json_t *object = NULL;
+    struct strbuf config = {0};
     struct file_writer file = {0};
     TRY(file_join(&original, writer->model->folder, "config.json"));
     TRY(file_read(original, &text, &size));
-    config = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
     TRY(describe(writer, made, &object));
-    if (json_object_set_new(config, "bitbench", object) == 0)
-        dump = json_dumps(config, JSON_INDENT(2));
-    if (!dump) {
-        rc = err_set(ERR_MEMORY, "%s: out of memory, or no longer what it was", original);
-        goto out;
-    }
+    TRY(join_config(text, size, object, &config));
     TRY(file_write_begin(&file, path));
-    TRY(file_write(&file, dump, strlen(dump)));
-    TRY(file_write(&file, "\n", 1));
+    TRY(file_write(&file, config.data, config.length));
     TRY(file_write_commit(&file));
 out:
     file_write_abort(&file);
-    free(dump); /* jansson's own allocation */
-    json_decref(config);
+    strbuf_release(&config);
+    json_decref(object);
     mem_free(text);
     mem_free(original);
     return rc;

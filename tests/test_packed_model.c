@@ -58,6 +58,24 @@ static void assert_same_file(const char *a, const char *b)
     mem_free(two);
 }
 
+/* Nothing of the original config.json changes but its end. */
+static void assert_config_extended(const char *name)
+{
+    char *original = packing_path("model/config.json"), *path, *before, *after;
+    FIXTURE_OK(mem_printf(&path, "%s/%s/config.json", packing_root, name));
+    FIXTURE_OK(file_read(original, &before, NULL));
+    FIXTURE_OK(file_read(path, &after, NULL));
+    size_t length = (size_t)(strrchr(before, '}') - before);
+    while (before[length - 1] == '\n' || before[length - 1] == ' ')
+        length--;
+    assert_memory_equal(before, after, length);
+    assert_memory_equal(after + length, ",\n  \"bitbench\": {", 17);
+    mem_free(original);
+    mem_free(path);
+    mem_free(before);
+    mem_free(after);
+}
+
 static size_t tensor_bytes(const char *model)
 {
     char *path = packing_path(model);
@@ -126,6 +144,7 @@ static void every_method_measures_the_same(void **state)
         assert_false(same(one.metrics[0].value, full.metrics[0].value));
         assert_same_file("one/model.safetensors", "two/model.safetensors");
         assert_same_file("one/config.json", "two/config.json");
+        assert_config_extended("one");
         assert_same_file("one/tokenizer.json", "model/tokenizer.json");
         packing_release(&one);
         packing_release(&two);
