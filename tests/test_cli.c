@@ -2,69 +2,11 @@
  * that cannot be written. */
 #include "core/mem.h"
 #include "harness/command.h"
+#include "tests/program.h"
 
 #include <jansson.h>
-#include <setjmp.h>
-#include <spawn.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-static char program[4096]; /* BUILD/bitbench, beside the folder of this test */
 static char folder[] = "/tmp/bitbench-cli-XXXXXX";
-
-struct result {
-    int status;
-    char *out, *err; /* both valid until the next run */
-};
-
-static char *read_whole(const char *name)
-{
-    static struct strbuf texts[2];
-    static int turn;
-    struct strbuf *text = &texts[turn++ & 1];
-    char path[128], piece[4096];
-    size_t got;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "rbe");
-    assert_non_null(file);
-    text->length = 0;
-    assert_int_equal(strbuf_puts(text, ""), 0);
-    while ((got = fread(piece, 1, sizeof piece, file)) > 0)
-        assert_int_equal(strbuf_add(text, piece, got), 0);
-    fclose(file);
-    return text->data;
-}
-
-static int run_shell(const char *script)
-{
-    char *const arguments[] = {(char[]){"sh"}, (char[]){"-c"}, (char *)(uintptr_t)script, NULL};
-    int status;
-    pid_t pid;
-    if (posix_spawn(&pid, "/bin/sh", NULL, NULL, arguments, environ) != 0 ||
-        waitpid(pid, &status, 0) != pid)
-        return 1000;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-/* Runs a line of shell with $B as the program and $T as a folder of its own. */
-static struct result shell(const char *line)
-{
-    char script[4096];
-    struct result result;
-    snprintf(script, sizeof script, "(%s) >%s/out 2>%s/err </dev/null", line, folder, folder);
-    result.status = run_shell(script);
-    result.out = read_whole("out");
-    result.err = read_whole("err");
-    return result;
-}
 
 static void fails(const char *arguments, int status, const char *err)
 {
@@ -299,24 +241,12 @@ static void bash_completion(void **state)
 
 static int start(void **state)
 {
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length <= 0 || !mkdtemp(folder))
-        return -1;
-    program[length] = '\0';
-    for (int i = 0; i < 2; i++)
-        *strrchr(program, '/') = '\0';
-    length = (ssize_t)strlen(program);
-    snprintf(program + length, sizeof program - (size_t)length, "/bitbench");
-    if (access(program, X_OK) != 0) {
-        fprintf(stderr, "%s is not there: build it first\n", program);
-        return -1;
-    }
-    return setenv("B", program, 1) || setenv("T", folder, 1);
+    return mkdtemp(folder) ? program_start(folder) : -1;
 }
 
 static int finish(void **state)
 {
-    return run_shell("rm -r \"$T\"");
+    return shell("rm -r \"$T\"").status;
 }
 
 int main(void)
