@@ -165,12 +165,15 @@ int model_check_tensor(const struct model *model, const char *name, size_t rows,
     if (columns && from_source(model, name, layer))
         return model->source.claim(model->source.context, model->tensors, layer, rows, columns,
                                    known);
-    TRY(safetensors_get(model->tensors, name, &tensor));
+    if ((rc = safetensors_get(model->tensors, name, &tensor)) != 0)
+        return err_set((enum err_code)rc, "%s, which config.json asks for", err_text());
     if ((rc = tensor_check_shape(tensor, rows, columns)) != 0)
         return err_set((enum err_code)rc, "%s by config.json", err_text());
+    /* Nothing is read yet, but its elements have to be numbers that can be. */
+    if ((rc = dtype_to_float(tensor->dtype, tensor->data, 0, NULL)) != 0)
+        return err_prefix(rc, "%s: tensor '%s'", tensor->file, tensor->name);
     known[tensor - safetensors_at(model->tensors, 0)] = 1;
-out:
-    return rc;
+    return 0;
 }
 
 int model_read_linear(const struct model *model, const char *tensor, struct linear *linear)
