@@ -7,7 +7,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,18 +36,28 @@ static int check_free(const char *path)
     return rc;
 }
 
+/* *out = the folder's own name: without a slash at the end, and where it is there already, without
+ * links and dots, so that it can be renamed to. */
+static int own_name(char **out, const char *path)
+{
+    char resolved[PATH_MAX];
+    size_t length = strlen(path);
+    if (length == 0)
+        return err_set(ERR_USAGE, "a folder without a name cannot be written");
+    if (realpath(path, resolved))
+        return mem_strdup(out, resolved);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    return mem_printf(out, "%.*s", (int)length, path);
+}
+
 int folder_write_begin(struct folder_writer *writer, const char *path)
 {
     int rc;
     char *above = NULL;
     struct folder_writer fresh = {0};
-    size_t length = strlen(path);
-    while (length > 1 && path[length - 1] == '/')
-        length--;
-    if (length == 0)
-        return err_set(ERR_USAGE, "a folder without a name cannot be written");
-    TRY(mem_printf(&fresh.path, "%.*s", (int)length, path));
-    TRY(check_free(fresh.path));
+    TRY(check_free(path));
+    TRY(own_name(&fresh.path, path));
     const char *slash = strrchr(fresh.path, '/');
     if (slash && slash > fresh.path) {
         TRY(mem_printf(&above, "%.*s", (int)(slash - fresh.path), fresh.path));
