@@ -14,26 +14,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static int not_dots(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static void free_entries(struct dirent **entries, int count)
+{
+    for (int i = 0; i < count; i++)
+        free(entries[i]); /* scandir's own allocations */
+    free(entries);
+}
+
 /* 0 also when there is nothing of that name. */
 static int check_free(const char *path)
 {
-    int rc = 0;
-    DIR *folder = opendir(path);
-    if (!folder) {
-        if (errno == ENOENT)
-            return 0;
-        if (errno == ENOTDIR)
-            return err_set(ERR_USAGE, "%s: a file of that name is in the way", path);
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, not_dots, alphasort);
+    if (count < 0 && errno == ENOENT)
+        return 0;
+    if (count < 0 && errno == ENOTDIR)
+        return err_set(ERR_USAGE, "%s: a file of that name is in the way", path);
+    if (count < 0)
         return err_set(ERR_IO, "%s: %s", path, strerror(errno));
-    }
-    for (const struct dirent *entry; rc == 0 && (entry = readdir(folder)) != NULL;)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            rc = err_set(ERR_USAGE,
-                         "%s: the folder is there already and is not empty: remove it, or choose "
-                         "another name",
-                         path);
-    closedir(folder);
-    return rc;
+    free_entries(entries, count);
+    if (count > 0)
+        return err_set(ERR_USAGE,
+                       "%s: the folder is there already and is not empty: remove it, or choose "
+                       "another name",
+                       path);
+    return 0;
 }
 
 /* *out = the folder's own name: without a slash at the end, and where it is there already, without
@@ -97,12 +107,16 @@ int folder_write_commit(struct folder_writer *writer)
 
 void folder_write_abort(struct folder_writer *writer)
 {
-    DIR *folder = writer->temporary ? opendir(writer->temporary) : NULL;
-    if (folder) {
-        for (const struct dirent *entry; (entry = readdir(folder)) != NULL;)
-            unlinkat(dirfd(folder), entry->d_name, 0); /* . and .. stay */
-        closedir(folder);
-        rmdir(writer->temporary);
+    struct dirent **entries = NULL;
+    const char *path = writer->temporary;
+    int handle = path ? open(path, O_RDONLY | O_DIRECTORY) : -1;
+    int count = handle < 0 ? 0 : scandir(path, &entries, not_dots, alphasort);
+    for (int i = 0; i < count; i++)
+        unlinkat(handle, entries[i]->d_name, 0);
+    free_entries(entries, count);
+    if (handle >= 0) {
+        close(handle);
+        rmdir(path);
     }
     mem_free(writer->temporary);
     mem_free(writer->path);

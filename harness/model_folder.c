@@ -15,10 +15,11 @@ int model_folder(char **out, const char *name)
     if (!*name)
         return err_set(ERR_USAGE, "the model's name is empty: a folder is expected, or embedded");
     if (!file_exists(name))
-        return err_set(ERR_MISSING,
-                       "%s: no such model; a model is a folder with config.json, tokenizer.json and "
-                       "model.safetensors, or the word embedded",
-                       name);
+        return err_set(
+            ERR_MISSING,
+            "%s: no such model; a model is a folder with config.json, tokenizer.json and "
+            "model.safetensors, or the word embedded",
+            name);
     return mem_strdup(out, name);
 }
 
