@@ -7,6 +7,7 @@
 #include "core/arena.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { FEEDBACK_LANES = 32 };
 
@@ -19,6 +20,8 @@ struct feedback_column {
     const float *w, *later;
     long stride;
     float *q;
+    uint8_t *codes;       /* the codes of w, which feedback stores */
+    const uint8_t *marks; /* of the column's weights; valid when there are any */
 };
 typedef void feedback_quantize(void *context, const struct feedback_column *column);
 
@@ -26,9 +29,12 @@ struct feedback {
     int rows, columns, block;
     const float *weight;  /* rows x columns */
     float *quantized;     /* rows x columns */
+    uint8_t *codes;       /* rows x columns: what the columns' codes are, in W's order */
+    const uint8_t *marks; /* rows x columns, in W's order, or NULL: a mask that quantize wants to see; not with order */
     const float *upper;   /* columns x columns: U with H^-1 = U^T U; NULL: no feedback */
     const int *order;     /* processing order of the columns, or NULL */
     const bool *dead;     /* columns whose weights are taken as 0, in W's order; or NULL */
+    bool dynamic;         /* quantize looks at `later`: then all columns must be up to date with every block */
     feedback_quantize *quantize;
     void *context;
     struct arena *arena;  /* scratch */

@@ -108,7 +108,6 @@ static void gptq_column(void *context, const struct feedback_column *c)
     int original = work->order ? work->order[c->column] : c->column;
     int position = work->dynamic ? c->column : original, k = position / g->group;
     float *scale = work->lanes + (long)c->worker * 2 * FEEDBACK_LANES, *zero = scale + FEEDBACK_LANES;
-    uint8_t codes[FEEDBACK_LANES];
     if (work->dynamic && position % g->group == 0)
         fit_group(work, c, k);
     if (c->column % work->options->block_size == 0 || position % g->group == 0 || (work->order && work->groups > 1))
@@ -117,9 +116,7 @@ static void gptq_column(void *context, const struct feedback_column *c)
             scale[l] = work->arrays.scale[at];
             zero[l] = work->arrays.zero[at];
         }
-    uniform_quantize_each(&work->uniform, c->w, FEEDBACK_LANES, scale, zero, codes, c->q);
-    for (int l = 0; l < c->count; l++)
-        work->arrays.codes[(long)(c->row + l) * g->columns + original] = codes[l];
+    uniform_quantize_each(&work->uniform, c->w, FEEDBACK_LANES, scale, zero, c->codes, c->q);
 }
 
 static int prepare(struct gptq_work *work, const struct hessian_factor *factor)
@@ -161,6 +158,8 @@ static int gptq_quantize(const void *options, const struct layer_problem *proble
     feedback.upper = factor->upper;
     feedback.order = factor->order;
     feedback.dead = work.dead;
+    feedback.codes = work.arrays.codes;
+    feedback.dynamic = work.dynamic;
     TRY(feedback_run(&feedback));
     result->paper_bits = grid_paper_bits(&work.grid);
 out:

@@ -60,7 +60,7 @@ struct work {
     int rows, columns, group, groups;
     struct uniform high;
     const bool *dead;
-    const float *upper;
+    float *divisors;                          /* squared diagonal of the factor, for the hessian metric */
     uint8_t *mask, *codes;                    /* rows x columns */
     float *low_scale, *low_mean, *low_zero;   /* groups x rows */
     float *high_scale, *high_zero;            /* rows */
@@ -91,11 +91,19 @@ static int rate_rows(void *context, int index, int worker)
 {
     const struct work *work = context;
     long start = (long)work->current * work->group, width = group_width(work), n = work->columns;
-    for (long r = (long)index * ROWS_A_TASK; r < last_row(work, index); r++)
-        for (long i = 0; i < width; i++) {
-            float w = weight_at(work, r, start + i), d = work->upper[(start + i) * n + start + i];
-            work->saliency[r * width + i] = work->options->salient_metric == METRIC_HESSIAN ? w * w / (d * d) : fabsf(w);
-        }
+    const float *divisors = work->divisors + start;
+    for (long r = (long)index * ROWS_A_TASK; r < last_row(work, index); r++) {
+        const float *w = work->problem->weight + r * n + start;
+        float *to = work->saliency + r * width;
+        if (work->options->salient_metric == METRIC_HESSIAN)
+            for (long i = 0; i < width; i++)
+                to[i] = w[i] * w[i] / divisors[i];
+        else
+            for (long i = 0; i < width; i++)
+                to[i] = fabsf(w[i]);
+        for (long i = 0; i < width; i++)
+            to[i] = work->dead[start + i] ? 0 : to[i];
+    }
     (void)worker;
     return 0;
 }
@@ -219,12 +227,11 @@ out:
 
 /* ---- columns ---- */
 
-static int low_code(const struct work *work, float w, float scale, float mean, float zero)
+/* Of the methods other than xnor. */
+static int low_code(const struct work *work, float w, float scale, float zero)
 {
     float q, top = work->options->low_method == LOW_2BIT ? 3 : 7;
     switch (work->options->low_method) {
-    case LOW_XNOR:
-        return w - mean > 0 ? 1 : w - mean < 0 || scale == 0 ? 0 : 2;
     case LOW_SIGN:
         return w > 0;
     case LOW_RTN: /* round half to even: 0.5 goes to 0 */
@@ -237,29 +244,55 @@ static int low_code(const struct work *work, float w, float scale, float mean, f
     return 0;
 }
 
+/* The paper's method, in steps that become vector code: low values and codes for all lanes, then the mask picks. */
+static void xnor_column(const struct work *work, const struct feedback_column *c, long group)
+{
+    float w[LANES], q[LANES], scale[LANES] = {0}, mean[LANES] = {0}, low[LANES];
+    int32_t code[LANES], low_codes[LANES], mark[LANES];
+    memcpy(w, c->w, sizeof w);
+    memcpy(q, c->q, sizeof q);
+    memcpy(scale, work->low_scale + group, sizeof *scale * (size_t)c->count);
+    memcpy(mean, work->low_mean + group, sizeof *mean * (size_t)c->count);
+    for (int l = 0; l < LANES; l++) {
+        mark[l] = c->marks[l];
+        code[l] = c->codes[l];
+    }
+    for (int l = 0; l < LANES; l++) {
+        float centred = w[l] - mean[l];
+        int32_t above = centred > 0, below = centred < 0, scaled = scale[l] != 0;
+        low[l] = (float)(above - below) * scale[l] + mean[l];
+        low_codes[l] = above + 2 * (scaled & ~(above | below) & 1);
+    }
+    for (int l = 0; l < LANES; l++) {
+        q[l] = mark[l] ? low[l] : q[l];
+        code[l] = mark[l] ? low_codes[l] : code[l];
+    }
+    for (int l = 0; l < LANES; l++)
+        c->codes[l] = (uint8_t)code[l];
+    memcpy(c->q, q, sizeof q);
+}
+
 static void pbllm_column(void *context, const struct feedback_column *c)
 {
     const struct work *work = context;
+    int low = work->options->low_method;
     float scale[LANES], zero[LANES];
-    uint8_t codes[LANES];
-    long n = work->columns, group = (long)(c->column / work->group) * work->rows + c->row;
+    long group = (long)(c->column / work->group) * work->rows + c->row;
     for (int l = 0; l < LANES; l++) {
         scale[l] = work->high_scale[c->row + (l < c->count ? l : 0)];
         zero[l] = work->high_zero[c->row + (l < c->count ? l : 0)];
     }
-    uniform_quantize_each(&work->high, c->w, LANES, scale, zero, codes, c->q);
-    for (int l = 0; l < c->count; l++) {
-        long at = (c->row + l) * n + c->column;
-        if (work->mask[at]) {
-            float s = work->low_scale[group + l], mean = work->low_mean ? work->low_mean[group + l] : 0;
-            float z = work->low_zero ? work->low_zero[group + l] : 0;
-            codes[l] = (uint8_t)low_code(work, c->w[l], s, mean, z);
-            c->q[l] = work->options->low_method == LOW_NO
-                          ? c->w[l]
-                          : pbllm_low_value(work->options->low_method, codes[l], s, mean, z);
-        }
-        work->codes[at] = codes[l];
+    uniform_quantize_each(&work->high, c->w, LANES, scale, zero, c->codes, c->q);
+    if (low == LOW_XNOR) {
+        xnor_column(work, c, group);
+        return;
     }
+    for (int l = 0; l < c->count; l++)
+        if (c->marks[l]) {
+            float s = work->low_scale[group + l], z = work->low_zero ? work->low_zero[group + l] : 0;
+            c->codes[l] = (uint8_t)low_code(work, c->w[l], s, z);
+            c->q[l] = low == LOW_NO ? c->w[l] : pbllm_low_value(low, c->codes[l], s, 0, z);
+        }
 }
 
 static int add_details(struct work *work, struct packed *details)
@@ -279,7 +312,7 @@ out:
     return rc;
 }
 
-static int prepare(struct work *work, struct layer_result *result)
+static int prepare(struct work *work, const struct hessian_factor *factor, struct layer_result *result)
 {
     const struct layer_problem *p = work->problem;
     size_t rows = (size_t)work->rows, columns = (size_t)work->columns;
@@ -288,8 +321,12 @@ static int prepare(struct work *work, struct layer_result *result)
     TRY(arena_alloc(p->arena, &dead, columns, sizeof *dead));
     TRY(arena_alloc(p->arena, &work->saliency, rows * (size_t)work->group, sizeof *work->saliency));
     TRY(arena_alloc(p->arena, &work->low, rows, sizeof *work->low));
-    for (size_t i = 0; i < columns; i++)
+    TRY(arena_alloc(p->arena, &work->divisors, columns, sizeof *work->divisors));
+    for (size_t i = 0; i < columns; i++) {
+        float d = factor->upper[i * columns + i];
         dead[i] = p->hessian->matrix[i * columns + i] == 0;
+        work->divisors[i] = d * d;
+    }
     work->dead = dead;
     TRY(add_details(work, &result->details));
     TRY(fit_groups(work));
@@ -322,10 +359,11 @@ static int pbllm_quantize(const void *options, const struct layer_problem *probl
     TRY(layer_check(problem, true));
     TRY(layer_factor(problem, o->percdamp, false, result, &factor));
     work.groups = (work.columns + work.group - 1) / work.group;
-    work.upper = factor->upper;
-    TRY(prepare(&work, result));
+    TRY(prepare(&work, factor, result));
     feedback.upper = o->gptq ? factor->upper : NULL;
     feedback.dead = work.dead;
+    feedback.codes = work.codes;
+    feedback.marks = work.mask;
     TRY(feedback_run(&feedback));
     count_bits(&work, result);
 out:
