@@ -86,6 +86,8 @@ struct task {
     const char *name, *title, *source;
     int version;
     enum scoring scoring; /* the default rule */
+    const char *premise;  /* what stands before a continuation in PMI's log p(choice): words behind
+                             which any choice may stand; NULL: only the start of the text */
     const char *corpus;   /* the built-in corpus whose test documents it is made of, or NULL */
     const char *path;     /* the file of a task of one's own, else NULL */
     /* At most limit questions (0: all), drawn with seed where the task draws: the first n of a

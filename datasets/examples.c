@@ -48,8 +48,9 @@ const struct task task_wordnet_example = {
     .name = "wordnet_example",
     .title = "Example of a definition",
     .source = "test synsets of corpus wordnet, four examples of use",
-    .version = 1,
+    .version = 2,
     .scoring = SCORE_PMI,
+    .premise = "word: as it is used;",
     .corpus = "wordnet",
     .load = load,
 };

@@ -66,8 +66,9 @@ const struct task task_perldoc_next = {
     .name = "perldoc_next",
     .title = "Next sentence of the Perl manual",
     .source = "test sections of corpus perldoc, four sentences",
-    .version = 1,
+    .version = 2,
     .scoring = SCORE_PMI,
+    .premise = "See below.",
     .corpus = "perldoc",
     .load = load,
 };

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { LEAST_WORDS = 4, LEAST_VERSE = 8, MOST_VERSE = 40 };
+enum { LEAST_WORDS = 4, LEAST_VERSE = 8, MOST_VERSE = 40, VERSES_BEFORE = 2 };
 
 /* A chapter's next verse, from offset *at (behind the chapter's name); 0 at the end. */
 static int next_verse(const struct documents *documents, size_t document, size_t *at,
@@ -74,12 +74,15 @@ static int load_half(const struct task *task, struct questions *out, size_t limi
     TRY(draw_documents(task, &test, &train));
     TRY(known_halves(&train, &known));
     for (size_t d = 0; d < test.count; d++) {
-        const char *verse;
+        const char *verse, *before[VERSES_BEFORE] = {NULL};
         size_t at = first_verse(&test, d), length;
-        while (next_verse(&test, d, &at, &verse, &length)) {
+        for (size_t v = 0; next_verse(&test, d, &at, &verse, &length); v++) {
             size_t half = find_half(verse, length);
-            if (half && !keyset_has(&known, key_of(verse + half, length - half)))
-                TRY(draw_add(&pool, verse, half, verse + half, length - half, d));
+            const char *from = before[v % VERSES_BEFORE]; /* the verse VERSES_BEFORE ago */
+            before[v % VERSES_BEFORE] = verse;
+            if (from && half && !keyset_has(&known, key_of(verse + half, length - half)))
+                TRY(draw_add(&pool, from, (size_t)(verse - from) + half, verse + half,
+                             length - half, d));
         }
     }
     TRY(draw_questions(&pool, task, limit, seed, out));
@@ -124,9 +127,11 @@ out:
 const struct task task_kjv_half = {
     .name = "kjv_half",
     .title = "Second half of a Bible verse",
-    .source = "test chapters of corpus kjv, four second halves of verses",
-    .version = 1,
+    .source = "test chapters of corpus kjv: two verses and the first half of a third, four second "
+              "halves",
+    .version = 2,
     .scoring = SCORE_PMI,
+    .premise = "And,",
     .corpus = "kjv",
     .load = load_half,
 };
@@ -135,8 +140,9 @@ const struct task task_kjv_next = {
     .name = "kjv_next",
     .title = "Next Bible verse",
     .source = "test chapters of corpus kjv, four verses",
-    .version = 1,
+    .version = 2,
     .scoring = SCORE_PMI,
+    .premise = "And it was so.",
     .corpus = "kjv",
     .load = load_next,
 };

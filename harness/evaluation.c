@@ -28,19 +28,13 @@ out:
     return rc;
 }
 
-static int sequence_length(const struct stream *stream, int sequence)
-{
-    return stream->offsets[sequence + 1] - stream->offsets[sequence];
-}
-
 /* Requests lie in the order of questions and choices. */
-static int check_questions(const struct choice_set *set, const struct stream *stream,
-                           int max_positions)
+static int check_questions(const struct choice_set *set, int max_positions)
 {
     size_t next = 0;
     for (size_t q = 0; q < set->questions.count; q++)
         for (int c = 0; c < set->questions.items[q].choices; c++) {
-            int length = sequence_length(stream, set->requests[next++].sequence);
+            int length = set->requests[next++].length;
             if (length > max_positions)
                 return err_set(ERR_USAGE,
                                "task %s, item %d: context and choice are %d tokens, more than the "
@@ -60,7 +54,7 @@ int evaluation_check_lengths(const struct evaluation *evaluation, int max_positi
                         spec->corpus, spec->window, max_positions);
     }
     for (int i = 0; rc == 0 && i < evaluation->choice_count; i++)
-        rc = check_questions(&evaluation->choices[i], &evaluation->stream, max_positions);
+        rc = check_questions(&evaluation->choices[i], max_positions);
     return rc;
 }
 

@@ -17,11 +17,12 @@ struct perplexity_set {
     char hash[HASH_HEX_SIZE];
 };
 
-/* One choice's request: the sum over its continuation's rows, and for PMI the
- * same continuation after the start alone. */
+/* One choice: where the rows lie that predict its continuation, behind its context and, for PMI,
+ * behind the task's premise. */
 struct choice_request {
-    int sequence, start_sequence;  /* start_sequence: -1 without PMI */
-    int bytes, characters, tokens; /* of the continuation: characters are code points */
+    int row, tokens, premise_row, premise_tokens;
+    int length;            /* tokens of start, context and continuation */
+    int bytes, characters; /* of the continuation: characters are code points */
 };
 
 struct choice_set {

@@ -9,6 +9,7 @@
 struct stream {
     int32_t *tokens;  /* rows of them, owned */
     int32_t *targets; /* rows: the token that row predicts, or -1 */
+    int *branch;      /* rows: see struct batch */
     int *offsets;     /* count + 1 */
     int count, capacity;
     int rows, row_capacity;
@@ -18,6 +19,19 @@ struct stream {
  * >= first_target - 1: the tokens from index first_target (at least 1) on are
  * scored. A first_target of length scores nothing. */
 int stream_add(struct stream *stream, const int32_t *tokens, int length, int first_target);
+
+/* One choice of a question: the whole sequence, context and continuation, of which the tokens from
+ * index first_target on are scored. */
+struct stream_branch {
+    const int32_t *tokens;
+    int length, first_target; /* 1 <= first_target < length */
+    int row;                  /* out: the row of the stream that predicts tokens[first_target] */
+};
+
+/* Appends the sequences; what they have in common at their beginning is computed once, as the trunk
+ * of one sequence with `count` branches. */
+int stream_add_branches(struct stream *stream, struct stream_branch *branches, int count);
+
 void stream_release(struct stream *stream);
 
 /* x (rows x width) = the embeddings of the whole stream. */

@@ -22,6 +22,7 @@ struct piece {
     int kv_head;
     size_t packed; /* where the packed keys and values of this sequence and head begin */
     int length;    /* of the sequence */
+    int trunk;     /* rows of it before its first branch */
     int padded;    /* the same, rounded up to whole panels */
 };
 
@@ -32,6 +33,7 @@ struct attention {
     int part_count, tile_count;
     float *q, *packed, *scratch;
     const float *k, *v;
+    const int *branch; /* the batch's, or NULL */
 };
 
 static int padded_to_panels(int count)
@@ -121,10 +123,26 @@ static float *query_row(const struct attention *a, const struct piece *tile, int
            (size_t)(head * a->shape->head_size);
 }
 
+/* Keys from .. to - 1. */
+struct span {
+    int from, to;
+};
+
+/* The keys, counted from `key`, that row r of a tile does not see though they lie before it: the
+ * branches between the trunk and its own. */
+static struct span hidden_keys(const struct attention *a, const struct piece *tile, int r, int key)
+{
+    int row = tile->first_row + tile->start + r % tile->count;
+    int branch = a->branch ? a->branch[row] : 0;
+    if (branch == 0)
+        return (struct span){0, 0};
+    return (struct span){tile->trunk > key ? tile->trunk - key : 0, branch - key};
+}
+
 /* Row r of the scores becomes exp(score - new maximum), 0 where the query does not see the key; the
  * sum and what was gathered so far are brought to the new maximum. */
 static void soften_row(const struct attention *a, const struct tile_memory *memory, int r,
-                       int visible, int keys, bool first)
+                       int visible, struct span hidden, int keys, bool first)
 {
     float *scores = memory->scores + (size_t)r * KEYS,
           *out = memory->out + (size_t)r * (size_t)a->shape->head_size;
@@ -134,6 +152,8 @@ static void soften_row(const struct attention *a, const struct tile_memory *memo
     }
     int whole = padded_to_panels(visible); /* exp(-inf) is 0: whole vectors rather than a rest */
     for (int i = visible; i < whole; i++)
+        scores[i] = -INFINITY;
+    for (int i = hidden.from; i < hidden.to && i < visible; i++)
         scores[i] = -INFINITY;
     float top = simd.max(scores, whole);
     if (!first && memory->top[r] > top)
@@ -180,7 +200,8 @@ static int attend_tile(void *context, int index, int worker)
                       memory.scores, KEYS);
         for (int r = 0; r < rows; r++) {
             int visible = tile->start + r % tile->count + 1 - key;
-            soften_row(a, &memory, r, visible < keys ? visible : keys, keys, key == 0);
+            soften_row(a, &memory, r, visible < keys ? visible : keys, hidden_keys(a, tile, r, key),
+                       keys, key == 0);
         }
         add_values(a, tile, &memory, key, keys);
     }
@@ -223,6 +244,7 @@ static int list_pieces(struct attention *a, const struct batch *batch)
                                   .kv_head = head,
                                   .packed = packed,
                                   .length = length,
+                                  .trunk = batch_trunk(batch, s),
                                   .padded = padded_to_panels(length)};
             a->part_count += cut(a->parts + a->part_count, whole, KEYS);
             a->tile_count += cut(a->tiles + a->tile_count, whole, a->queries);
@@ -242,7 +264,8 @@ int attention_causal(const struct attention_shape *shape, const struct batch *ba
                           .q = q,
                           .packed = memory,
                           .k = k,
-                          .v = v};
+                          .v = v,
+                          .branch = batch->branch};
     int rc = list_pieces(&a, batch);
     if (rc == 0)
         rc = pool_run(pack_part, &a, a.part_count);

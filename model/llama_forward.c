@@ -108,10 +108,13 @@ static void rotate_tile(const struct pass *p, const struct tile *t)
 {
     const struct workspace *tables = p->model->workspace;
     int size = p->shape.head_size, sequence = sequence_of(p->batch, t->first);
+    int trunk = batch_trunk(p->batch, sequence);
     for (int r = 0; r < t->rows; r++) {
         while (t->first + r >= p->batch->offsets[sequence + 1])
-            sequence++;
-        size_t position = (size_t)(t->first + r - p->batch->offsets[sequence]);
+            trunk = batch_trunk(p->batch, ++sequence);
+        int place = t->first + r - p->batch->offsets[sequence];
+        int branch = p->batch->branch ? p->batch->branch[t->first + r] : 0;
+        size_t position = (size_t)(branch > 0 ? trunk + place - branch : place);
         const float *cosine = tables->cosine + position * (size_t)(size / 2);
         const float *sine = tables->sine + position * (size_t)(size / 2);
         for (int h = 0; h < p->shape.heads; h++)

@@ -49,12 +49,29 @@ struct block {
 void block_release(struct block *block);
 
 /* Sequences of tokens laid end to end: sequence s is rows offsets[s] .. offsets[s + 1] - 1,
- * positions from 0. Attention never crosses a boundary. */
+ * positions from 0. Attention never crosses a boundary.
+ *
+ * With branch, a sequence is a trunk with several branches that continue it: branch[r] is the row,
+ * counted within the sequence, at which row r's branch begins, 0 for the trunk's rows, which come
+ * first (one at least). A branch's row sees the trunk and its own branch, and its positions go on
+ * from the trunk's end: one question's choices share the work for its context. */
 struct batch {
     const int32_t *tokens; /* offsets[count] of them */
     const int *offsets;    /* count + 1 */
     int count;
+    const int *branch; /* offsets[count], or NULL: trunks only */
 };
+
+/* Rows of the sequence's trunk: all of them without branches. */
+static inline int batch_trunk(const struct batch *batch, int sequence)
+{
+    int start = batch->offsets[sequence], length = batch->offsets[sequence + 1] - start, trunk = 0;
+    if (!batch->branch)
+        return length;
+    while (trunk < length && batch->branch[start + trunk] == 0)
+        trunk++;
+    return trunk;
+}
 
 /* Sees each distinct linear input of a block once: x is rows x width, valid during the call. */
 typedef int block_tap(void *context, int input, const float *x, int rows, int width);

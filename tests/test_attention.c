@@ -53,7 +53,7 @@ static void naive_attention(const struct attention_shape *a, int length, const f
 static void check_attention(const struct attention_shape *a, int length, struct rng *rng)
 {
     const int offsets[] = {0, length};
-    struct batch batch = {NULL, offsets, 1};
+    struct batch batch = {.offsets = offsets, .count = 1};
     int wide = length * a->q_stride, narrow = length * a->k_stride;
     float *q = floats((size_t)wide), *k = floats((size_t)narrow), *v = floats((size_t)narrow);
     float *memory = floats(attention_floats(a, &batch));
@@ -103,7 +103,7 @@ static void large_scores_do_not_overflow(void **state)
     enum { LENGTH = 1100, SIZE = 8 };
     static const struct attention_shape a = {1, 1, SIZE, SIZE, SIZE, SIZE};
     const int offsets[] = {0, LENGTH};
-    struct batch batch = {NULL, offsets, 1};
+    struct batch batch = {.offsets = offsets, .count = 1};
     float *q = floats(LENGTH * SIZE), *k = floats(LENGTH * SIZE), *v = floats(LENGTH * SIZE);
     float *memory = floats(attention_floats(&a, &batch));
     (void)state;
@@ -126,7 +126,7 @@ static void threads_do_not_change_a_bit(void **state)
     enum { LENGTH = 700 };
     static const struct attention_shape a = {6, 2, 64, 384, 128, 128};
     const int offsets[] = {0, 1, 90, LENGTH};
-    struct batch batch = {NULL, offsets, 3};
+    struct batch batch = {.offsets = offsets, .count = 3};
     struct rng rng;
     float *q[3], *k = floats(LENGTH * 128), *v = floats(LENGTH * 128);
     (void)state;
@@ -156,7 +156,7 @@ static void memory_grows_with_the_length(void **state)
 {
     static const struct attention_shape a = {9, 3, 64, 576, 192, 192};
     const int once[] = {0, 8192}, twice[] = {0, 16384};
-    struct batch small = {NULL, once, 1}, large = {NULL, twice, 1};
+    struct batch small = {.offsets = once, .count = 1}, large = {.offsets = twice, .count = 1};
     (void)state;
     assert_true(attention_floats(&a, &large) < 2 * attention_floats(&a, &small));
 }
