@@ -204,8 +204,8 @@ static void test_kill_loses_nothing(void **state)
                           ? query("killed.db", "SELECT count(*) FROM points")
                           : NULL;
         if (count) {
-            assert_true(atol(count) >= finished); /* a finished point stays */
-            finished = atol(count);
+            assert_true(strtol(count, NULL, 10) >= finished); /* a finished point stays */
+            finished = strtol(count, NULL, 10);
         }
         mem_free(count);
         mem_free(tables);
