@@ -139,6 +139,16 @@ out:
     return rc;
 }
 
+/* Something of the entry was set from the command line: entries that became equal by that count
+ * once. */
+static bool overridden(const struct yaml_node *map)
+{
+    for (int i = 0; i < map->count; i++)
+        if (map->items[i].origin)
+            return true;
+    return false;
+}
+
 static int read_perplexities(struct experiment *experiment, const struct yaml *yaml,
                              const struct yaml_node *node)
 {
@@ -147,14 +157,17 @@ static int read_perplexities(struct experiment *experiment, const struct yaml *y
     TRY(entries(yaml, node, &items, &count));
     TRY(mem_calloc(&experiment->perplexities, (size_t)count, sizeof *experiment->perplexities));
     for (int i = 0; i < count; i++) {
-        struct perplexity_spec *spec = &experiment->perplexities[i];
+        int same = 0;
+        struct perplexity_spec *spec = &experiment->perplexities[experiment->perplexity_count];
         const struct yaml_node *corpus = yaml_get(&items[i], "corpus");
+        memset(spec, 0, sizeof *spec);
         TRY(read_entry(yaml, &items[i], perplexity_option_table, spec));
         TRY(spec_check_corpora(yaml, corpus ? corpus : &items[i], spec->corpus, false));
-        for (int k = 0; k < i; k++)
-            if (memcmp(spec, &experiment->perplexities[k], sizeof *spec) == 0)
-                return yaml_error(yaml, &items[i], "the same perplexity is asked for twice");
-        experiment->perplexity_count = i + 1;
+        for (int k = 0; k < experiment->perplexity_count; k++)
+            same |= memcmp(spec, &experiment->perplexities[k], sizeof *spec) == 0;
+        if (same && !overridden(&items[i]))
+            return yaml_error(yaml, &items[i], "the same perplexity is asked for twice");
+        experiment->perplexity_count += !same;
     }
 out:
     return rc;
@@ -168,9 +181,11 @@ static int read_tasks(struct experiment *experiment, const struct yaml *yaml,
     TRY(entries(yaml, node, &items, &count));
     TRY(mem_calloc(&experiment->choices, (size_t)count, sizeof *experiment->choices));
     for (int i = 0; i < count; i++) {
-        struct choice_spec *spec = &experiment->choices[i];
+        int same = 0;
+        struct choice_spec *spec = &experiment->choices[experiment->choice_count];
         struct task_source source = {0};
         const struct yaml_node *name = yaml_get(&items[i], "task");
+        memset(spec, 0, sizeof *spec);
         TRY(read_entry(yaml, &items[i], choice_option_table, spec));
         if (!name || !spec->task[0])
             return yaml_error(yaml, &items[i], "task: a name is missing");
@@ -181,10 +196,11 @@ static int read_tasks(struct experiment *experiment, const struct yaml *yaml,
             snprintf(text, sizeof text, "%s", err_text());
             return rc == ERR_USAGE ? yaml_error(yaml, name, "task: %s", text) : rc;
         }
-        for (int k = 0; k < i; k++)
-            if (memcmp(spec, &experiment->choices[k], sizeof *spec) == 0)
-                return yaml_error(yaml, &items[i], "the same task is asked for twice");
-        experiment->choice_count = i + 1;
+        for (int k = 0; k < experiment->choice_count; k++)
+            same |= memcmp(spec, &experiment->choices[k], sizeof *spec) == 0;
+        if (same && !overridden(&items[i]))
+            return yaml_error(yaml, &items[i], "the same task is asked for twice");
+        experiment->choice_count += !same;
     }
 out:
     return rc;

@@ -229,6 +229,18 @@ static void overrides(void **state)
     load_with(&e, "methods:\n  - {method: rtn, bits: 4}\n  - {method: rtn, bits: 3}\n", one, 1);
     assert_int_equal(e.point_count, 1);
     experiment_release(&e);
+    const char *own[] = {"evaluation.perplexity.corpus=file:a.txt",
+                         "evaluation.tasks.task=kjv_half"};
+    load_with(&e,
+              "evaluation: {perplexity: [{corpus: kjv}, {corpus: wordnet, window: 99}, {corpus: "
+              "perldoc}],\n  tasks: [{task: kjv_next}, {task: kjv_half}]}\n"
+              "methods: [{method: full}]\n",
+              own, 2);
+    assert_int_equal(e.perplexity_count, 2);
+    assert_string_equal(e.perplexities[1].corpus, "file:a.txt");
+    assert_int_equal(e.perplexities[1].window, 99);
+    assert_int_equal(e.choice_count, 1);
+    experiment_release(&e);
     const char *second[] = {"methods.1.bits=7"};
     load_with(&e, "methods:\n  - {method: rtn, bits: 4}\n  - {method: rtn, bits: 3}\n", second, 1);
     labels(&e, (const char *[]){"rtn bits=4", "rtn bits=7", NULL});
