@@ -2,6 +2,7 @@
 
 #include "core/err.h"
 #include "core/pool.h"
+#include "linalg/matmul.h"
 
 #include <cblas.h>
 #include <lapacke.h>
@@ -83,107 +84,29 @@ out:
     return rc;
 }
 
-/* Inversion by halves, all pairs of a level at once:
- *   [A 0; B C]^-1 = [A^-1 0; -C^-1 B A^-1  C^-1].
- * (B A^-1)^T is kept in the unused block above the diagonal. */
-struct inverting {
-    double *l;
-    int n, size; /* of the blocks that are already inverted */
-    int tile;
-    int infos[64];
-};
+#define REAL double
+#define NAME(name) name##_double
+#define GEMM gemm_double
+#define TRTRI LAPACKE_dtrtri_work
+#include "linalg/triangle.inc"
+#undef REAL
+#undef NAME
+#undef GEMM
+#undef TRTRI
 
-static int invert_diagonal(void *context, int index, int worker)
-{
-    struct inverting *v = context;
-    long start = (long)index * v->size;
-    int size = smaller(v->size, v->n - (int)start);
-    int info = LAPACKE_dtrtri_work(LAPACK_COL_MAJOR, 'U', 'N', size, v->l + start * v->n + start, v->n);
-    if (info > 0)
-        return err_set(ERR_NUMERIC, "the triangular matrix is singular (row %ld of %d)", start + info, v->n);
-    (void)worker;
-    return 0;
-}
-
-/* The index-th tile of a level: pair p holds A = rows a .. c - 1 and C = rows c .. c + size_c - 1. */
-struct pair_tile {
-    int a, c, size_c, offset; /* offset: the tile's first row within A or C */
-};
-
-static struct pair_tile locate(const struct inverting *v, int index, bool over_c)
-{
-    struct pair_tile t = {0};
-    for (int a = 0;; a += 2 * v->size) {
-        t.a = a;
-        t.c = a + v->size;
-        t.size_c = smaller(v->size, v->n - t.c);
-        int tiles = ((over_c ? t.size_c : v->size) + v->tile - 1) / v->tile;
-        if (index < tiles) {
-            t.offset = index * v->tile;
-            return t;
-        }
-        index -= tiles;
-    }
-}
-
-static int count_tiles(const struct inverting *v, bool over_c)
-{
-    int count = 0;
-    for (int a = 0; a + v->size < v->n; a += 2 * v->size) {
-        int size_c = smaller(v->size, v->n - a - v->size);
-        count += ((over_c ? size_c : v->size) + v->tile - 1) / v->tile;
-    }
-    return count;
-}
-
-/* T^T (rows of A, columns of C) = A^-T B^T for one tile of rows: A^-1 is lower, so row r of A^-T starts at column r. */
-static int product_right(void *context, int index, int worker)
-{
-    const struct inverting *v = context;
-    struct pair_tile t = locate(v, index, false);
-    int rows = smaller(v->tile, v->size - t.offset), n = v->n;
-    long row = t.a + t.offset;
-    gemm_double(true, true, rows, t.size_c, v->size - t.offset, 1.0, v->l + row * n + row, n, v->l + (long)t.c * n + row, n, 0.0,
-         v->l + row * n + t.c, n);
-    (void)worker;
-    return 0;
-}
-
-/* B = -C^-1 T for one tile of C's rows. */
-static int product_left(void *context, int index, int worker)
-{
-    const struct inverting *v = context;
-    struct pair_tile t = locate(v, index, true);
-    int rows = smaller(v->tile, t.size_c - t.offset), n = v->n;
-    long row = t.c + t.offset;
-    gemm_double(false, true, rows, v->size, t.offset + rows, -1.0, v->l + row * n + t.c, n, v->l + (long)t.a * n + t.c, n, 0.0,
-         v->l + row * n + t.a, n);
-    (void)worker;
-    return 0;
-}
-
-/* Zeroes what lies above the diagonal within the diagonal tiles of this size: the products read whole tiles. */
-static void clear_above(double *l, int n, int tile)
-{
-    for (long i = 0; i < n; i++) {
-        long end = smaller(n, (int)(i / tile + 1) * tile);
-        memset(l + i * n + i + 1, 0, sizeof *l * (size_t)(end - i - 1));
-    }
-}
+#define REAL float
+#define NAME(name) name##_float
+#define GEMM gemm
+#define TRTRI LAPACKE_strtri_work
+#include "linalg/triangle.inc"
+#undef REAL
+#undef NAME
+#undef GEMM
+#undef TRTRI
 
 int triangle_invert(double *l, int n)
 {
-    struct inverting v = {.l = l, .n = n, .size = 64};
-    int rc = 0;
-    TRY(pool_run(invert_diagonal, &v, (n + v.size - 1) / v.size));
-    for (; v.size < n; v.size *= 2) {
-        v.tile = v.size <= 64 ? 64 : v.size <= 512 ? 128 : 256;
-        clear_above(l, n, v.size);
-        TRY(pool_run(product_right, &v, count_tiles(&v, false)));
-        TRY(pool_run(product_left, &v, count_tiles(&v, true)));
-    }
-out:
-    return rc;
+    return triangle_invert_double(l, n);
 }
 
 /* Between H and U in their order and the reversed matrix in work. */
@@ -232,12 +155,51 @@ static int reverse_out(void *context, int index, int worker)
     return 0;
 }
 
+/* The lower triangle rounded to float32, still reversed. */
+static int round_rows(void *context, int index, int worker)
+{
+    const struct reversing *r = context;
+    long n = r->n, last = smaller(r->n, (index + 1) * REVERSE_ROWS);
+    for (long i = (long)index * REVERSE_ROWS; i < last; i++)
+        for (long j = 0; j <= i; j++)
+            r->upper[i * n + j] = (float)r->work[i * n + j];
+    (void)worker;
+    return 0;
+}
+
+/* Rows i and n - 1 - i of upper exchange their contents, back to front, after the rubbish above the diagonal has been
+ * cleared: so the lower triangle becomes the upper one with zeros below it. */
+static int reverse_pairs(void *context, int index, int worker)
+{
+    const struct reversing *r = context;
+    long n = r->n, last = smaller((r->n + 1) / 2, (index + 1) * REVERSE_ROWS);
+    for (long i = (long)index * REVERSE_ROWS; i < last; i++) {
+        float *low = r->upper + i * n, *high = r->upper + (n - 1 - i) * n;
+        memset(low + i + 1, 0, sizeof *low * (size_t)(n - 1 - i));
+        memset(high + n - i, 0, sizeof *high * (size_t)i);
+        long count = low == high ? n / 2 : n;
+        for (long j = 0; j < count; j++) {
+            float swapped = low[j];
+            low[j] = high[n - 1 - j];
+            high[n - 1 - j] = swapped;
+        }
+    }
+    (void)worker;
+    return 0;
+}
+
 int cholesky_inverse_upper(const float *h, const float *diagonal, const int *order, int n, double *work, float *upper)
 {
     struct reversing r = {.h = h, .diagonal = diagonal, .order = order, .n = n, .work = work, .upper = upper};
     int rc = 0, tasks = (n + REVERSE_ROWS - 1) / REVERSE_ROWS;
     TRY(pool_run(reverse_in, &r, tasks));
     TRY(cholesky_lower(work, n));
+    if (n > CHOLESKY_DOUBLE_INVERSE) {
+        TRY(pool_run(round_rows, &r, tasks));
+        TRY(triangle_invert_float(upper, n));
+        TRY(pool_run(reverse_pairs, &r, tasks));
+        goto out;
+    }
     TRY(triangle_invert(work, n));
     TRY(pool_run(reverse_out, &r, tasks));
 out:

@@ -123,6 +123,42 @@ static void factor_of_the_inverse(void **state)
     (void)state;
 }
 
+/* Above CHOLESKY_DOUBLE_INVERSE: U^T U H = I, looked at through a vector. */
+static void large_factor(void **state)
+{
+    enum { N = CHOLESKY_DOUBLE_INVERSE + 65 };
+    float *h = room((size_t)N * N, sizeof *h), *diagonal = room(N, sizeof *h), *upper = room((size_t)N * N, sizeof *h);
+    double *work = room((size_t)N * N, sizeof *work), *x = room(3 * N, sizeof *x), *y = x + N, *z = y + N;
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++)
+            h[(long)i * N + j] = (float)(exp(-0.05 * abs(i - j)) + (i == j ? 0.1 : 0));
+    for (int i = 0; i < N; i++) {
+        diagonal[i] = h[(long)i * N + i];
+        x[i] = sin(0.7 * i);
+    }
+    assert_int_equal(cholesky_inverse_upper(h, diagonal, NULL, N, work, upper), 0);
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++)
+            y[i] += (double)h[(long)i * N + j] * x[j];
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            z[i] += (double)upper[(long)i * N + j] * y[j];
+            assert_true(j >= i || upper[(long)i * N + j] == 0);
+        }
+    for (int i = 0; i < N; i++) {
+        double sum = 0;
+        for (int j = 0; j <= i; j++)
+            sum += (double)upper[(long)j * N + i] * z[j];
+        assert_true(fabs(sum - x[i]) < 1e-4);
+    }
+    mem_free(h);
+    mem_free(diagonal);
+    mem_free(upper);
+    mem_free(work);
+    mem_free(x);
+    (void)state;
+}
+
 /* By hand: H = [4 2; 2 3], H^-1 = [3 -2; -2 4] / 8 = U^T U with U = [sqrt(3/8) -2/sqrt(24); 0 sqrt(1/3)]. */
 static void factor_by_hand(void **state)
 {
@@ -396,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hessian_is_the_sum),    cmocka_unit_test(factor_of_the_inverse),
         cmocka_unit_test(factor_by_hand),        cmocka_unit_test(not_positive_definite),
+        cmocka_unit_test(large_factor),
         cmocka_unit_test(factors_are_kept),      cmocka_unit_test(packing_loses_nothing),
         cmocka_unit_test(packed_products),       cmocka_unit_test(search_kernels),
         cmocka_unit_test(order_statistics),      cmocka_unit_test(rank_one),
