@@ -21,8 +21,9 @@ void file_unmap(struct file_map *map);
 int file_read(const char *path, char **out, size_t *size);
 
 /* A file under construction: bytes go to PATH.tmp.PID; file_write_commit flushes, fsyncs and
- * renames it to path, so path is either the old file or the whole new one. file_write_abort (legal
- * after commit and on a zeroed struct) removes it. */
+ * renames it to path, so path is either the old file or the whole new one. What is there and is no
+ * regular file (a folder, a device) is refused. file_write_abort (legal after commit and on a
+ * zeroed struct) removes it. */
 struct file_writer {
     FILE *stream;
     char *path, *temporary;

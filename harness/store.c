@@ -18,9 +18,13 @@ enum { BUSY_MILLISECONDS = 10000 }; /* how long to wait for another connection's
 static int resolve(char **out, const char *path, int for_writing)
 {
     char real[PATH_MAX], *folder = NULL;
+    struct stat there;
     int rc = 0;
     if (!*path) /* SQLite would take it for a database that vanishes at the end */
         return err_set(ERR_USAGE, "--database: a path is expected, not an empty text");
+    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode))
+        return err_set(ERR_IO, "%s: %s, not a database; name a file with --database", path,
+                       S_ISDIR(there.st_mode) ? "a folder" : "a device or the like");
     if (realpath(path, real))
         return mem_strdup(out, real);
     if (!for_writing)

@@ -80,7 +80,9 @@ static void databases_that_are_not_ours(void **state)
     works("head -c 40000 ours.db >cut.db");
     refused_database("cut.db", 1, "the database is damaged");
     works("mkdir -p folder.db");
-    refused_database("folder.db", 1, "Is a directory");
+    refused_database("folder.db", 1, "folder.db: a folder, not a database");
+    refused_database("/dev/null", 1, "/dev/null: a device or the like, not a database");
+    works("test -c /dev/null; test ! -e /dev/null-journal");
     refuses(RUN "''", 2, "--database: a path is expected");
     refuses(RUN "text.txt/x.db", 1, "a file of that name is in the way");
     refuses("$B table --database none.db", 3, "none.db: no such database; `bitbench run` writes");

@@ -126,6 +126,10 @@ static void writing_where_no_folder_is_fails(void **state)
     struct file_writer writer;
     assert_int_equal(file_write_begin(&writer, "/no/such/folder/file"), ERR_IO);
     assert_non_null(strstr(err_text(), "/no/such/folder/file"));
+    /* what is no file is not replaced by one */
+    assert_int_equal(file_write_begin(&writer, "/dev/null"), ERR_IO);
+    assert_int_equal(file_write_begin(&writer, "/tmp"), ERR_IO);
+    assert_int_equal(file_write_begin(&writer, ""), ERR_USAGE);
     for (long nth = 1; nth <= 2; nth++) {
         mem_fail_at(nth);
         assert_int_equal(file_write_begin(&writer, path), ERR_MEMORY);
