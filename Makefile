@@ -8,10 +8,12 @@ WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-proto
            -Wno-unused-parameter
 BASE    := -std=c11 -D_GNU_SOURCE -I. -pthread -MMD -MP -fno-math-errno -ffp-contract=off $(WARN)
 LIBS    := -lopenblas -llapacke -lsqlite3 -lyaml -ljansson -lpcre2-8 -lnettle -lz -lm -ldl
+# Commands are abbreviated; V=1 shows them whole.
+SAY      = $(if $(V),,@echo '  $(1)' &&)
 JOBS    := $(shell nproc 2>/dev/null || echo 2)
 
 # What the tests may take, in seconds for each program; the sanitizers take several times as long.
-TEST_SECONDS ?= 300
+TEST_SECONDS ?= 600
 
 FOLDERS := core linalg model methods datasets harness
 SOURCES := $(sort $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
@@ -33,7 +35,7 @@ all: $(BUILD)/bitbench ## build the program, build/bitbench (the default)
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
 	@awk -F '## ' '/^[a-z-]+:.*## / { sub(/:.*/, "", $$1); printf "  %-12s %s\n", $$1, $$2 }' Makefile
-	@echo "Variables: BUILD=$(BUILD) CC=$(CC) CFLAGS='$(CFLAGS)' PREFIX=$(PREFIX) DESTDIR="
+	@echo "Variables: BUILD=$(BUILD) CC=$(CC) CFLAGS='$(CFLAGS)' PREFIX=$(PREFIX) DESTDIR= V="
 
 # ---- what people call
 
@@ -55,7 +57,7 @@ test-long: setup ## the tests with BITBENCH_LONG=1: whole corpora, long training
 
 test-asan: setup ## the tests under the address and undefined-behaviour sanitizers, in build/asan
 	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
-	$(MAKE) --no-print-directory test BUILD=build/asan TEST_SECONDS=900 CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	$(MAKE) --no-print-directory test BUILD=build/asan TEST_SECONDS=1800 CFLAGS="-O1 -g -fno-omit-frame-pointer" \
 	    SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 
 bench: setup ## build and run the benchmarks; BENCH=NAME runs one
@@ -103,30 +105,30 @@ $(BUILD)/objects: FORCE
 	@mkdir -p $(@D)
 	@tools/keep.sh $@ echo $(OBJECTS)
 $(BUILD)/libbitbench.a: $(OBJECTS) $(BUILD)/objects
-	rm -f $@ && ar rcs $@ $(filter %.o,$^)
+	$(call SAY,AR $@) rm -f $@ && ar rcs $@ $(filter %.o,$^)
 $(BUILD)/bitbench: $(BUILD)/harness/main.o $(BUILD)/libbitbench.a
-	$(CC) $(CFLAGS) $(SANITIZE) -pthread -o $@ $^ $(LIBS)
+	$(call SAY,LD $@) $(CC) $(CFLAGS) $(SANITIZE) -pthread -o $@ $^ $(LIBS)
 # The database's schema travels inside the program, as an array of lines.
 $(BUILD)/generated/schema_sql.c: results/schema.sql
 	@mkdir -p $(@D)
 	@{ printf '#include "harness/store_internal.h"\nconst char *const schema_sql[] = {\n'; \
 	   sed -e 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n",/' $<; echo 'NULL};'; } >$@
 $(BUILD)/generated/%.o: $(BUILD)/generated/%.c $(BUILD)/flags
-	$(CC) $(BASE) $(CFLAGS) $(SANITIZE) -c -o $@ $<
+	$(call SAY,CC $<) $(CC) $(BASE) $(CFLAGS) $(SANITIZE) -c -o $@ $<
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) $(SANITIZE) -c -o $@ $<
+	$(call SAY,CC $<) $(CC) $(BASE) $(CFLAGS) $(SANITIZE) -c -o $@ $<
 define simd_rule
 $(BUILD)/linalg/simd/%.$(1).o: linalg/simd/%.c $(BUILD)/flags
 	@mkdir -p $$(@D)
-	$$(CC) $$(BASE) $$(CFLAGS) $$(SIMD_FLAGS_$(1)) $$(SANITIZE) -c -o $$@ $$<
+	$$(call SAY,CC $$< ($(1))) $$(CC) $$(BASE) $$(CFLAGS) $$(SIMD_FLAGS_$(1)) $$(SANITIZE) -c -o $$@ $$<
 endef
 $(foreach set,$(SIMD_SETS),$(eval $(call simd_rule,$(set))))
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libbitbench.a
-	$(CC) $(CFLAGS) $(SANITIZE) -pthread -o $@ $^ -lcmocka $(LIBS)
+	$(call SAY,LD $@) $(CC) $(CFLAGS) $(SANITIZE) -pthread -o $@ $^ -lcmocka $(LIBS)
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libbitbench.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) -pthread -o $@ $^ $(LIBS)
+	$(call SAY,LD $@) $(CC) $(CFLAGS) $(SANITIZE) -pthread -o $@ $^ $(LIBS)
 
 .PHONY: all help run setup test test-long test-asan bench plots lint format install uninstall clean tests benches FORCE
 .SECONDARY:

@@ -220,7 +220,10 @@ static pid_t child_on_terminal(unsigned short columns, int *terminal, int endles
 {
     struct winsize size = {.ws_row = 24, .ws_col = columns};
     pid_t pid = forkpty(terminal, NULL, NULL, &size);
-    assert_true(pid >= 0);
+    if (pid < 0) { /* a container without /dev/pts */
+        print_message("skipped: no pseudo-terminal can be had\n");
+        skip();
+    }
     if (pid > 0)
         return pid;
     setenv("TERM", "xterm", 1);
