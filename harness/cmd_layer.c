@@ -1,4 +1,5 @@
-/* bitbench layer METHOD: one matrix quantized, what it cost and what came out, as tensors in a file. */
+/* bitbench layer METHOD: one matrix quantized, what it cost and what came out, as tensors in a
+ * file. */
 #include "core/arena.h"
 #include "core/clock.h"
 #include "core/err.h"
@@ -6,6 +7,7 @@
 #include "core/mem.h"
 #include "harness/command.h"
 #include "harness/layer_loss.h"
+#include "harness/layer_read.h"
 #include "methods/method.h"
 #include "model/safetensors.h"
 
@@ -23,17 +25,43 @@ struct layer_command {
 
 #define FIELD(name) offsetof(struct layer_command, name)
 static const struct option layer_table[] = {
-    {.name = "weight", .type = OPTION_TEXT, .offset = FIELD(weight), .fallback = "", .choices = "FILE[:TENSOR]",
+    {.name = "weight",
+     .type = OPTION_TEXT,
+     .offset = FIELD(weight),
+     .fallback = "",
+     .choices = "FILE[:TENSOR]",
      .help = "the matrix, out x in; without a name the file's tensor W, or its only one"},
-    {.name = "hessian", .type = OPTION_TEXT, .offset = FIELD(hessian), .fallback = "", .choices = "FILE[:TENSOR]",
+    {.name = "hessian",
+     .type = OPTION_TEXT,
+     .offset = FIELD(hessian),
+     .fallback = "",
+     .choices = "FILE[:TENSOR]",
      .help = "the Hessian of the layer's inputs, in x in (by default the tensor H)"},
-    {.name = "input", .type = OPTION_TEXT, .offset = FIELD(input), .fallback = "", .choices = "FILE[:TENSOR]",
-     .help = "the inputs themselves, tokens x in or sequences x tokens x in (by default the tensor X)"},
-    {.name = "out", .type = OPTION_TEXT, .offset = FIELD(out), .fallback = "", .choices = "FILE",
+    {.name = "input",
+     .type = OPTION_TEXT,
+     .offset = FIELD(input),
+     .fallback = "",
+     .choices = "FILE[:TENSOR]",
+     .help =
+         "the inputs themselves, tokens x in or sequences x tokens x in (by default the tensor X)"},
+    {.name = "out",
+     .type = OPTION_TEXT,
+     .offset = FIELD(out),
+     .fallback = "",
+     .choices = "FILE",
      .help = "where W_q and the method's masks, scales and codes go (safetensors)"},
-    {.name = "packed", .type = OPTION_TEXT, .offset = FIELD(packed), .fallback = "", .choices = "FILE",
+    {.name = "packed",
+     .type = OPTION_TEXT,
+     .offset = FIELD(packed),
+     .fallback = "",
+     .choices = "FILE",
      .help = "where the packed form goes, if it is wanted"},
-    {.name = "seed", .type = OPTION_INT, .offset = FIELD(seed), .fallback = "0", .low = 0, .high = 2147483647,
+    {.name = "seed",
+     .type = OPTION_INT,
+     .offset = FIELD(seed),
+     .fallback = "0",
+     .low = 0,
+     .high = 2147483647,
      .help = "seed of the methods that draw"},
     {.name = NULL},
 };
@@ -68,127 +96,15 @@ static void job_release(struct job *job)
 
 /* ---- reading ---- */
 
-/* Opens FILE or FILE:TENSOR; *tensor is the named one, or the one called `usual`, or the file's only one. */
-static int open_tensor(const char *text, const char *usual, const char *option, struct safetensors **file,
-                       const struct tensor **tensor)
-{
-    char path[OPTION_TEXT_SIZE];
-    const char *colon = strrchr(text, ':'), *name = NULL;
-    int rc = 0;
-    snprintf(path, sizeof path, "%s", text);
-    if (colon && !file_exists(text)) {
-        path[colon - text] = '\0';
-        name = colon + 1;
-    }
-    TRY(safetensors_open_file(file, path));
-    if (name)
-        return safetensors_get(*file, name, tensor);
-    *tensor = safetensors_find(*file, usual);
-    if (!*tensor && safetensors_count(*file) == 1)
-        *tensor = safetensors_at(*file, 0);
-    if (!*tensor)
-        return err_set(ERR_USAGE, "--%s: %s holds %zu tensors and none is called %s: write %s:TENSOR", option, path,
-                       safetensors_count(*file), usual, path);
-out:
-    return rc;
-}
-
-static int dimension(const struct tensor *tensor, int axis, int *size)
-{
-    if (tensor->shape[axis] < 1 || tensor->shape[axis] > 1 << 24)
-        return err_set(ERR_FORMAT, "%s: tensor '%s': dimension %d is %zu; from 1 to %d is possible", tensor->file, tensor->name,
-                       axis + 1, tensor->shape[axis], 1 << 24);
-    *size = (int)tensor->shape[axis];
-    return 0;
-}
-
-static int read_weight(struct job *job)
-{
-    struct safetensors *file = NULL;
-    const struct tensor *tensor;
-    int rc = 0;
-    TRY(open_tensor(job->options->weight, "W", "weight", &file, &tensor));
-    if (tensor->rank != 2) {
-        rc = err_set(ERR_FORMAT, "%s: tensor '%s' has %d dimensions: a weight has two, out x in", tensor->file, tensor->name,
-                     tensor->rank);
-        goto out;
-    }
-    TRY(dimension(tensor, 0, &job->rows));
-    TRY(dimension(tensor, 1, &job->columns));
-    TRY(mem_alloc(&job->weight, tensor->count, sizeof *job->weight));
-    TRY(safetensors_read(file, tensor->name, tensor->shape[0], tensor->shape[1], job->weight));
-out:
-    safetensors_free(file);
-    return rc;
-}
-
-static int read_hessian(struct job *job)
-{
-    struct safetensors *file = NULL;
-    const struct tensor *tensor;
-    int rc = 0;
-    size_t n = (size_t)job->columns;
-    TRY(open_tensor(job->options->hessian, "H", "hessian", &file, &tensor));
-    TRY(tensor_check_shape(tensor, n, n));
-    TRY(hessian_init(&job->hessian, job->columns));
-    TRY(safetensors_read(file, tensor->name, n, n, job->hessian.matrix));
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < i; j++) {
-            double a = (double)job->hessian.matrix[i * n + j], b = (double)job->hessian.matrix[j * n + i];
-            if (fabs(a - b) > 1e-3 * (fabs(a) + fabs(b)) + 1e-20) {
-                rc = err_set(ERR_FORMAT, "%s: tensor '%s' is not symmetric: element %zu, %zu is %g and element %zu, %zu is %g",
-                             tensor->file, tensor->name, i, j, a, j, i, b);
-                goto out;
-            }
-        }
-    job->have_hessian = true;
-out:
-    safetensors_free(file);
-    return rc;
-}
-
-/* H from the inputs, one sequence after the other as the references feed them. */
-static int read_input(struct job *job)
-{
-    struct safetensors *file = NULL;
-    const struct tensor *tensor;
-    int rc = 0, sequences = 1, tokens = 0, columns = 0;
-    float *x = NULL;
-    TRY(open_tensor(job->options->input, "X", "input", &file, &tensor));
-    if (tensor->rank != 2 && tensor->rank != 3) {
-        rc = err_set(ERR_FORMAT, "%s: tensor '%s' has %d dimensions: inputs are tokens x in or sequences x tokens x in",
-                     tensor->file, tensor->name, tensor->rank);
-        goto out;
-    }
-    if (tensor->rank == 3)
-        TRY(dimension(tensor, 0, &sequences));
-    TRY(dimension(tensor, tensor->rank - 2, &tokens));
-    TRY(dimension(tensor, tensor->rank - 1, &columns));
-    if (columns != job->columns) {
-        rc = err_set(ERR_FORMAT, "%s: tensor '%s' has inputs of %d features, but the weight has %d columns", tensor->file,
-                     tensor->name, columns, job->columns);
-        goto out;
-    }
-    TRY(mem_alloc(&x, tensor->count, sizeof *x));
-    TRY(tensor_to_float(tensor, x));
-    TRY(hessian_init(&job->hessian, columns));
-    for (long s = 0; s < sequences; s++)
-        TRY(hessian_add(&job->hessian, x + s * tokens * columns, tokens, 1));
-    hessian_finish(&job->hessian);
-    job->have_hessian = true;
-out:
-    mem_free(x);
-    safetensors_free(file);
-    return rc;
-}
-
 /* "bits=2" of -o. */
 static int set_option(const struct quant_method *method, void *target, const char *text)
 {
     char name[80];
     const char *equals = strchr(text, '=');
     if (!equals || equals == text || equals - text >= (long)sizeof name)
-        return err_set(ERR_USAGE, "-o %.80s: KEY=VALUE is expected, such as bits=2 (`bitbench methods %s` lists the keys)",
+        return err_set(ERR_USAGE,
+                       "-o %.80s: KEY=VALUE is expected, such as bits=2 (`bitbench methods %s` "
+                       "lists the keys)",
                        text, method->name);
     snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
     return options_set(method->options, target, name, equals + 1, "-o");
@@ -202,22 +118,27 @@ static int read_job(struct job *job)
     if (!job->method)
         return ERR_USAGE;
     if (!o->weight[0] || !o->out[0])
-        return err_set(ERR_USAGE, "layer: --%s is missing", o->weight[0] ? "out FILE" : "weight FILE[:TENSOR]");
+        return err_set(ERR_USAGE, "layer: --%s is missing",
+                       o->weight[0] ? "out FILE" : "weight FILE[:TENSOR]");
     if (o->hessian[0] && o->input[0])
-        return err_set(ERR_USAGE, "layer: --hessian and --input exclude each other: inputs give a Hessian");
+        return err_set(ERR_USAGE,
+                       "layer: --hessian and --input exclude each other: inputs give a Hessian");
     if ((job->method->caps & QM_NEEDS_HESSIAN) && !o->hessian[0] && !o->input[0])
-        return err_set(ERR_USAGE, "layer: %s needs --hessian FILE[:TENSOR] or --input FILE[:TENSOR]", job->method->name);
+        return err_set(ERR_USAGE,
+                       "layer: %s needs --hessian FILE[:TENSOR] or --input FILE[:TENSOR]",
+                       job->method->name);
     TRY(mem_calloc(&job->method_options, 1, job->method->options_size));
     TRY(options_defaults(job->method->options, job->method_options));
     for (int i = 0; i < job->line->list_count; i++)
         TRY(set_option(job->method, job->method_options, job->line->list[i]));
     if (job->method->check)
         TRY(job->method->check(job->method_options));
-    TRY(read_weight(job));
+    TRY(layer_read_weight(o->weight, &job->weight, &job->rows, &job->columns));
     if (o->hessian[0])
-        TRY(read_hessian(job));
+        TRY(layer_read_hessian(o->hessian, job->columns, &job->hessian));
     if (o->input[0])
-        TRY(read_input(job));
+        TRY(layer_read_input(o->input, job->columns, &job->hessian));
+    job->have_hessian = job->hessian.matrix != NULL;
 out:
     return rc;
 }
@@ -227,24 +148,32 @@ out:
 static int quantize(struct job *job)
 {
     int rc = 0;
-    struct layer_problem problem = {.name = job->options->weight, .weight = job->weight, .rows = job->rows,
-                                    .columns = job->columns, .hessian = job->have_hessian ? &job->hessian : NULL,
-                                    .seed = (uint64_t)job->options->seed, .arena = &job->arena};
+    struct layer_problem problem = {.name = job->options->weight,
+                                    .weight = job->weight,
+                                    .rows = job->rows,
+                                    .columns = job->columns,
+                                    .hessian = job->have_hessian ? &job->hessian : NULL,
+                                    .seed = (uint64_t)job->options->seed,
+                                    .arena = &job->arena};
     TRY(mem_alloc(&job->result.quantized, (size_t)job->rows * (size_t)job->columns, sizeof(float)));
     double start = clock_wall();
     TRY(job->method->quantize_layer(job->method_options, &problem, &job->result));
     job->seconds = clock_wall() - start;
     TRY(job->method->pack(job->method_options, &problem, &job->result, &job->packed));
     job->pack_seconds = clock_wall() - start - job->seconds;
-    TRY(layer_loss(job->weight, job->result.quantized, job->rows, job->columns, problem.hessian, &job->arena, &job->loss));
+    TRY(layer_loss(job->weight, job->result.quantized, job->rows, job->columns, problem.hessian,
+                   &job->arena, &job->loss));
 out:
     return rc;
 }
 
 static enum dtype tensor_type(enum array_type type)
 {
-    static const enum dtype types[] = {[ARRAY_F32] = DTYPE_F32, [ARRAY_F16] = DTYPE_F16, [ARRAY_I32] = DTYPE_I32,
-                                       [ARRAY_U16] = DTYPE_U16, [ARRAY_U8] = DTYPE_U8};
+    static const enum dtype types[] = {[ARRAY_F32] = DTYPE_F32,
+                                       [ARRAY_F16] = DTYPE_F16,
+                                       [ARRAY_I32] = DTYPE_I32,
+                                       [ARRAY_U16] = DTYPE_U16,
+                                       [ARRAY_U8] = DTYPE_U8};
     return types[type];
 }
 
@@ -262,8 +191,11 @@ static int tensor_rank(const struct packed_array *array)
 
 static struct tensor_source source_of(const struct packed_array *array)
 {
-    return (struct tensor_source){.name = array->name, .dtype = tensor_type(array->type), .rank = tensor_rank(array),
-                                  .shape = {array->shape[0], array->shape[1]}, .data = array->data};
+    return (struct tensor_source){.name = array->name,
+                                  .dtype = tensor_type(array->type),
+                                  .rank = tensor_rank(array),
+                                  .shape = {array->shape[0], array->shape[1]},
+                                  .data = array->data};
 }
 
 static int metadata_of(const struct job *job, json_t **out)
@@ -272,7 +204,8 @@ static int metadata_of(const struct job *job, json_t **out)
     int rc = options_to_json(job->method->options, job->method_options, &options);
     char *text = rc ? NULL : json_dumps(options, JSON_COMPACT | JSON_SORT_KEYS);
     if (rc == 0) {
-        metadata = text ? json_pack("{s:s, s:s, s:s}", "method", job->method->name, "options", text, "made_by", "bitbench layer")
+        metadata = text ? json_pack("{s:s, s:s, s:s}", "method", job->method->name, "options", text,
+                                    "made_by", "bitbench layer")
                         : NULL;
         if (!metadata)
             rc = err_set(ERR_MEMORY, "out of memory: a file's description");
@@ -301,7 +234,8 @@ static int write_packed(struct job *job, const json_t *metadata)
     int rc = 0;
     for (int i = 0; i < job->packed.count; i++)
         sources[i] = source_of(&job->packed.arrays[i]);
-    TRY(keep ? mem_strdup(&path, job->options->packed) : mem_printf(&path, "%s.packed", job->options->out));
+    TRY(keep ? mem_strdup(&path, job->options->packed)
+             : mem_printf(&path, "%s.packed", job->options->out));
     TRY(safetensors_write(path, sources, (size_t)job->packed.count, metadata));
     rc = file_size(path, &job->file_bytes);
     if (!keep)
@@ -316,7 +250,10 @@ static int write_out(struct job *job)
     struct tensor_source sources[PACKED_MAX + 1];
     json_t *metadata = NULL;
     int rc = 0, count = 0;
-    sources[count++] = (struct tensor_source){.name = "W_q", .dtype = DTYPE_F32, .rank = 2, .data = job->result.quantized,
+    sources[count++] = (struct tensor_source){.name = "W_q",
+                                              .dtype = DTYPE_F32,
+                                              .rank = 2,
+                                              .data = job->result.quantized,
                                               .shape = {(size_t)job->rows, (size_t)job->columns}};
     for (int i = 0; i < job->result.details.count; i++)
         if (job->result.details.arrays[i].shape[0] * job->result.details.arrays[i].shape[1] > 0)
@@ -345,12 +282,14 @@ static int print_json(const struct job *job)
     for (int i = 0; i < BITS_CATEGORIES; i++)
         json_object_set_new(categories, bit_category_names[i], json_integer((json_int_t)bytes[i]));
     json_t *report = json_pack(
-        "{s:s, s:o, s:i, s:i, s:{s:f}, s:{s:f, s:f, s:f, s:f}, s:o, s:I, s:f, s:f, s:f, s:i, s:s}", "method",
-        job->method->name, "options", options ? options : json_object(), "rows", job->rows, "columns", job->columns, "loss",
-        "mse", job->loss.weight_mse, "bits", "paper", job->result.paper_bits, "paper_marks", job->result.paper_bits_marks,
-        "stored", bits_of(job, packed_bytes(&job->packed)), "file", bits_of(job, job->file_bytes), "stored_bytes",
-        categories, "file_bytes", (json_int_t)job->file_bytes, "seconds", job->seconds, "pack_seconds", job->pack_seconds,
-        "damping", job->result.damping, "damping_raised", job->result.damping_raised, "out", job->options->out);
+        "{s:s, s:o, s:i, s:i, s:{s:f}, s:{s:f, s:f, s:f, s:f}, s:o, s:I, s:f, s:f, s:f, s:i, s:s}",
+        "method", job->method->name, "options", options ? options : json_object(), "rows",
+        job->rows, "columns", job->columns, "loss", "mse", job->loss.weight_mse, "bits", "paper",
+        job->result.paper_bits, "paper_marks", job->result.paper_bits_marks, "stored",
+        bits_of(job, packed_bytes(&job->packed)), "file", bits_of(job, job->file_bytes),
+        "stored_bytes", categories, "file_bytes", (json_int_t)job->file_bytes, "seconds",
+        job->seconds, "pack_seconds", job->pack_seconds, "damping", job->result.damping,
+        "damping_raised", job->result.damping_raised, "out", job->options->out);
     if (report && job->have_hessian) {
         json_t *loss = json_object_get(report, "loss");
         json_object_set_new(loss, "hessian", json_real(job->loss.hessian_loss));
@@ -366,8 +305,9 @@ static void print_text(const struct job *job)
     struct strbuf summary = {0};
     const char *before = " ";
     if (options_summary(job->method->options, job->method_options, &summary) == 0)
-        printf("%s %s: %d x %d in %.3f s\n", job->method->name, summary.data && summary.data[0] ? summary.data : "(defaults)",
-               job->rows, job->columns, job->seconds);
+        printf("%s %s: %d x %d in %.3f s\n", job->method->name,
+               summary.data && summary.data[0] ? summary.data : "(defaults)", job->rows,
+               job->columns, job->seconds);
     strbuf_release(&summary);
     printf("mean squared error of the weights  %.6g\n", job->loss.weight_mse);
     if (job->have_hessian) {
@@ -375,20 +315,21 @@ static void print_text(const struct job *job)
         printf("relative output error              %.6g\n", job->loss.relative_loss);
     }
     if (job->result.damping_raised > 0)
-        printf("damping                            %g of the diagonal's mean, raised %d times\n", job->result.damping,
-               job->result.damping_raised);
+        printf("damping                            %g of the diagonal's mean, raised %d times\n",
+               job->result.damping, job->result.damping_raised);
     printf("paper's count                      %.4f bits a weight", job->result.paper_bits);
     if (job->result.paper_bits_marks > 0)
         printf(", and %.4f for marks that it counts apart", job->result.paper_bits_marks);
-    printf("\nstored                             %.4f bits a weight:", bits_of(job, packed_bytes(&job->packed)));
+    printf("\nstored                             %.4f bits a weight:",
+           bits_of(job, packed_bytes(&job->packed)));
     packed_category_bytes(&job->packed, bytes);
     for (int i = 0; i < BITS_CATEGORIES; i++)
         if (bytes[i]) {
             printf("%s%s %.4f", before, bit_category_names[i], bits_of(job, bytes[i]));
             before = ", ";
         }
-    printf("\npacked file                        %.4f bits a weight, %zu bytes\n", bits_of(job, job->file_bytes),
-           job->file_bytes);
+    printf("\npacked file                        %.4f bits a weight, %zu bytes\n",
+           bits_of(job, job->file_bytes), job->file_bytes);
 }
 
 static int run_layer(const struct command_line *line)
@@ -417,15 +358,21 @@ const struct command command_layer = {
     .flags = COMMAND_JSON | COMMAND_COMPUTES,
     .options = layer_table,
     .options_size = sizeof(struct layer_command),
-    .list = {.name = "option", .value = "KEY=VALUE", .help = "an option of the method; may be repeated", .letter = 'o'},
-    .description =
-        "Reads one weight matrix, quantizes it with METHOD, writes W_q and everything the method decided (masks, scales, "
-        "codes), and prints the losses, the three bit counts and the time.\n\n"
-        "With --input the Hessian is 2/n sum x x^T, n being the number of sequences: a tensor of tokens x in is one "
-        "sequence. Files are safetensors, with F32, F16, BF16 or F64 values.",
-    .examples = "bitbench layer gptq --weight w.safetensors --input x.safetensors -o bits=2 --out q.safetensors\n"
-                "# the sixth block's down projection of a checkpoint, with a stored Hessian\n"
-                "bitbench layer billm --weight model.safetensors:model.layers.5.mlp.down_proj.weight "
-                "--hessian h.safetensors --out q.safetensors --json\n",
+    .list = {.name = "option",
+             .value = "KEY=VALUE",
+             .help = "an option of the method; may be repeated",
+             .letter = 'o'},
+    .description = "Reads one weight matrix, quantizes it with METHOD, writes W_q and everything "
+                   "the method decided (masks, scales, "
+                   "codes), and prints the losses, the three bit counts and the time.\n\n"
+                   "With --input the Hessian is 2/n sum x x^T, n being the number of sequences: a "
+                   "tensor of tokens x in is one "
+                   "sequence. Files are safetensors, with F32, F16, BF16 or F64 values.",
+    .examples =
+        "bitbench layer gptq --weight w.safetensors --input x.safetensors -o bits=2 --out "
+        "q.safetensors\n"
+        "# the sixth block's down projection of a checkpoint, with a stored Hessian\n"
+        "bitbench layer billm --weight model.safetensors:model.layers.5.mlp.down_proj.weight "
+        "--hessian h.safetensors --out q.safetensors --json\n",
     .run = run_layer,
 };

@@ -1,6 +1,7 @@
-/* Small codes packed into bytes, row by row: each row starts on a byte. Codes of `bits` bits lie in a little-endian bit
- * stream (code i occupies bits i * bits .. i * bits + bits - 1, bit 0 being the lowest of byte 0); ternary codes lie five to
- * a byte as a number in base 3, the first code being the lowest digit. */
+/* Small codes packed into bytes, row by row: each row starts on a byte. Codes of `bits` bits lie in
+ * a little-endian bit stream (code i occupies bits i * bits .. i * bits + bits - 1, bit 0 being the
+ * lowest of byte 0); ternary codes lie five to a byte as a number in base 3, the first code being
+ * the lowest digit. */
 #ifndef LINALG_BITPACK_H
 #define LINALG_BITPACK_H
 

@@ -10,19 +10,21 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Panels: narrow for small matrices, where the serial panel would dominate, wide for large ones, where products want
- * depth. */
+/* Panels: narrow for small matrices, where the serial panel would dominate, wide for large ones,
+ * where products want depth. */
 static int panel_width(int n)
 {
     return n <= 512 ? 64 : n <= 2048 ? 128 : 256;
 }
 
 /* C (m x n) = alpha op(A) op(B) + beta C. */
-static void gemm_double(bool transpose_a, bool transpose_b, int m, int n, int k, double alpha, const double *a, int lda,
-                        const double *b, int ldb, double beta, double *c, int ldc)
+static void gemm_double(bool transpose_a, bool transpose_b, int m, int n, int k, double alpha,
+                        const double *a, int lda, const double *b, int ldb, double beta, double *c,
+                        int ldc)
 {
-    cblas_dgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, m, n, k,
-                alpha, a, lda, b, ldb, beta, c, ldc);
+    cblas_dgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
+                transpose_b ? CblasTrans : CblasNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c,
+                ldc);
 }
 
 static int smaller(int a, int b)
@@ -42,14 +44,15 @@ static int panel_rows(void *context, int index, int worker)
     const struct factoring *f = context;
     long first = f->start + f->width + (long)index * f->tile;
     int rows = smaller(f->tile, f->n - (int)first);
-    cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, rows, f->width, 1.0,
-                f->a + (long)f->start * f->n + f->start, f->n, f->a + first * f->n + f->start, f->n);
+    cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, rows, f->width,
+                1.0, f->a + (long)f->start * f->n + f->start, f->n, f->a + first * f->n + f->start,
+                f->n);
     (void)worker;
     return 0;
 }
 
-/* A22 -= A21 A21^T: row tile i with all columns left of and in it, so that each task's product is wide. The largest
- * tasks come first, which evens out the load. */
+/* A22 -= A21 A21^T: row tile i with all columns left of and in it, so that each task's product is
+ * wide. The largest tasks come first, which evens out the load. */
 static int trailing_rows(void *context, int index, int worker)
 {
     const struct factoring *f = context;
@@ -57,8 +60,8 @@ static int trailing_rows(void *context, int index, int worker)
     long first = origin + (long)(count - 1 - index) * f->tile;
     int rows = smaller(f->tile, f->n - (int)first);
     const double *panel = f->a + f->start;
-    gemm_double(false, true, rows, (int)first + rows - origin, f->width, -1.0, panel + first * f->n, f->n,
-         panel + (long)origin * f->n, f->n, 1.0, f->a + first * f->n + origin, f->n);
+    gemm_double(false, true, rows, (int)first + rows - origin, f->width, -1.0, panel + first * f->n,
+                f->n, panel + (long)origin * f->n, f->n, 1.0, f->a + first * f->n + origin, f->n);
     (void)worker;
     return 0;
 }
@@ -70,9 +73,11 @@ int cholesky_lower(double *a, int n)
     for (f.start = 0; f.start < n; f.start += step) {
         f.width = smaller(step, n - f.start);
         /* LAPACK's columns are our rows: its upper triangle is our lower one. */
-        int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', f.width, a + (long)f.start * n + f.start, n);
+        int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', f.width,
+                                       a + (long)f.start * n + f.start, n);
         if (info > 0)
-            return err_set(ERR_NUMERIC, "the matrix is not positive definite (pivot %d of %d)", f.start + info, n);
+            return err_set(ERR_NUMERIC, "the matrix is not positive definite (pivot %d of %d)",
+                           f.start + info, n);
         int rest = n - f.start - f.width;
         if (rest == 0)
             break;
@@ -84,20 +89,20 @@ out:
     return rc;
 }
 
-#define REAL double
+#define REAL       double
 #define NAME(name) name##_double
-#define GEMM gemm_double
-#define TRTRI LAPACKE_dtrtri_work
+#define GEMM       gemm_double
+#define TRTRI      LAPACKE_dtrtri_work
 #include "linalg/triangle.inc"
 #undef REAL
 #undef NAME
 #undef GEMM
 #undef TRTRI
 
-#define REAL float
+#define REAL       float
 #define NAME(name) name##_float
-#define GEMM gemm
-#define TRTRI LAPACKE_strtri_work
+#define GEMM       gemm
+#define TRTRI      LAPACKE_strtri_work
 #include "linalg/triangle.inc"
 #undef REAL
 #undef NAME
@@ -167,8 +172,8 @@ static int round_rows(void *context, int index, int worker)
     return 0;
 }
 
-/* Rows i and n - 1 - i of upper exchange their contents, back to front, after the rubbish above the diagonal has been
- * cleared: so the lower triangle becomes the upper one with zeros below it. */
+/* Rows i and n - 1 - i of upper exchange their contents, back to front, after the rubbish above the
+ * diagonal has been cleared: so the lower triangle becomes the upper one with zeros below it. */
 static int reverse_pairs(void *context, int index, int worker)
 {
     const struct reversing *r = context;
@@ -188,9 +193,11 @@ static int reverse_pairs(void *context, int index, int worker)
     return 0;
 }
 
-int cholesky_inverse_upper(const float *h, const float *diagonal, const int *order, int n, double *work, float *upper)
+int cholesky_inverse_upper(const float *h, const float *diagonal, const int *order, int n,
+                           double *work, float *upper)
 {
-    struct reversing r = {.h = h, .diagonal = diagonal, .order = order, .n = n, .work = work, .upper = upper};
+    struct reversing r = {
+        .h = h, .diagonal = diagonal, .order = order, .n = n, .work = work, .upper = upper};
     int rc = 0, tasks = (n + REVERSE_ROWS - 1) / REVERSE_ROWS;
     TRY(pool_run(reverse_in, &r, tasks));
     TRY(cholesky_lower(work, n));
@@ -215,13 +222,15 @@ int cholesky_inverse_upper_ref(const double *h, int n, double *upper)
             for (long k = j + 1; k < n; k++)
                 sum -= upper[i * n + k] * upper[j * n + k];
             if (i == j && !(sum > 0))
-                return err_set(ERR_NUMERIC, "the matrix is not positive definite (pivot %ld of %d)", n - j, n);
+                return err_set(ERR_NUMERIC, "the matrix is not positive definite (pivot %ld of %d)",
+                               n - j, n);
             upper[i * n + j] = i == j ? sqrt(sum) : sum / upper[j * n + j];
         }
         for (long i = j + 1; i < n; i++)
             upper[i * n + j] = 0;
     }
-    /* R^-1 by back substitution, column by column from the last, each column from its foot to the top. */
+    /* R^-1 by back substitution, column by column from the last, each column from its foot to the
+     * top. */
     for (long j = n - 1; j >= 0; j--) {
         double inverse = 1 / upper[j * n + j];
         for (long i = j - 1; i >= 0; i--) {

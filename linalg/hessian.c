@@ -40,7 +40,8 @@ void hessian_release(struct hessian *hessian)
     *hessian = (struct hessian){0};
 }
 
-/* One call's product in square tiles of the upper triangle; the tile's side depends on the size alone. */
+/* One call's product in square tiles of the upper triangle; the tile's side depends on the size
+ * alone. */
 struct accumulation {
     float *matrix;
     const float *x;
@@ -55,12 +56,15 @@ static int accumulate_tile(void *context, int index, int worker)
     while (index >= a->tiles - i)
         index -= a->tiles - i++;
     long row = (long)i * a->tile, column = (long)(i + index) * a->tile, n = a->size;
-    int m = n - row < a->tile ? (int)(n - row) : a->tile, w = n - column < a->tile ? (int)(n - column) : a->tile;
+    int m = n - row < a->tile ? (int)(n - row) : a->tile,
+        w = n - column < a->tile ? (int)(n - column) : a->tile;
     float *c = a->matrix + row * n + column;
     if (index == 0 && m > 64)
-        cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, m, a->rows, a->alpha, a->x + row, (int)n, a->beta, c, (int)n);
+        cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, m, a->rows, a->alpha, a->x + row, (int)n,
+                    a->beta, c, (int)n);
     else
-        gemm(true, false, m, w, a->rows, a->alpha, a->x + row, (int)n, a->x + column, (int)n, a->beta, c, (int)n);
+        gemm(true, false, m, w, a->rows, a->alpha, a->x + row, (int)n, a->x + column, (int)n,
+             a->beta, c, (int)n);
     (void)worker;
     return 0;
 }
@@ -68,12 +72,21 @@ static int accumulate_tile(void *context, int index, int worker)
 int hessian_add(struct hessian *hessian, const float *x, int rows, int sequences)
 {
     if (rows <= 0 || sequences <= 0)
-        return err_set(ERR_USAGE, "a Hessian needs at least one row of one sequence (got %d rows, %d sequences)", rows,
-                       sequences);
+        return err_set(
+            ERR_USAGE,
+            "a Hessian needs at least one row of one sequence (got %d rows, %d sequences)", rows,
+            sequences);
     int n = hessian->size, total = hessian->sequences + sequences;
-    struct accumulation a = {.matrix = hessian->matrix, .x = x, .size = n, .rows = rows,
-                             .alpha = (float)(2.0 / total), .beta = (float)((double)hessian->sequences / total),
-                             .tile = n <= 384 ? 64 : n <= 1024 ? 128 : n <= 2048 ? 256 : 512};
+    struct accumulation a = {.matrix = hessian->matrix,
+                             .x = x,
+                             .size = n,
+                             .rows = rows,
+                             .alpha = (float)(2.0 / total),
+                             .beta = (float)((double)hessian->sequences / total),
+                             .tile = n <= 384    ? 64
+                                     : n <= 1024 ? 128
+                                     : n <= 2048 ? 256
+                                                 : 512};
     a.tiles = (n + a.tile - 1) / a.tile;
     int rc = pool_run(accumulate_tile, &a, a.tiles * (a.tiles + 1) / 2);
     if (rc == 0)
@@ -127,7 +140,9 @@ static int effective_diagonal(const struct hessian *hessian, float *diagonal, fl
 {
     long n = hessian->size, bad = first_not_finite(hessian->matrix, (size_t)(n * n));
     if (bad >= 0)
-        return err_set(ERR_NUMERIC, "the Hessian has a value that is not finite in row %ld, column %ld", bad / n, bad % n);
+        return err_set(ERR_NUMERIC,
+                       "the Hessian has a value that is not finite in row %ld, column %ld", bad / n,
+                       bad % n);
     double sum = 0;
     for (long i = 0; i < n; i++) {
         diagonal[i] = hessian->matrix[i * n + i];
@@ -137,12 +152,13 @@ static int effective_diagonal(const struct hessian *hessian, float *diagonal, fl
     }
     *mean = (float)(sum / (double)n);
     if (!(*mean > 0))
-        return err_set(ERR_NUMERIC, "the mean of the Hessian's diagonal is %g: it must be positive", (double)*mean);
+        return err_set(ERR_NUMERIC, "the mean of the Hessian's diagonal is %g: it must be positive",
+                       (double)*mean);
     return 0;
 }
 
-static int factor_with_damping(const struct hessian *hessian, struct hessian_factor *factor, const float *diagonal,
-                               float mean, float *damped, double *work)
+static int factor_with_damping(const struct hessian *hessian, struct hessian_factor *factor,
+                               const float *diagonal, float mean, float *damped, double *work)
 {
     int n = hessian->size, rc;
     factor->damping = factor->percdamp;
@@ -159,14 +175,16 @@ static int factor_with_damping(const struct hessian *hessian, struct hessian_fac
         while (next <= factor->damping * 1.0001)
             next *= 10;
         if (next > 2e3)
-            return err_prefix(rc, "the Hessian cannot be factorised, even with %g of its diagonal's mean added",
-                              factor->damping);
+            return err_prefix(
+                rc, "the Hessian cannot be factorised, even with %g of its diagonal's mean added",
+                factor->damping);
         factor->damping = next;
         factor->raised++;
     }
 }
 
-int hessian_factorize(struct hessian *hessian, double percdamp, bool ordered, const struct hessian_factor **out)
+int hessian_factorize(struct hessian *hessian, double percdamp, bool ordered,
+                      const struct hessian_factor **out)
 {
     struct hessian_factor *factor = hessian->factors;
     while (factor && !(factor->percdamp == percdamp && factor->ordered == ordered))

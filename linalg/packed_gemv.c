@@ -28,7 +28,8 @@ float packed_dot(int bits, const uint8_t *row, size_t first, size_t count, const
 {
     size_t before = 0, per_byte = bits == BITPACK_TERNARY ? 5 : 8;
     /* the kernels start on a byte: the codes before the next that does are taken one by one */
-    while (before < count && (bits == BITPACK_TERNARY ? (first + before) % 5 : (first + before) * (size_t)bits % 8) != 0)
+    while (before < count && (bits == BITPACK_TERNARY ? (first + before) % 5
+                                                      : (first + before) * (size_t)bits % 8) != 0)
         before++;
     float sum = before > 0 ? packed_dot_ref(bits, row, first, before, x) : 0;
     if (before == count)
@@ -49,5 +50,6 @@ float plain_sum(const float *x, size_t count)
             sums[l] += (double)x[i + l];
     for (; i < count; i++)
         sums[0] += (double)x[i];
-    return (float)(((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])));
+    return (float)(((sums[0] + sums[4]) + (sums[1] + sums[5])) +
+                   ((sums[2] + sums[6]) + (sums[3] + sums[7])));
 }

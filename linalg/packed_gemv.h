@@ -1,5 +1,6 @@
-/* Products of packed codes with a vector. Each kernel has a plain twin of the same name with _ref; the fast one is chosen
- * at run time by what the CPU can do. Sums are taken in an order of the kernel's own, the same at every call. */
+/* Products of packed codes with a vector. Each kernel has a plain twin of the same name with _ref;
+ * the fast one is chosen at run time by what the CPU can do. Sums are taken in an order of the
+ * kernel's own, the same at every call. */
 #ifndef LINALG_PACKED_GEMV_H
 #define LINALG_PACKED_GEMV_H
 

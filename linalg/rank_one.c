@@ -79,7 +79,8 @@ static void scale(double *x, long count, double factor)
         x[i] *= factor;
 }
 
-static void store(const double *u, const double *v, const struct sizes *s, double factor, float *a, float *b)
+static void store(const double *u, const double *v, const struct sizes *s, double factor, float *a,
+                  float *b)
 {
     for (long i = 0; i < s->rows; i++)
         a[i] = (float)(factor * fabs(u[i]));
@@ -99,12 +100,16 @@ static int full_svd(const struct sizes *s, struct arena *arena, double *u, doubl
     TRY(arena_alloc(arena, &right_vectors, (size_t)(least * n), sizeof *right_vectors));
     for (long i = 0; i < m * n; i++)
         sizes[i] = (double)fabsf(s->weight[i]);
-    int info = LAPACKE_dgesvd(LAPACK_ROW_MAJOR, 'S', 'S', (lapack_int)m, (lapack_int)n, sizes, (lapack_int)n, values,
-                              left_vectors, (lapack_int)least, right_vectors, (lapack_int)n, rest);
+    int info = LAPACKE_dgesvd(LAPACK_ROW_MAJOR, 'S', 'S', (lapack_int)m, (lapack_int)n, sizes,
+                              (lapack_int)n, values, left_vectors, (lapack_int)least, right_vectors,
+                              (lapack_int)n, rest);
     if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR)
-        return err_set(ERR_MEMORY, "out of memory in the singular value decomposition of %ld x %ld", m, n);
+        return err_set(ERR_MEMORY, "out of memory in the singular value decomposition of %ld x %ld",
+                       m, n);
     if (info != 0)
-        return err_set(ERR_NUMERIC, "the singular value decomposition of |W| (%ld x %ld) did not converge", m, n);
+        return err_set(ERR_NUMERIC,
+                       "the singular value decomposition of |W| (%ld x %ld) did not converge", m,
+                       n);
     for (long i = 0; i < m; i++)
         u[i] = left_vectors[i * least];
     memcpy(v, right_vectors, sizeof *v * (size_t)n);
@@ -140,7 +145,8 @@ out:
     return rc;
 }
 
-int rank_one_svd(const float *weight, int rows, int columns, struct arena *arena, float *a, float *b)
+int rank_one_svd(const float *weight, int rows, int columns, struct arena *arena, float *a,
+                 float *b)
 {
     struct sizes s = {.weight = weight, .rows = rows, .columns = columns};
     double *u, *v, *next, sigma;
@@ -158,7 +164,8 @@ out:
     return rc;
 }
 
-/* x = max(0, product / weight) for each, the exact minimum for one component; returns the sum of |projected gradient| before. */
+/* x = max(0, product / weight) for each, the exact minimum for one component; returns the sum of
+ * |projected gradient| before. */
 static double least_squares(double *x, const double *product, long count, double weight)
 {
     double violation = 0;
@@ -170,7 +177,8 @@ static double least_squares(double *x, const double *product, long count, double
     return violation;
 }
 
-int rank_one_nmf(const float *weight, int rows, int columns, struct rng *rng, struct arena *arena, float *a, float *b)
+int rank_one_nmf(const float *weight, int rows, int columns, struct rng *rng, struct arena *arena,
+                 float *a, float *b)
 {
     struct sizes s = {.weight = weight, .rows = rows, .columns = columns};
     double *u, *v, *product, sum = 0, first = 0;

@@ -53,7 +53,8 @@ int select_rank(const float *values, size_t count, size_t rank, struct arena *ar
         for (; bucket < buckets; bucket++) {
             size_t here = 0;
             for (int i = 0; i < chunks; i++)
-                here += c.counts[(size_t)i * BUCKETS + bucket + (pass == 2 ? (c.prefix & 0x400u) : 0)];
+                here +=
+                    c.counts[(size_t)i * BUCKETS + bucket + (pass == 2 ? (c.prefix & 0x400u) : 0)];
             if (rank < here)
                 break;
             rank -= here;
@@ -89,7 +90,8 @@ static inline uint32_t digit(float value, int shift)
 static int count_digits(void *context, int index, int worker)
 {
     const struct sorting *s = context;
-    size_t start = (size_t)index * SORT_CHUNK, end = start + SORT_CHUNK < s->count ? start + SORT_CHUNK : s->count;
+    size_t start = (size_t)index * SORT_CHUNK,
+           end = start + SORT_CHUNK < s->count ? start + SORT_CHUNK : s->count;
     uint32_t *counts = s->counts + (size_t)index * BUCKETS;
     memset(counts, 0, BUCKETS * sizeof *counts);
     for (size_t i = start; i < end; i++)
@@ -101,7 +103,8 @@ static int count_digits(void *context, int index, int worker)
 static int move_digits(void *context, int index, int worker)
 {
     const struct sorting *s = context;
-    size_t start = (size_t)index * SORT_CHUNK, end = start + SORT_CHUNK < s->count ? start + SORT_CHUNK : s->count;
+    size_t start = (size_t)index * SORT_CHUNK,
+           end = start + SORT_CHUNK < s->count ? start + SORT_CHUNK : s->count;
     uint32_t *next = s->counts + (size_t)index * BUCKETS;
     for (size_t i = start; i < end; i++)
         s->to[next[digit(s->from[i], s->shift)]++] = s->from[i];

@@ -28,7 +28,8 @@ void binary_error_ref(const float *x, int count, const double *sum, int order, f
         }
         for (int i = 0; order > 1 && i < count; i++) {
             double r = (double)x[ROWS * i + l] - mean, u = r - sign(r) * scale - rest;
-            left += (u - sign(u) * second) * (u - sign(u) * second) - (r - sign(r) * scale) * (r - sign(r) * scale);
+            left += (u - sign(u) * second) * (u - sign(u) * second) -
+                    (r - sign(r) * scale) * (r - sign(r) * scale);
         }
         error[l] = (float)left;
     }

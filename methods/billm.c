@@ -1,6 +1,7 @@
-/* BiLLM (Huang et al., arXiv:2402.04291): in each block of columns a few salient columns get a residual approximation of
- * two bits, the others one bit in two groups split by size; errors go to later blocks as in GPTQ. Decisions follow the
- * authors' code: see docs/methods/billm.md for where it differs from the paper. */
+/* BiLLM (Huang et al., arXiv:2402.04291): in each block of columns a few salient columns get a
+ * residual approximation of two bits, the others one bit in two groups split by size; errors go to
+ * later blocks as in GPTQ. Decisions follow the authors' code: see docs/methods/billm.md for where
+ * it differs from the paper. */
 #include "methods/billm.h"
 
 #include "core/err.h"
@@ -12,26 +13,70 @@
 
 #define FIELD(field) offsetof(struct billm_options, field)
 static const struct option billm_options[] = {
-    {.name = "low_method", .type = OPTION_CHOICE, .offset = FIELD(low_method), .fallback = "braq",
-     .choices = "braq|xnor|sign|rtn|2bit|4bit|prune|no", .help = "what the groups of a block become; braq is the paper's"},
-    {.name = "salient_metric", .type = OPTION_CHOICE, .offset = FIELD(salient_metric), .fallback = "hessian",
-     .choices = "magnitude|hessian", .help = "what ranks columns: w, or w^2 over the squared diagonal of the inverse's factor"},
-    {.name = "block_size", .type = OPTION_INT, .offset = FIELD(block_size), .fallback = "128", .low = 1,
-     .high = BILLM_MAX_BLOCK, .help = "columns that are searched, scaled and updated together"},
-    {.name = "percdamp", .type = OPTION_REAL, .offset = FIELD(percdamp), .fallback = "0.01", .low = 0, .high = 1000,
+    {.name = "low_method",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(low_method),
+     .fallback = "braq",
+     .choices = "braq|xnor|sign|rtn|2bit|4bit|prune|no",
+     .help = "what the groups of a block become; braq is the paper's"},
+    {.name = "salient_metric",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(salient_metric),
+     .fallback = "hessian",
+     .choices = "magnitude|hessian",
+     .help = "what ranks columns: w, or w^2 over the squared diagonal of the inverse's factor"},
+    {.name = "block_size",
+     .type = OPTION_INT,
+     .offset = FIELD(block_size),
+     .fallback = "128",
+     .low = 1,
+     .high = BILLM_MAX_BLOCK,
+     .help = "columns that are searched, scaled and updated together"},
+    {.name = "percdamp",
+     .type = OPTION_REAL,
+     .offset = FIELD(percdamp),
+     .fallback = "0.01",
+     .low = 0,
+     .high = 1000,
      .help = "share of the Hessian diagonal's mean that is added to it"},
-    {.name = "gptq", .type = OPTION_BOOL, .offset = FIELD(gptq), .fallback = "true",
+    {.name = "gptq",
+     .type = OPTION_BOOL,
+     .offset = FIELD(gptq),
+     .fallback = "true",
      .help = "a block's errors are fed to the later blocks"},
-    {.name = "max_salient_columns", .type = OPTION_INT, .offset = FIELD(max_salient_columns), .fallback = "50", .low = 2,
-     .high = BILLM_MAX_BLOCK, .help = "the search tries fewer salient columns than this in each block"},
-    {.name = "orders", .type = OPTION_TEXT, .offset = FIELD(orders), .fallback = "1,1,2",
-     .help = "residual orders, 1 to 4, of the small weights, the large ones and the salient columns"},
-    {.name = "split_groups", .type = OPTION_INT, .offset = FIELD(split_groups), .fallback = "2", .low = 1,
-     .high = BILLM_MAX_SPLITS, .help = "groups by size among the weights that are not salient"},
-    {.name = "follow", .type = OPTION_CHOICE, .offset = FIELD(follow), .fallback = "code", .choices = "code|paper",
-     .help = "code: with the hessian metric the searches run on saliency, and count the rest with order 2; paper: on the "
+    {.name = "max_salient_columns",
+     .type = OPTION_INT,
+     .offset = FIELD(max_salient_columns),
+     .fallback = "50",
+     .low = 2,
+     .high = BILLM_MAX_BLOCK,
+     .help = "the search tries fewer salient columns than this in each block"},
+    {.name = "orders",
+     .type = OPTION_TEXT,
+     .offset = FIELD(orders),
+     .fallback = "1,1,2",
+     .help =
+         "residual orders, 1 to 4, of the small weights, the large ones and the salient columns"},
+    {.name = "split_groups",
+     .type = OPTION_INT,
+     .offset = FIELD(split_groups),
+     .fallback = "2",
+     .low = 1,
+     .high = BILLM_MAX_SPLITS,
+     .help = "groups by size among the weights that are not salient"},
+    {.name = "follow",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(follow),
+     .fallback = "code",
+     .choices = "code|paper",
+     .help = "code: with the hessian metric the searches run on saliency, and count the rest with "
+             "order 2; paper: on the "
              "weights, with the orders that are used"},
-    {.name = "scale_bits", .type = OPTION_CHOICE, .offset = FIELD(scale_bits), .fallback = "32", .choices = "32|16",
+    {.name = "scale_bits",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(scale_bits),
+     .fallback = "32",
+     .choices = "32|16",
      .help = "bits of a stored scale: 32 as the references compute, 16 as the papers count"},
     {0}};
 
@@ -39,12 +84,14 @@ static int parse_orders(const char *text, int orders[3])
 {
     size_t length = strlen(text);
     if (length != 5 || text[1] != ',' || text[3] != ',')
-        return err_set(ERR_USAGE, "billm: orders is '%s': write three numbers from 1 to %d, like 1,1,2", text,
+        return err_set(ERR_USAGE,
+                       "billm: orders is '%s': write three numbers from 1 to %d, like 1,1,2", text,
                        BILLM_MAX_ORDER);
     for (int i = 0; i < 3; i++) {
         orders[i] = text[2 * i] - '0';
         if (orders[i] < 1 || orders[i] > BILLM_MAX_ORDER)
-            return err_set(ERR_USAGE, "billm: orders is '%s': each order is from 1 to %d", text, BILLM_MAX_ORDER);
+            return err_set(ERR_USAGE, "billm: orders is '%s': each order is from 1 to %d", text,
+                           BILLM_MAX_ORDER);
     }
     return 0;
 }
@@ -60,8 +107,12 @@ int billm_form_init(struct billm_form *form, const struct billm_options *o, int 
     int orders[3], rc = parse_orders(o->orders, orders);
     if (rc)
         return rc;
-    *form = (struct billm_form){.options = o, .rows = rows, .columns = columns, .groups = o->split_groups + 1,
-                                .block = o->block_size < columns ? o->block_size : columns, .half = o->scale_bits == 1};
+    *form = (struct billm_form){.options = o,
+                                .rows = rows,
+                                .columns = columns,
+                                .groups = o->split_groups + 1,
+                                .block = o->block_size < columns ? o->block_size : columns,
+                                .half = o->scale_bits == 1};
     form->blocks = (columns + form->block - 1) / form->block;
     for (int g = 0; g < form->groups; g++) {
         int order = orders[g == form->groups - 1 ? 2 : g == 0 ? 0 : 1];
@@ -78,8 +129,8 @@ struct work {
     const struct layer_problem *problem;
     struct billm_search search;
     const float *upper;
-    float *weights;  /* rows x columns: what is left to quantize */
-    float *errors;   /* per worker: TILE_ROWS x block */
+    float *weights; /* rows x columns: what is left to quantize */
+    float *errors;  /* per worker: TILE_ROWS x block */
     float *quantized;
     uint8_t *partition, *codes;
     float *scale, *mean; /* rows x blocks x first[groups] */
@@ -91,7 +142,9 @@ enum { LANES = 16, TILE_ROWS = 128 };
 static int copy_rows(void *context, int index, int worker)
 {
     const struct work *work = context;
-    long n = work->form.columns, end = (long)(index + 1) * LANES < work->form.rows ? (long)(index + 1) * LANES : work->form.rows;
+    long n = work->form.columns, end = (long)(index + 1) * LANES < work->form.rows
+                                           ? (long)(index + 1) * LANES
+                                           : work->form.rows;
     const float *h = work->problem->hessian->matrix;
     for (long r = (long)index * LANES; r < end; r++)
         memcpy(work->weights + r * n, work->problem->weight + r * n, sizeof(float) * (size_t)n);
@@ -150,12 +203,13 @@ static int quantize_rows(void *context, int index, int worker)
     float *errors = work->errors + (long)worker * TILE_ROWS * form->block;
     for (long r = first; r < first + rows; r++) {
         const float *w = work->weights + r * n + work->start;
-        float *q = work->quantized + r * n + work->start, *error = errors + (r - first) * form->block;
+        float *q = work->quantized + r * n + work->start,
+              *error = errors + (r - first) * form->block;
         uint8_t *group = work->partition + r * n + work->start;
         long scale = (r * form->blocks + work->start / form->block) * per_block;
         group_row(work, r, group);
-        billm_quantize_row(form, w, group, work->width, q, work->codes + r * n + work->start, work->scale + scale,
-                           work->mean + scale);
+        billm_quantize_row(form, w, group, work->width, q, work->codes + r * n + work->start,
+                           work->scale + scale, work->mean + scale);
         for (int i = 0; i < work->width; i++) {
             error[i] = (w[i] - q[i]) / work->upper[(work->start + i) * n + work->start + i];
             group[i]++; /* numbered from 1 in the details */
@@ -171,24 +225,30 @@ static int quantize_rows(void *context, int index, int worker)
 static int add_details(struct work *work, struct packed *details, int32_t **salient, float **splits)
 {
     const struct billm_form *form = &work->form;
-    size_t rows = (size_t)form->rows, columns = (size_t)form->columns, blocks = (size_t)form->blocks;
+    size_t rows = (size_t)form->rows, columns = (size_t)form->columns,
+           blocks = (size_t)form->blocks;
     size_t scales = blocks * (size_t)form->first[form->groups];
     int rc = 0;
     TRY(packed_add(details, "partition", ARRAY_U8, BITS_MASKS, rows, columns, &work->partition));
     TRY(packed_add(details, "n_salient_cols", ARRAY_I32, BITS_INDICES, blocks, 1, salient));
-    TRY(packed_add(details, "split", ARRAY_F32, BITS_OTHER, blocks, (size_t)form->groups - 2, splits));
+    TRY(packed_add(details, "split", ARRAY_F32, BITS_OTHER, blocks, (size_t)form->groups - 2,
+                   splits));
     TRY(packed_add(details, "codes", ARRAY_U8, BITS_PAYLOAD, rows, columns, &work->codes));
     TRY(packed_add(details, "scale", ARRAY_F32, BITS_SCALES, rows, scales, &work->scale));
     bool grid = form->options->low_method == BILLM_2BIT || form->options->low_method == BILLM_4BIT;
-    TRY(packed_add(details, grid ? "zero" : "mean", ARRAY_F32, BITS_SCALES, rows, scales, &work->mean));
+    TRY(packed_add(details, grid ? "zero" : "mean", ARRAY_F32, BITS_SCALES, rows, scales,
+                   &work->mean));
 out:
     return rc;
 }
 
-/* s is the share of salient columns: 1 + s bits of weights, 1 + 1 / block bits of marks (section 3.4). */
-static void count_bits(const struct billm_form *form, const int32_t *salient, struct layer_result *result)
+/* s is the share of salient columns: 1 + s bits of weights, 1 + 1 / block bits of marks
+ * (section 3.4). */
+static void count_bits(const struct billm_form *form, const int32_t *salient,
+                       struct layer_result *result)
 {
-    static const double whole[] = {[BILLM_2BIT] = 2, [BILLM_4BIT] = 4, [BILLM_PRUNE] = 0, [BILLM_NO] = 32};
+    static const double whole[] = {
+        [BILLM_2BIT] = 2, [BILLM_4BIT] = 4, [BILLM_PRUNE] = 0, [BILLM_NO] = 32};
     double count = 0;
     int extra = form->orders[form->groups - 1] - form->orders[0];
     for (int i = 0; i < form->blocks; i++)
@@ -206,15 +266,18 @@ static int prepare(struct work *work)
     const struct billm_form *form = &work->form;
     struct arena *arena = work->problem->arena;
     int rc = 0;
-    TRY(arena_alloc(arena, &work->weights, (size_t)form->rows * (size_t)form->columns, sizeof *work->weights));
-    TRY(arena_alloc(arena, &work->errors, (size_t)pool_threads() * TILE_ROWS * (size_t)form->block, sizeof *work->errors));
+    TRY(arena_alloc(arena, &work->weights, (size_t)form->rows * (size_t)form->columns,
+                    sizeof *work->weights));
+    TRY(arena_alloc(arena, &work->errors, (size_t)pool_threads() * TILE_ROWS * (size_t)form->block,
+                    sizeof *work->errors));
     TRY(billm_search_init(&work->search, form, arena));
     TRY(pool_run(copy_rows, work, (form->rows + LANES - 1) / LANES));
 out:
     return rc;
 }
 
-static int billm_quantize(const void *options, const struct layer_problem *problem, struct layer_result *result)
+static int billm_quantize(const void *options, const struct layer_problem *problem,
+                          struct layer_result *result)
 {
     const struct billm_options *o = options;
     const struct hessian_factor *factor;
@@ -231,12 +294,14 @@ static int billm_quantize(const void *options, const struct layer_problem *probl
     TRY(prepare(&work));
     for (int block = 0; block < form->blocks; block++) {
         work.start = block * form->block;
-        work.width = form->columns - work.start < form->block ? form->columns - work.start : form->block;
+        work.width = form->columns - work.start < form->block ? form->columns - work.start
+                                                              : form->block;
         TRY(pool_run(rate_rows, &work, (form->rows + LANES - 1) / LANES));
         TRY(billm_search_block(&work.search, work.width));
         TRY(pool_run(quantize_rows, &work, (form->rows + TILE_ROWS - 1) / TILE_ROWS));
         salient[block] = work.search.salient_count;
-        memcpy(splits + block * (form->groups - 2), work.search.splits, sizeof *splits * (size_t)(form->groups - 2));
+        memcpy(splits + block * (form->groups - 2), work.search.splits,
+               sizeof *splits * (size_t)(form->groups - 2));
     }
     count_bits(form, salient, result);
 out:
@@ -246,8 +311,16 @@ out:
 }
 
 const struct quant_method method_billm = {
-    .name = "billm", .title = "BiLLM", .paper = "arXiv:2402.04291", .version = 1,
-    .caps = QM_NEEDS_HESSIAN | QM_PACKS | QM_MATVEC, .options = billm_options,
-    .options_size = sizeof(struct billm_options), .check = billm_check, .quantize_layer = billm_quantize,
-    .pack = billm_pack, .unpack = billm_unpack, .matvec = billm_matvec,
+    .name = "billm",
+    .title = "BiLLM",
+    .paper = "arXiv:2402.04291",
+    .version = 1,
+    .caps = QM_NEEDS_HESSIAN | QM_PACKS | QM_MATVEC,
+    .options = billm_options,
+    .options_size = sizeof(struct billm_options),
+    .check = billm_check,
+    .quantize_layer = billm_quantize,
+    .pack = billm_pack,
+    .unpack = billm_unpack,
+    .matvec = billm_matvec,
 };

@@ -1,5 +1,6 @@
-/* What BiLLM makes of a group of weights in a row of a block: residual binary approximations (arXiv:2402.04291, equations 6
- * to 9; the code subtracts a mean at each order), and the plainer quantizers of its code. */
+/* What BiLLM makes of a group of weights in a row of a block: residual binary approximations
+ * (arXiv:2402.04291, equations 6 to 9; the code subtracts a mean at each order), and the plainer
+ * quantizers of its code. */
 #include "methods/billm.h"
 
 #include "methods/uniform.h"
@@ -14,7 +15,8 @@ static float stored(const struct billm_form *form, float value)
     return value < 0 ? -uniform_half(-value) : uniform_half(value);
 }
 
-float billm_value(const struct billm_form *form, int group, int code, const float *scale, const float *mean)
+float billm_value(const struct billm_form *form, int group, int code, const float *scale,
+                  const float *mean)
 {
     float sum = 0;
     switch (form->options->low_method) {
@@ -26,15 +28,14 @@ float billm_value(const struct billm_form *form, int group, int code, const floa
         }
         return sum;
     case BILLM_SIGN:
-    case BILLM_RTN:
-        return (float)(code & 1) * scale[0];
+    case BILLM_RTN: return (float)(code & 1) * scale[0];
     }
     return 0;
 }
 
 /* Each order binarizes what the orders before have left. */
-static void residual_group(const struct billm_form *form, const float *w, int count, int orders, float *q, uint8_t *codes,
-                           float *scale, float *mean)
+static void residual_group(const struct billm_form *form, const float *w, int count, int orders,
+                           float *q, uint8_t *codes, float *scale, float *mean)
 {
     memset(codes, 0, (size_t)count);
     for (int i = 0; i < count; i++)
@@ -58,7 +59,8 @@ static void residual_group(const struct billm_form *form, const float *w, int co
 }
 
 /* Two values, 0 and s: the mean of the positive weights (sign), or the mean size (rtn). */
-static void one_sided_group(const struct billm_form *form, const float *w, int count, float *q, uint8_t *codes, float *scale)
+static void one_sided_group(const struct billm_form *form, const float *w, int count, float *q,
+                            uint8_t *codes, float *scale)
 {
     bool sign = form->options->low_method == BILLM_SIGN;
     double sum = 0;
@@ -76,8 +78,8 @@ static void one_sided_group(const struct billm_form *form, const float *w, int c
 }
 
 /* The methods that know no groups. */
-static bool ungrouped(const struct billm_form *form, const float *w, int width, float *q, uint8_t *codes, float *scale,
-                      float *zero)
+static bool ungrouped(const struct billm_form *form, const float *w, int width, float *q,
+                      uint8_t *codes, float *scale, float *zero)
 {
     int low = form->options->low_method;
     struct uniform u = {.bits = low == BILLM_2BIT ? 2 : 4, .half = form->half};
@@ -97,8 +99,8 @@ static bool ungrouped(const struct billm_form *form, const float *w, int width, 
     return false;
 }
 
-void billm_quantize_row(const struct billm_form *form, const float *w, const uint8_t *group, int width, float *q,
-                        uint8_t *codes, float *scale, float *mean)
+void billm_quantize_row(const struct billm_form *form, const float *w, const uint8_t *group,
+                        int width, float *q, uint8_t *codes, float *scale, float *mean)
 {
     float members[BILLM_MAX_BLOCK], values[BILLM_MAX_BLOCK];
     uint8_t member_codes[BILLM_MAX_BLOCK];
@@ -110,7 +112,8 @@ void billm_quantize_row(const struct billm_form *form, const float *w, const uin
             if (group[i] == g)
                 members[count++] = w[i];
         if (form->options->low_method == BILLM_BRAQ || form->options->low_method == BILLM_XNOR)
-            residual_group(form, members, count, form->orders[g], values, member_codes, scale + first, mean + first);
+            residual_group(form, members, count, form->orders[g], values, member_codes,
+                           scale + first, mean + first);
         else
             one_sided_group(form, members, count, values, member_codes, scale + first);
         count = 0;

@@ -1,6 +1,6 @@
-/* BiLLM's packed form: planes of one bit a weight, a bitmap of the salient columns, and the scales and means of each row
- * and block. With the paper's orders two planes hold everything: a weight that is not salient needs a sign and a group, a
- * salient one two signs. */
+/* BiLLM's packed form: planes of one bit a weight, a bitmap of the salient columns, and the scales
+ * and means of each row and block. With the paper's orders two planes hold everything: a weight
+ * that is not salient needs a sign and a group, a salient one two signs. */
 #include "methods/billm.h"
 
 #include "core/err.h"
@@ -41,20 +41,13 @@ static void plane_name(int plane, char name[24])
     snprintf(name, 24, plane == 0 ? "signs" : "plane%d", plane);
 }
 
-static bool one_sided(const struct billm_form *form)
-{
-    return form->options->low_method == BILLM_SIGN || form->options->low_method == BILLM_RTN;
-}
-
-static bool is_grid(const struct billm_form *form)
-{
-    return form->options->low_method == BILLM_2BIT || form->options->low_method == BILLM_4BIT;
-}
-
 static struct grid grid_of(const struct billm_form *form)
 {
-    return (struct grid){.kind = GRID_UNIFORM, .rows = form->rows, .columns = form->columns,
-                         .bits = form->options->low_method == BILLM_2BIT ? 2 : 4, .group = form->block,
+    return (struct grid){.kind = GRID_UNIFORM,
+                         .rows = form->rows,
+                         .columns = form->columns,
+                         .bits = form->options->low_method == BILLM_2BIT ? 2 : 4,
+                         .group = form->block,
                          .half = form->half};
 }
 
@@ -63,7 +56,8 @@ static struct grid grid_of(const struct billm_form *form)
 static int pack_values(const struct billm_form *form, const float *quantized, struct packed *packed)
 {
     float *values;
-    int rc = packed_add(packed, "values", ARRAY_F32, BITS_PAYLOAD, (size_t)form->rows, (size_t)form->columns, &values);
+    int rc = packed_add(packed, "values", ARRAY_F32, BITS_PAYLOAD, (size_t)form->rows,
+                        (size_t)form->columns, &values);
     if (rc == 0)
         memcpy(values, quantized, sizeof *values * (size_t)form->rows * (size_t)form->columns);
     return rc;
@@ -76,15 +70,18 @@ static unsigned plane_bits(const struct billm_form *form, int group, int code)
     return group == form->groups - 1 ? signs : signs | (unsigned)group << sign_bits(form);
 }
 
-static int pack_planes(const struct billm_form *form, const uint8_t *partition, const uint8_t *codes, struct packed *packed)
+static int pack_planes(const struct billm_form *form, const uint8_t *partition,
+                       const uint8_t *codes, struct packed *packed)
 {
-    size_t rows = (size_t)form->rows, columns = (size_t)form->columns, bytes = bitpack_row_bytes(1, columns);
+    size_t rows = (size_t)form->rows, columns = (size_t)form->columns,
+           bytes = bitpack_row_bytes(1, columns);
     uint8_t *plane[MAX_PLANES], *salient, *bits = NULL;
     int rc = 0, count = planes(form);
     for (int p = 0; p < count; p++) {
         char name[24];
         plane_name(p, name);
-        TRY(packed_add(packed, name, ARRAY_U8, p == 0 ? BITS_PAYLOAD : BITS_MASKS, rows, bytes, &plane[p]));
+        TRY(packed_add(packed, name, ARRAY_U8, p == 0 ? BITS_PAYLOAD : BITS_MASKS, rows, bytes,
+                       &plane[p]));
     }
     TRY(packed_add(packed, "salient_cols", ARRAY_U8, BITS_MASKS, bytes, 1, &salient));
     TRY(mem_alloc(&bits, columns, 1));
@@ -94,7 +91,9 @@ static int pack_planes(const struct billm_form *form, const uint8_t *partition, 
     for (size_t r = 0; r < rows; r++)
         for (int p = 0; p < count; p++) {
             for (size_t i = 0; i < columns; i++)
-                bits[i] = plane_bits(form, partition[r * columns + i] - 1, codes[r * columns + i]) >> p & 1;
+                bits[i] =
+                    plane_bits(form, partition[r * columns + i] - 1, codes[r * columns + i]) >> p &
+                    1;
             bitpack_row(1, bits, columns, plane[p] + r * bytes);
         }
 out:
@@ -102,14 +101,15 @@ out:
     return rc;
 }
 
-/* Weights with a sign of 0, which one bit cannot tell: row, column and code of each. A zero scale needs none. */
+/* Weights with a sign of 0, which one bit cannot tell: row, column and code of each. A zero scale
+ * needs none. */
 static int pack_exact(const struct billm_form *form, const uint8_t *codes, struct packed *packed)
 {
     size_t total = (size_t)form->rows * (size_t)form->columns, count = 0;
     int32_t *entries;
     for (size_t i = 0; i < total; i++)
         count += codes[i] > 15;
-    if (count == 0 || one_sided(form))
+    if (count == 0 || billm_one_sided(form))
         return 0;
     int rc = packed_add(packed, "exact", ARRAY_I32, BITS_INDICES, count, 3, &entries);
     for (size_t i = 0; rc == 0 && i < total; i++)
@@ -121,8 +121,8 @@ static int pack_exact(const struct billm_form *form, const uint8_t *codes, struc
     return rc;
 }
 
-int billm_pack(const void *options, const struct layer_problem *problem, const struct layer_result *result,
-               struct packed *packed)
+int billm_pack(const void *options, const struct layer_problem *problem,
+               const struct layer_result *result, struct packed *packed)
 {
     const struct packed *details = &result->details;
     struct billm_form form;
@@ -130,7 +130,7 @@ int billm_pack(const void *options, const struct layer_problem *problem, const s
     size_t rows = (size_t)problem->rows, columns = (size_t)problem->columns;
     int rc = 0;
     TRY(billm_form_init(&form, options, problem->rows, problem->columns));
-    if (is_grid(&form)) {
+    if (billm_is_grid(&form)) {
         struct grid grid = grid_of(&form);
         return grid_pack(&grid, details, packed);
     }
@@ -142,7 +142,7 @@ int billm_pack(const void *options, const struct layer_problem *problem, const s
     TRY(packed_get(details, "codes", ARRAY_U8, rows, columns, &codes));
     TRY(pack_planes(&form, partition, codes, packed));
     TRY(floats_pack(details, "scale", BITS_SCALES, form.half, packed));
-    if (!one_sided(&form))
+    if (!billm_one_sided(&form))
         TRY(floats_pack(details, "mean", BITS_SCALES, form.half, packed));
     TRY(pack_exact(&form, codes, packed));
 out:
@@ -176,15 +176,18 @@ static int open_exact(struct opened *o, const struct packed *packed)
     int rc = packed_get(packed, "exact", ARRAY_I32, o->exacts, 3, &o->exact);
     for (size_t i = 0; rc == 0 && i < o->exacts; i++) {
         const int32_t *e = o->exact + 3 * i;
-        if (e[0] < 0 || e[0] >= o->form.rows || e[1] < 0 || e[1] >= o->form.columns || e[2] < 0 || e[2] > 255)
-            return err_set(ERR_FORMAT, "packed array 'exact': entry %zu lies outside the matrix", i);
+        if (e[0] < 0 || e[0] >= o->form.rows || e[1] < 0 || e[1] >= o->form.columns || e[2] < 0 ||
+            e[2] > 255)
+            return err_set(ERR_FORMAT, "packed array 'exact': entry %zu lies outside the matrix",
+                           i);
     }
     return rc;
 }
 
 static int open_packed(struct opened *o, const struct packed *packed)
 {
-    size_t rows = (size_t)o->form.rows, scales = (size_t)o->form.blocks * (size_t)o->form.first[o->form.groups];
+    size_t rows = (size_t)o->form.rows,
+           scales = (size_t)o->form.blocks * (size_t)o->form.first[o->form.groups];
     int rc = 0;
     o->columns = (size_t)o->form.columns;
     o->bytes = bitpack_row_bytes(1, o->columns);
@@ -197,7 +200,7 @@ static int open_packed(struct opened *o, const struct packed *packed)
     }
     TRY(packed_get(packed, "salient_cols", ARRAY_U8, o->bytes, 1, &o->salient));
     TRY(floats_open(packed, "scale", rows, scales, true, &o->scale));
-    TRY(floats_open(packed, "mean", rows, scales, !one_sided(&o->form), &o->mean));
+    TRY(floats_open(packed, "mean", rows, scales, !billm_one_sided(&o->form), &o->mean));
     TRY(open_exact(o, packed));
 out:
     return rc;
@@ -219,15 +222,17 @@ static int read_code(const struct opened *o, size_t row, size_t column, int *gro
         return (int)bits;
     }
     int g = (int)(bits >> o->sign_bits);
-    *group = g < o->form.groups - 1 ? g : o->form.groups - 2; /* a damaged file, perhaps: stay within the groups */
+    *group = g < o->form.groups - 1 ? g : o->form.groups - 2; /* a damaged file, perhaps: stay
+                                                                 within the groups */
     return (int)(bits & ((1u << o->sign_bits) - 1));
 }
 
 static float value_at(const struct opened *o, size_t row, size_t column, int group, int code)
 {
     const struct billm_form *form = &o->form;
-    size_t at = (row * (size_t)form->blocks + column / (size_t)form->block) * (size_t)form->first[form->groups]
-                + (size_t)form->first[group];
+    size_t at = (row * (size_t)form->blocks + column / (size_t)form->block) *
+                    (size_t)form->first[form->groups] +
+                (size_t)form->first[group];
     return billm_value(form, group, code, o->scale + at, o->mean + at);
 }
 
@@ -250,7 +255,8 @@ out:
     return rc;
 }
 
-int billm_unpack(const void *options, const struct packed *packed, int rows, int columns, float *weight)
+int billm_unpack(const void *options, const struct packed *packed, int rows, int columns,
+                 float *weight)
 {
     struct opened o = {0};
     const float *values;
@@ -258,7 +264,7 @@ int billm_unpack(const void *options, const struct packed *packed, int rows, int
     int rc = billm_form_init(&o.form, options, rows, columns);
     if (rc)
         return rc;
-    if (is_grid(&o.form)) {
+    if (billm_is_grid(&o.form)) {
         struct grid grid = grid_of(&o.form);
         return grid_unpack(&grid, packed, weight);
     }
@@ -277,8 +283,8 @@ int billm_unpack(const void *options, const struct packed *packed, int rows, int
 
 /* ---- product ---- */
 
-/* Room for the product: x where columns are not salient and where they are, zeros elsewhere, their sums by block, and the
- * bits of one row's planes combined. */
+/* Room for the product: x where columns are not salient and where they are, zeros elsewhere, their
+ * sums by block, and the bits of one row's planes combined. */
 struct product {
     float *plain, *salient, *plain_sums, *salient_sums;
     uint8_t *both;
@@ -290,14 +296,17 @@ static float block_product(const struct opened *o, const struct product *p, size
     const struct billm_form *form = &o->form;
     size_t start = (size_t)block * (size_t)form->block, at = start / 8;
     int width = (int)(o->columns - start) < form->block ? (int)(o->columns - start) : form->block;
-    const uint8_t *signs = o->plane[0] + row * o->bytes + at, *marks = o->plane[1] + row * o->bytes + at;
+    const uint8_t *signs = o->plane[0] + row * o->bytes + at,
+                  *marks = o->plane[1] + row * o->bytes + at;
     const float *s = o->scale + (row * (size_t)form->blocks + (size_t)block) * 4;
     const float *m = o->mean + (row * (size_t)form->blocks + (size_t)block) * 4;
     float all = p->plain_sums[block], outer = simd.mask_dot(marks, p->plain + start, width);
-    float up = simd.mask_dot(signs, p->plain + start, width), up_outer = simd.mask_dot(p->both + at, p->plain + start, width);
+    float up = simd.mask_dot(signs, p->plain + start, width),
+          up_outer = simd.mask_dot(p->both + at, p->plain + start, width);
     float sum = s[0] * (2 * (up - up_outer) - (all - outer)) + m[0] * (all - outer);
     sum += s[1] * (2 * up_outer - outer) + m[1] * outer;
-    float first = simd.mask_dot(signs, p->salient + start, width), second = simd.mask_dot(marks, p->salient + start, width);
+    float first = simd.mask_dot(signs, p->salient + start, width),
+          second = simd.mask_dot(marks, p->salient + start, width);
     all = p->salient_sums[block];
     return sum + s[2] * (2 * first - all) + s[3] * (2 * second - all) + (m[2] + m[3]) * all;
 }
@@ -351,14 +360,15 @@ static void values_product(const float *values, int rows, int columns, const flo
         y[r] = values ? simd.dot(values + r * columns, x, columns) : 0;
 }
 
-int billm_matvec(const void *options, const struct packed *packed, int rows, int columns, const float *x, float *y)
+int billm_matvec(const void *options, const struct packed *packed, int rows, int columns,
+                 const float *x, float *y)
 {
     struct opened o = {0};
     const float *values = NULL;
     int rc = billm_form_init(&o.form, options, rows, columns), group;
     if (rc)
         return rc;
-    if (is_grid(&o.form)) {
+    if (billm_is_grid(&o.form)) {
         struct grid grid = grid_of(&o.form);
         return grid_matvec(&grid, packed, x, y);
     }
@@ -370,8 +380,9 @@ int billm_matvec(const void *options, const struct packed *packed, int rows, int
         return rc;
     }
     TRY(open_packed(&o, packed));
-    bool usual = o.form.options->low_method == BILLM_BRAQ && o.form.groups == 3 && o.sign_bits == 1
-                 && o.form.orders[2] == 2 && (o.form.block % 8 == 0 || o.form.blocks == 1);
+    bool usual = o.form.options->low_method == BILLM_BRAQ && o.form.groups == 3 &&
+                 o.sign_bits == 1 && o.form.orders[2] == 2 &&
+                 (o.form.block % 8 == 0 || o.form.blocks == 1);
     if (usual)
         TRY(fast_product(&o, x, y));
     else
@@ -379,7 +390,9 @@ int billm_matvec(const void *options, const struct packed *packed, int rows, int
     for (size_t k = 0; k < o.exacts; k++) {
         size_t row = (size_t)o.exact[3 * k], column = (size_t)o.exact[3 * k + 1];
         int code = read_code(&o, row, column, &group);
-        y[row] += (value_at(&o, row, column, group, o.exact[3 * k + 2]) - value_at(&o, row, column, group, code)) * x[column];
+        y[row] += (value_at(&o, row, column, group, o.exact[3 * k + 2]) -
+                   value_at(&o, row, column, group, code)) *
+                  x[column];
     }
 out:
     close_packed(&o);

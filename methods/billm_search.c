@@ -1,5 +1,6 @@
-/* BiLLM's search within a block of columns (arXiv:2402.04291, section 3.2 and 3.3): which columns are salient, and where to
- * split the others. Rows lie in groups of 16, column by column, so that the vector kernels take 16 rows at a time. */
+/* BiLLM's search within a block of columns (arXiv:2402.04291, section 3.2 and 3.3): which columns
+ * are salient, and where to split the others. Rows lie in groups of 16, column by column, so that
+ * the vector kernels take 16 rows at a time. */
 #include "methods/billm.h"
 
 #include "core/err.h"
@@ -22,7 +23,8 @@ int billm_search_init(struct billm_search *s, const struct billm_form *form, str
 {
     const struct billm_options *o = form->options;
     size_t block = (size_t)form->block, groups = (size_t)(form->rows + ROWS - 1) / ROWS;
-    int most = o->max_salient_columns > BILLM_LEVELS ? o->max_salient_columns : BILLM_LEVELS, rc = 0;
+    int most = o->max_salient_columns > BILLM_LEVELS ? o->max_salient_columns : BILLM_LEVELS,
+        rc = 0;
     *s = (struct billm_search){.form = form, .arena = arena};
     TRY(arena_calloc(arena, &s->search, groups * block * ROWS, sizeof *s->search));
     s->rank = s->search;
@@ -36,8 +38,11 @@ int billm_search_init(struct billm_search *s, const struct billm_form *form, str
     TRY(arena_alloc(arena, &s->sums, (groups + 1) * block, sizeof *s->sums));
     TRY(arena_alloc(arena, &s->order, block, sizeof *s->order));
     TRY(arena_alloc(arena, &s->columns, (size_t)pool_threads() * block * ROWS, sizeof *s->columns));
-    /* The code searches columns with order 2 for both parts although it quantizes the rest with order 1. */
-    s->candidate_order[0] = o->follow == BILLM_CODE ? 2 : form->orders[form->groups - 1] > 1 ? 2 : 1;
+    /* The code searches columns with order 2 for both parts although it quantizes the rest with
+     * order 1. */
+    s->candidate_order[0] = o->follow == BILLM_CODE              ? 2
+                            : form->orders[form->groups - 1] > 1 ? 2
+                                                                 : 1;
     s->candidate_order[1] = o->follow == BILLM_CODE ? 2 : form->orders[0] > 1 ? 2 : 1;
 out:
     return rc;
@@ -71,8 +76,8 @@ static void rank_columns(struct billm_search *s, int most)
     for (int place = 0; place < most; place++) {
         int best = place;
         for (int i = place + 1; i < s->width; i++)
-            if (s->sums[s->order[i]] > s->sums[s->order[best]]
-                || (s->sums[s->order[i]] == s->sums[s->order[best]] && s->order[i] < s->order[best]))
+            if (s->sums[s->order[i]] > s->sums[s->order[best]] ||
+                (s->sums[s->order[i]] == s->sums[s->order[best]] && s->order[i] < s->order[best]))
                 best = i;
         int chosen = s->order[best];
         s->order[best] = s->order[place];
@@ -220,7 +225,8 @@ static int try_splits(void *context, int index, int worker)
     const struct split_trial *trial = context;
     const struct billm_search *s = trial->search;
     const float *x = s->search + (long)index * s->width * ROWS;
-    float *plain = s->columns + (long)worker * s->form->block * ROWS, error[ROWS], bounds[BILLM_MAX_SPLITS];
+    float *plain = s->columns + (long)worker * s->form->block * ROWS, error[ROWS],
+          bounds[BILLM_MAX_SPLITS];
     int count = 0;
     for (int i = 0; i < s->width; i++)
         if (!s->salient[i])
@@ -252,7 +258,8 @@ static int search_splits(struct billm_search *s)
     TRY(sort_values(s->sorted, s->sort_scratch, count, s->arena));
     billm_quantiles(s->sorted, count, s->levels);
     s->candidates = BILLM_LEVELS;
-    for (; trial.found < wanted; trial.found++) { /* one after the other, each the best beside those before */
+    for (; trial.found < wanted; trial.found++) { /* one after the other, each the best beside those
+                                                     before */
         float bounds[BILLM_MAX_SPLITS];
         TRY(pool_run(try_splits, &trial, row_groups(s)));
         insert_bound(s->splits, trial.found, s->levels[best_candidate(s)], bounds);

@@ -1,5 +1,6 @@
-/* BitNet b1.58's weight quantizer (Ma et al., arXiv:2402.17764, equations 1 to 3), as a post-training method: each weight
- * becomes -1, 0 or 1 times the mean size of the matrix's weights. */
+/* BitNet b1.58's weight quantizer (Ma et al., arXiv:2402.17764, equations 1 to 3), as a
+ * post-training method: each weight becomes -1, 0 or 1 times the mean size of the matrix's weights.
+ */
 #include "core/err.h"
 #include "core/mem.h"
 #include "core/pool.h"
@@ -19,22 +20,45 @@ struct bitnet_options {
 
 #define FIELD(field) offsetof(struct bitnet_options, field)
 static const struct option bitnet_options[] = {
-    {.name = "granularity", .type = OPTION_CHOICE, .offset = FIELD(granularity), .fallback = "matrix",
-     .choices = "matrix|row|group", .help = "which weights share a scale; matrix is the paper's"},
-    {.name = "group_size", .type = OPTION_INT, .offset = FIELD(group_size), .fallback = "128", .low = 1, .high = 1 << 20,
+    {.name = "granularity",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(granularity),
+     .fallback = "matrix",
+     .choices = "matrix|row|group",
+     .help = "which weights share a scale; matrix is the paper's"},
+    {.name = "group_size",
+     .type = OPTION_INT,
+     .offset = FIELD(group_size),
+     .fallback = "128",
+     .low = 1,
+     .high = 1 << 20,
      .help = "columns of a group, with granularity group"},
-    {.name = "activation_bits", .type = OPTION_INT, .offset = FIELD(activation_bits), .fallback = "0", .low = 2, .high = 8,
-     .special = "0=not quantized", .help = "bits of the layer's inputs, on a grid up to each token's largest; the paper's "
-                                          "models have 8"},
-    {.name = "scale_bits", .type = OPTION_CHOICE, .offset = FIELD(scale_bits), .fallback = "32", .choices = "32|16",
+    {.name = "activation_bits",
+     .type = OPTION_INT,
+     .offset = FIELD(activation_bits),
+     .fallback = "0",
+     .low = 2,
+     .high = 8,
+     .special = "0=not quantized",
+     .help = "bits of the layer's inputs, on a grid up to each token's largest; the paper's "
+             "models have 8"},
+    {.name = "scale_bits",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(scale_bits),
+     .fallback = "32",
+     .choices = "32|16",
      .help = "bits of a stored scale: 32 as the references compute, 16 as the papers count"},
     {0}};
 
 static struct grid bitnet_grid(const struct bitnet_options *o, int rows, int columns)
 {
-    return (struct grid){.kind = GRID_TERNARY, .rows = rows, .columns = columns, .half = o->scale_bits == 1,
-                         .one_scale = o->granularity == BY_MATRIX,
-                         .group = o->granularity == BY_GROUP && o->group_size < columns ? o->group_size : columns};
+    return (struct grid){
+        .kind = GRID_TERNARY,
+        .rows = rows,
+        .columns = columns,
+        .half = o->scale_bits == 1,
+        .one_scale = o->granularity == BY_MATRIX,
+        .group = o->granularity == BY_GROUP && o->group_size < columns ? o->group_size : columns};
 }
 
 struct work {
@@ -56,7 +80,8 @@ static double sum_sizes(const float *w, long count)
             sums[l] += (double)fabsf(w[i + l]);
     for (; i < count; i++)
         sums[0] += (double)fabsf(w[i]);
-    return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+    return ((sums[0] + sums[4]) + (sums[1] + sums[5])) +
+           ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
 static long last_row(const struct work *work, int task)
@@ -103,9 +128,11 @@ static int quantize_rows(void *context, int index, int worker)
     return 0;
 }
 
-static int bitnet_quantize(const void *options, const struct layer_problem *problem, struct layer_result *result)
+static int bitnet_quantize(const void *options, const struct layer_problem *problem,
+                           struct layer_result *result)
 {
-    struct work work = {.problem = problem, .quantized = result->quantized,
+    struct work work = {.problem = problem,
+                        .quantized = result->quantized,
                         .grid = bitnet_grid(options, problem->rows, problem->columns)};
     int rc = 0, tasks = (problem->rows + ROWS_A_TASK - 1) / ROWS_A_TASK;
     TRY(layer_check(problem, false));
@@ -127,20 +154,22 @@ out:
     return rc;
 }
 
-static int bitnet_pack(const void *options, const struct layer_problem *problem, const struct layer_result *result,
-                       struct packed *packed)
+static int bitnet_pack(const void *options, const struct layer_problem *problem,
+                       const struct layer_result *result, struct packed *packed)
 {
     struct grid grid = bitnet_grid(options, problem->rows, problem->columns);
     return grid_pack(&grid, &result->details, packed);
 }
 
-static int bitnet_unpack(const void *options, const struct packed *packed, int rows, int columns, float *weight)
+static int bitnet_unpack(const void *options, const struct packed *packed, int rows, int columns,
+                         float *weight)
 {
     struct grid grid = bitnet_grid(options, rows, columns);
     return grid_unpack(&grid, packed, weight);
 }
 
-static int bitnet_matvec(const void *options, const struct packed *packed, int rows, int columns, const float *x, float *y)
+static int bitnet_matvec(const void *options, const struct packed *packed, int rows, int columns,
+                         const float *x, float *y)
 {
     struct grid grid = bitnet_grid(options, rows, columns);
     return grid_matvec(&grid, packed, x, y);
@@ -153,8 +182,8 @@ static bool bitnet_operates(const void *options)
     return ((const struct bitnet_options *)options)->activation_bits > 0;
 }
 
-/* to = x on a grid of 2^(bits - 1) - 1 steps up to the largest |x| of the token (BitNet, arXiv:2310.11453, equation 4,
- * without its epsilon: a token of zeros stays one). */
+/* to = x on a grid of 2^(bits - 1) - 1 steps up to the largest |x| of the token (BitNet,
+ * arXiv:2310.11453, equation 4, without its epsilon: a token of zeros stays one). */
 static void round_token(const float *x, int count, int bits, float *to)
 {
     float largest = 0, top = (float)((1 << (bits - 1)) - 1);
@@ -164,7 +193,8 @@ static void round_token(const float *x, int count, int bits, float *to)
         to[i] = largest > 0 ? rintf(x[i] / largest * top) * (largest / top) : 0;
 }
 
-static int bitnet_operate(const void *options, const float *weight, int rows, int columns, const float *x, int tokens, float *y)
+static int bitnet_operate(const void *options, const float *weight, int rows, int columns,
+                          const float *x, int tokens, float *y)
 {
     const struct bitnet_options *o = options;
     float *rounded = NULL;
@@ -179,8 +209,17 @@ out:
 }
 
 const struct quant_method method_bitnet = {
-    .name = "bitnet", .title = "BitNet b1.58 (absmean)", .paper = "arXiv:2402.17764", .version = 1,
-    .caps = QM_PACKS | QM_MATVEC, .options = bitnet_options, .options_size = sizeof(struct bitnet_options),
-    .quantize_layer = bitnet_quantize, .pack = bitnet_pack, .unpack = bitnet_unpack, .matvec = bitnet_matvec,
-    .operates = bitnet_operates, .operate = bitnet_operate,
+    .name = "bitnet",
+    .title = "BitNet b1.58 (absmean)",
+    .paper = "arXiv:2402.17764",
+    .version = 1,
+    .caps = QM_PACKS | QM_MATVEC,
+    .options = bitnet_options,
+    .options_size = sizeof(struct bitnet_options),
+    .quantize_layer = bitnet_quantize,
+    .pack = bitnet_pack,
+    .unpack = bitnet_unpack,
+    .matvec = bitnet_matvec,
+    .operates = bitnet_operates,
+    .operate = bitnet_operate,
 };

@@ -6,7 +6,8 @@
 
 #include <math.h>
 
-static int details_array(const struct packed *details, const char *name, const float **values, size_t shape[2])
+static int details_array(const struct packed *details, const char *name, const float **values,
+                         size_t shape[2])
 {
     const struct packed_array *array = packed_find(details, name);
     if (!array || array->type != ARRAY_F32)
@@ -17,8 +18,8 @@ static int details_array(const struct packed *details, const char *name, const f
     return 0;
 }
 
-int floats_pack(const struct packed *details, const char *name, enum bit_category category, bool half,
-                struct packed *packed)
+int floats_pack(const struct packed *details, const char *name, enum bit_category category,
+                bool half, struct packed *packed)
 {
     const float *from = NULL;
     size_t shape[2] = {0};
@@ -48,14 +49,16 @@ out:
     return rc;
 }
 
-int floats_open(const struct packed *packed, const char *name, size_t rows, size_t columns, bool wanted, float **values)
+int floats_open(const struct packed *packed, const char *name, size_t rows, size_t columns,
+                bool wanted, float **values)
 {
     const struct packed_array *array = packed_find(packed, name);
     int rc = mem_calloc(values, rows * columns, sizeof **values);
     if (rc || !wanted)
         return rc;
     if (!array || array->shape[0] != rows || array->shape[1] != columns)
-        return err_set(ERR_FORMAT, "the packed layer has no array '%s' of %zu x %zu", name, rows, columns);
+        return err_set(ERR_FORMAT, "the packed layer has no array '%s' of %zu x %zu", name, rows,
+                       columns);
     if (array->type == ARRAY_U8) {
         for (size_t i = 0; i < rows * columns; i++)
             (*values)[i] = (float)((const uint8_t *)array->data)[i];
@@ -63,5 +66,6 @@ int floats_open(const struct packed *packed, const char *name, size_t rows, size
     }
     if (array->type != ARRAY_F32 && array->type != ARRAY_F16)
         return err_set(ERR_FORMAT, "packed array '%s' holds neither floats nor bytes", name);
-    return dtype_to_float(array->type == ARRAY_F16 ? DTYPE_F16 : DTYPE_F32, array->data, rows * columns, *values);
+    return dtype_to_float(array->type == ARRAY_F16 ? DTYPE_F16 : DTYPE_F32, array->data,
+                          rows * columns, *values);
 }

@@ -1,5 +1,5 @@
-/* GPTQ (Frantar et al., arXiv:2210.17323): round to nearest with error feedback through the inverse Hessian's Cholesky
- * factor. Decisions follow the authors' code: see docs/methods/gptq.md. */
+/* GPTQ (Frantar et al., arXiv:2210.17323): round to nearest with error feedback through the inverse
+ * Hessian's Cholesky factor. Decisions follow the authors' code: see docs/methods/gptq.md. */
 #include "core/err.h"
 #include "core/pool.h"
 #include "methods/feedback.h"
@@ -17,23 +17,60 @@ struct gptq_options {
 
 #define FIELD(field) offsetof(struct gptq_options, field)
 static const struct option gptq_options[] = {
-    {.name = "bits", .type = OPTION_INT, .offset = FIELD(bits), .fallback = "4", .low = 1, .high = 8,
+    {.name = "bits",
+     .type = OPTION_INT,
+     .offset = FIELD(bits),
+     .fallback = "4",
+     .low = 1,
+     .high = 8,
      .help = "bits of a code"},
-    {.name = "sym", .type = OPTION_BOOL, .offset = FIELD(sym), .fallback = "false",
+    {.name = "sym",
+     .type = OPTION_BOOL,
+     .offset = FIELD(sym),
+     .fallback = "false",
      .help = "grid symmetric about zero instead of from the smallest to the largest weight"},
-    {.name = "group_size", .type = OPTION_INT, .offset = FIELD(group_size), .fallback = "-1", .low = 1, .high = 1 << 20,
-     .special = "-1=the whole row", .help = "columns that share a scale"},
-    {.name = "act_order", .type = OPTION_BOOL, .offset = FIELD(act_order), .fallback = "false",
+    {.name = "group_size",
+     .type = OPTION_INT,
+     .offset = FIELD(group_size),
+     .fallback = "-1",
+     .low = 1,
+     .high = 1 << 20,
+     .special = "-1=the whole row",
+     .help = "columns that share a scale"},
+    {.name = "act_order",
+     .type = OPTION_BOOL,
+     .offset = FIELD(act_order),
+     .fallback = "false",
      .help = "columns in the order of descending Hessian diagonal"},
-    {.name = "static_groups", .type = OPTION_BOOL, .offset = FIELD(static_groups), .fallback = "false",
+    {.name = "static_groups",
+     .type = OPTION_BOOL,
+     .offset = FIELD(static_groups),
+     .fallback = "false",
      .help = "scales of all groups from the original weights, before any feedback"},
-    {.name = "mse", .type = OPTION_BOOL, .offset = FIELD(mse), .fallback = "false",
+    {.name = "mse",
+     .type = OPTION_BOOL,
+     .offset = FIELD(mse),
+     .fallback = "false",
      .help = "shrink the range where that lessens the error sum |w_q - w|^2.4"},
-    {.name = "percdamp", .type = OPTION_REAL, .offset = FIELD(percdamp), .fallback = "0.01", .low = 0, .high = 1000,
+    {.name = "percdamp",
+     .type = OPTION_REAL,
+     .offset = FIELD(percdamp),
+     .fallback = "0.01",
+     .low = 0,
+     .high = 1000,
      .help = "share of the Hessian diagonal's mean that is added to it"},
-    {.name = "block_size", .type = OPTION_INT, .offset = FIELD(block_size), .fallback = "128", .low = 1, .high = 65536,
+    {.name = "block_size",
+     .type = OPTION_INT,
+     .offset = FIELD(block_size),
+     .fallback = "128",
+     .low = 1,
+     .high = 65536,
      .help = "columns between two updates of the rest of the matrix"},
-    {.name = "scale_bits", .type = OPTION_CHOICE, .offset = FIELD(scale_bits), .fallback = "32", .choices = "32|16",
+    {.name = "scale_bits",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(scale_bits),
+     .fallback = "32",
+     .choices = "32|16",
      .help = "bits of a stored scale: 32 as the references compute, 16 as the papers count"},
     {0}};
 
@@ -48,8 +85,12 @@ static int gptq_check(const void *options)
 static struct grid gptq_grid(const struct gptq_options *o, int rows, int columns)
 {
     bool whole = o->group_size < 0 || o->group_size >= columns;
-    return (struct grid){.kind = o->sym ? GRID_SYMMETRIC : GRID_UNIFORM, .rows = rows, .columns = columns,
-                         .bits = o->bits, .half = o->scale_bits == 1, .group = whole ? columns : o->group_size,
+    return (struct grid){.kind = o->sym ? GRID_SYMMETRIC : GRID_UNIFORM,
+                         .rows = rows,
+                         .columns = columns,
+                         .bits = o->bits,
+                         .half = o->scale_bits == 1,
+                         .group = whole ? columns : o->group_size,
                          .ordered = o->act_order && !o->static_groups && !whole};
 }
 
@@ -62,19 +103,21 @@ struct gptq_work {
     const int *order; /* or NULL */
     bool *dead;
     int groups;
-    bool dynamic;     /* groups are fitted when they begin, in the order of processing */
-    float *lanes;     /* per worker: scale and zero of FEEDBACK_LANES rows */
-    float *scratch;   /* per worker: one row of a group */
+    bool dynamic;   /* groups are fitted when they begin, in the order of processing */
+    float *lanes;   /* per worker: scale and zero of FEEDBACK_LANES rows */
+    float *scratch; /* per worker: one row of a group */
 };
 
 enum { ROWS_A_TASK = 8 };
 
-/* Scales of all groups from the original weights; dead columns count as 0 only with groups, as in the reference. */
+/* Scales of all groups from the original weights; dead columns count as 0 only with groups, as in
+ * the reference. */
 static int fit_rows(void *context, int index, int worker)
 {
     const struct gptq_work *work = context;
     const struct grid *g = &work->grid;
-    long end = (long)(index + 1) * ROWS_A_TASK < g->rows ? (long)(index + 1) * ROWS_A_TASK : g->rows;
+    long end = (long)(index + 1) * ROWS_A_TASK < g->rows ? (long)(index + 1) * ROWS_A_TASK
+                                                         : g->rows;
     float *row = work->scratch + (long)worker * g->columns;
     for (long r = (long)index * ROWS_A_TASK; r < end; r++) {
         memcpy(row, work->problem->weight + r * g->columns, sizeof *row * (size_t)g->columns);
@@ -83,7 +126,8 @@ static int fit_rows(void *context, int index, int worker)
                 row[i] = 0;
         for (int k = 0; k < work->groups; k++) {
             int count = k == work->groups - 1 ? g->columns - k * g->group : g->group;
-            uniform_fit(&work->uniform, row + (long)k * g->group, count, work->arrays.scale + r * work->groups + k,
+            uniform_fit(&work->uniform, row + (long)k * g->group, count,
+                        work->arrays.scale + r * work->groups + k,
                         work->arrays.zero + r * work->groups + k);
         }
     }
@@ -97,7 +141,8 @@ static void fit_group(const struct gptq_work *work, const struct feedback_column
     int count = k == work->groups - 1 ? g->columns - k * g->group : g->group;
     for (int l = 0; l < c->count; l++) {
         long at = (long)(c->row + l) * work->groups + k;
-        uniform_fit(&work->uniform, c->later + l * c->stride, count, work->arrays.scale + at, work->arrays.zero + at);
+        uniform_fit(&work->uniform, c->later + l * c->stride, count, work->arrays.scale + at,
+                    work->arrays.zero + at);
     }
 }
 
@@ -107,10 +152,12 @@ static void gptq_column(void *context, const struct feedback_column *c)
     const struct grid *g = &work->grid;
     int original = work->order ? work->order[c->column] : c->column;
     int position = work->dynamic ? c->column : original, k = position / g->group;
-    float *scale = work->lanes + (long)c->worker * 2 * FEEDBACK_LANES, *zero = scale + FEEDBACK_LANES;
+    float *scale = work->lanes + (long)c->worker * 2 * FEEDBACK_LANES,
+          *zero = scale + FEEDBACK_LANES;
     if (work->dynamic && position % g->group == 0)
         fit_group(work, c, k);
-    if (c->column % work->options->block_size == 0 || position % g->group == 0 || (work->order && work->groups > 1))
+    if (c->column % work->options->block_size == 0 || position % g->group == 0 ||
+        (work->order && work->groups > 1))
         for (int l = 0; l < FEEDBACK_LANES; l++) {
             long at = (long)(c->row + (l < c->count ? l : 0)) * work->groups + k;
             scale[l] = work->arrays.scale[at];
@@ -126,7 +173,8 @@ static int prepare(struct gptq_work *work, const struct hessian_factor *factor)
     const float *h = problem->hessian->matrix;
     int rc = 0;
     TRY(arena_alloc(problem->arena, &work->dead, columns, sizeof *work->dead));
-    TRY(arena_alloc(problem->arena, &work->lanes, workers * 2 * FEEDBACK_LANES, sizeof *work->lanes));
+    TRY(arena_alloc(problem->arena, &work->lanes, workers * 2 * FEEDBACK_LANES,
+                    sizeof *work->lanes));
     TRY(arena_alloc(problem->arena, &work->scratch, workers * columns, sizeof *work->scratch));
     for (size_t i = 0; i < columns; i++)
         work->dead[i] = h[i * columns + i] == 0;
@@ -140,19 +188,27 @@ out:
     return rc;
 }
 
-static int gptq_quantize(const void *options, const struct layer_problem *problem, struct layer_result *result)
+static int gptq_quantize(const void *options, const struct layer_problem *problem,
+                         struct layer_result *result)
 {
     const struct gptq_options *o = options;
     const struct hessian_factor *factor;
-    struct gptq_work work = {.options = o, .problem = problem, .grid = gptq_grid(o, problem->rows, problem->columns)};
-    struct feedback feedback = {.rows = problem->rows, .columns = problem->columns, .block = o->block_size,
-                                .weight = problem->weight, .quantized = result->quantized, .quantize = gptq_column,
-                                .context = &work, .arena = problem->arena};
+    struct gptq_work work = {
+        .options = o, .problem = problem, .grid = gptq_grid(o, problem->rows, problem->columns)};
+    struct feedback feedback = {.rows = problem->rows,
+                                .columns = problem->columns,
+                                .block = o->block_size,
+                                .weight = problem->weight,
+                                .quantized = result->quantized,
+                                .quantize = gptq_column,
+                                .context = &work,
+                                .arena = problem->arena};
     int rc = 0;
     TRY(layer_check(problem, true));
     TRY(layer_factor(problem, o->percdamp, o->act_order, result, &factor));
     work.groups = grid_groups(&work.grid);
-    work.uniform = (struct uniform){.bits = o->bits, .symmetric = o->sym, .mse = o->mse, .half = work.grid.half};
+    work.uniform = (struct uniform){
+        .bits = o->bits, .symmetric = o->sym, .mse = o->mse, .half = work.grid.half};
     TRY(grid_add_details(&work.grid, &result->details, &work.arrays));
     TRY(prepare(&work, factor));
     feedback.upper = factor->upper;
@@ -168,28 +224,38 @@ out:
     return rc;
 }
 
-static int gptq_pack(const void *options, const struct layer_problem *problem, const struct layer_result *result,
-                     struct packed *packed)
+static int gptq_pack(const void *options, const struct layer_problem *problem,
+                     const struct layer_result *result, struct packed *packed)
 {
     struct grid grid = gptq_grid(options, problem->rows, problem->columns);
     return grid_pack(&grid, &result->details, packed);
 }
 
-static int gptq_unpack(const void *options, const struct packed *packed, int rows, int columns, float *weight)
+static int gptq_unpack(const void *options, const struct packed *packed, int rows, int columns,
+                       float *weight)
 {
     struct grid grid = gptq_grid(options, rows, columns);
     return grid_unpack(&grid, packed, weight);
 }
 
-static int gptq_matvec(const void *options, const struct packed *packed, int rows, int columns, const float *x, float *y)
+static int gptq_matvec(const void *options, const struct packed *packed, int rows, int columns,
+                       const float *x, float *y)
 {
     struct grid grid = gptq_grid(options, rows, columns);
     return grid_matvec(&grid, packed, x, y);
 }
 
 const struct quant_method method_gptq = {
-    .name = "gptq", .title = "GPTQ", .paper = "arXiv:2210.17323", .version = 1,
-    .caps = QM_NEEDS_HESSIAN | QM_PACKS | QM_MATVEC, .options = gptq_options,
-    .options_size = sizeof(struct gptq_options), .check = gptq_check, .quantize_layer = gptq_quantize,
-    .pack = gptq_pack, .unpack = gptq_unpack, .matvec = gptq_matvec,
+    .name = "gptq",
+    .title = "GPTQ",
+    .paper = "arXiv:2210.17323",
+    .version = 1,
+    .caps = QM_NEEDS_HESSIAN | QM_PACKS | QM_MATVEC,
+    .options = gptq_options,
+    .options_size = sizeof(struct gptq_options),
+    .check = gptq_check,
+    .quantize_layer = gptq_quantize,
+    .pack = gptq_pack,
+    .unpack = gptq_unpack,
+    .matvec = gptq_matvec,
 };

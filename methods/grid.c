@@ -15,7 +15,9 @@ static bool has_zero(const struct grid *g)
 
 static int code_bits(const struct grid *g)
 {
-    return g->kind == GRID_TRITS || g->kind == GRID_TERNARY ? BITPACK_TERNARY : g->kind == GRID_SIGN ? 1 : g->bits;
+    return g->kind == GRID_TRITS || g->kind == GRID_TERNARY ? BITPACK_TERNARY
+           : g->kind == GRID_SIGN                           ? 1
+                                                            : g->bits;
 }
 
 int grid_groups(const struct grid *g)
@@ -34,9 +36,11 @@ int grid_add_details(const struct grid *g, struct packed *details, struct grid_a
     int rc = 0;
     *arrays = (struct grid_arrays){0};
     TRY(packed_add(details, "codes", ARRAY_U8, BITS_PAYLOAD, rows, columns, &arrays->codes));
-    TRY(packed_add(details, "scale", ARRAY_F32, BITS_SCALES, scale_rows(g), groups, &arrays->scale));
+    TRY(packed_add(details, "scale", ARRAY_F32, BITS_SCALES, scale_rows(g), groups,
+                   &arrays->scale));
     if (has_zero(g))
-        TRY(packed_add(details, "zero", ARRAY_F32, BITS_ZEROS, scale_rows(g), groups, &arrays->zero));
+        TRY(packed_add(details, "zero", ARRAY_F32, BITS_ZEROS, scale_rows(g), groups,
+                       &arrays->zero));
     if (g->ordered)
         TRY(packed_add(details, "perm", ARRAY_I32, BITS_INDICES, columns, 1, &arrays->perm));
 out:
@@ -47,29 +51,27 @@ float grid_value(const struct grid *g, int code, float scale, float zero)
 {
     switch (g->kind) {
     case GRID_UNIFORM:
-    case GRID_SYMMETRIC:
-        return scale * ((float)code - zero);
-    case GRID_TRITS:
-        return code == 2 ? scale : code == 0 ? zero : 0;
-    case GRID_SIGN:
-        return code ? scale : -scale;
-    case GRID_TERNARY:
-        return scale * (float)(code - 1);
+    case GRID_SYMMETRIC: return scale * ((float)code - zero);
+    case GRID_TRITS: return code == 2 ? scale : code == 0 ? zero : 0;
+    case GRID_SIGN: return code ? scale : -scale;
+    case GRID_TERNARY: return scale * (float)(code - 1);
     }
     return 0;
 }
 
 double grid_paper_bits(const struct grid *g)
 {
-    double code = g->kind == GRID_TRITS || g->kind == GRID_TERNARY ? log2(3) : g->kind == GRID_SIGN ? 1 : g->bits;
+    double code = g->kind == GRID_TRITS || g->kind == GRID_TERNARY ? log2(3)
+                  : g->kind == GRID_SIGN                           ? 1
+                                                                   : g->bits;
     double zero = g->kind == GRID_UNIFORM ? code : g->kind == GRID_TRITS ? 16 : 0;
     return code + (g->one_scale || g->group >= g->columns ? 0 : (16 + zero) / g->group);
 }
 
 /* ---- pack ---- */
 
-static int pack_floats(const struct grid *g, const struct packed *details, const char *name, enum bit_category category,
-                       struct packed *packed)
+static int pack_floats(const struct grid *g, const struct packed *details, const char *name,
+                       enum bit_category category, struct packed *packed)
 {
     size_t rows = scale_rows(g), groups = (size_t)grid_groups(g);
     const float *from;
@@ -96,7 +98,8 @@ static int pack_zeros(const struct grid *g, const struct packed *details, struct
     int rc = 0;
     TRY(packed_get(details, "zero", ARRAY_F32, rows, groups, &from));
     TRY(mem_alloc(&codes, rows * groups, 1));
-    TRY(packed_add(packed, "zero", ARRAY_U8, BITS_ZEROS, bitpack_row_bytes(g->bits, rows * groups), 1, &to));
+    TRY(packed_add(packed, "zero", ARRAY_U8, BITS_ZEROS, bitpack_row_bytes(g->bits, rows * groups),
+                   1, &to));
     for (size_t i = 0; i < rows * groups; i++)
         codes[i] = (uint8_t)(int)from[i];
     bitpack_row(g->bits, codes, rows * groups, to);
@@ -109,7 +112,8 @@ static int pack_order(const struct grid *g, const int *perm, struct packed *pack
 {
     void *to;
     bool wide = g->columns > 65536;
-    int rc = packed_add(packed, "perm", wide ? ARRAY_I32 : ARRAY_U16, BITS_INDICES, (size_t)g->columns, 1, &to);
+    int rc = packed_add(packed, "perm", wide ? ARRAY_I32 : ARRAY_U16, BITS_INDICES,
+                        (size_t)g->columns, 1, &to);
     for (int i = 0; rc == 0 && i < g->columns; i++) {
         if (wide)
             ((int32_t *)to)[i] = perm[i];
@@ -121,7 +125,8 @@ static int pack_order(const struct grid *g, const int *perm, struct packed *pack
 
 int grid_pack(const struct grid *g, const struct packed *details, struct packed *packed)
 {
-    size_t rows = (size_t)g->rows, columns = (size_t)g->columns, row_bytes = bitpack_row_bytes(code_bits(g), columns);
+    size_t rows = (size_t)g->rows, columns = (size_t)g->columns,
+           row_bytes = bitpack_row_bytes(code_bits(g), columns);
     const uint8_t *codes;
     const int *perm = NULL;
     uint8_t *sorted = NULL, *to;
@@ -164,7 +169,8 @@ static void close_packed(struct opened *o)
     mem_free(o->perm);
 }
 
-static int open_floats(const struct grid *g, const struct packed *packed, const char *name, float *to)
+static int open_floats(const struct grid *g, const struct packed *packed, const char *name,
+                       float *to)
 {
     size_t rows = scale_rows(g), groups = (size_t)grid_groups(g);
     const void *from;
@@ -205,7 +211,8 @@ static int open_order(const struct grid *g, const struct packed *packed, int *to
     for (int i = 0; rc == 0 && i < g->columns; i++) {
         to[i] = wide ? ((const int32_t *)from)[i] : ((const uint16_t *)from)[i];
         if (to[i] < 0 || to[i] >= g->columns)
-            rc = err_set(ERR_FORMAT, "packed array 'perm': entry %d is %d, outside 0..%d", i, to[i], g->columns - 1);
+            rc = err_set(ERR_FORMAT, "packed array 'perm': entry %d is %d, outside 0..%d", i, to[i],
+                         g->columns - 1);
     }
     return rc;
 }
@@ -240,7 +247,8 @@ int grid_unpack(const struct grid *g, const struct packed *packed, float *weight
         bitunpack_row(code_bits(g), o.codes + (size_t)r * o.row_bytes, (size_t)g->columns, codes);
         for (long i = 0; i < g->columns; i++) {
             long scale = first + (g->one_scale ? 0 : i / g->group), column = o.perm ? o.perm[i] : i;
-            weight[r * g->columns + column] = grid_value(g, codes[i], o.scale[scale], o.zero[scale]);
+            weight[r * g->columns + column] = grid_value(g, codes[i], o.scale[scale],
+                                                         o.zero[scale]);
         }
     }
 out:
@@ -251,21 +259,18 @@ out:
 
 /* ---- product ---- */
 
-/* The sum over one group of value(code) x, given sum code x and sum x; trits need the codes one by one. */
-static float group_product(const struct grid *g, const uint8_t *row, size_t first, size_t count, const float *x,
-                           float x_sum, float scale, float zero)
+/* The sum over one group of value(code) x, given sum code x and sum x; trits need the codes one by
+ * one. */
+static float group_product(const struct grid *g, const uint8_t *row, size_t first, size_t count,
+                           const float *x, float x_sum, float scale, float zero)
 {
     float sum = packed_dot(code_bits(g), row, first, count, x);
     switch (g->kind) {
     case GRID_UNIFORM:
-    case GRID_SYMMETRIC:
-        return scale * (sum - zero * x_sum);
-    case GRID_SIGN:
-        return scale * (2 * sum - x_sum);
-    case GRID_TERNARY:
-        return scale * (sum - x_sum);
-    case GRID_TRITS:
-        break;
+    case GRID_SYMMETRIC: return scale * (sum - zero * x_sum);
+    case GRID_SIGN: return scale * (2 * sum - x_sum);
+    case GRID_TERNARY: return scale * (sum - x_sum);
+    case GRID_TRITS: break;
     }
     double product = 0;
     for (size_t i = 0; i < count; i++) {
@@ -290,14 +295,16 @@ int grid_matvec(const struct grid *g, const struct packed *packed, const float *
         x = sorted;
     }
     for (int k = 0; k < groups; k++)
-        sums[k] = plain_sum(x + (long)k * width, (size_t)(k == groups - 1 ? g->columns - k * width : width));
+        sums[k] = plain_sum(x + (long)k * width,
+                            (size_t)(k == groups - 1 ? g->columns - k * width : width));
     for (long r = 0; r < g->rows; r++) {
         float sum = 0;
         for (long k = 0; k < groups; k++) {
-            size_t first = (size_t)(k * width), count = (size_t)(k == groups - 1 ? g->columns - k * width : width);
+            size_t first = (size_t)(k * width),
+                   count = (size_t)(k == groups - 1 ? g->columns - k * width : width);
             long scale = g->one_scale ? 0 : r * groups + k;
-            sum += group_product(g, o.codes + (size_t)r * o.row_bytes, first, count, x + first, sums[k], o.scale[scale],
-                                 o.zero[scale]);
+            sum += group_product(g, o.codes + (size_t)r * o.row_bytes, first, count, x + first,
+                                 sums[k], o.scale[scale], o.zero[scale]);
         }
         y[r] = sum;
     }

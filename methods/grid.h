@@ -1,5 +1,6 @@
-/* Layers whose weights lie on a grid of few values: a small code for each weight, and a scale (and a zero point) for each
- * row and group of columns. RTN, GPTQ and BitNet store this; here are its details, packed form and product. */
+/* Layers whose weights lie on a grid of few values: a small code for each weight, and a scale (and
+ * a zero point) for each row and group of columns. RTN, GPTQ and BitNet store this; here are its
+ * details, packed form and product. */
 #ifndef METHODS_GRID_H
 #define METHODS_GRID_H
 
@@ -9,11 +10,11 @@
 #include <stdbool.h>
 
 enum grid_kind {
-    GRID_UNIFORM, /* s (q - z), z a code */
+    GRID_UNIFORM,   /* s (q - z), z a code */
     GRID_SYMMETRIC, /* s (q - 2^(bits - 1)): no zero point is stored */
-    GRID_TRITS,   /* 0: zero, 1: 0, 2: scale */
-    GRID_SIGN,    /* -s, s */
-    GRID_TERNARY  /* s (q - 1) */
+    GRID_TRITS,     /* 0: zero, 1: 0, 2: scale */
+    GRID_SIGN,      /* -s, s */
+    GRID_TERNARY    /* s (q - 1) */
 };
 
 struct grid {
@@ -29,8 +30,8 @@ struct grid {
 /* Groups in a row. */
 int grid_groups(const struct grid *grid);
 
-/* Adds "codes" (U8, rows x columns, in W's own order), "scale", "zero" (F32, rows x groups) and, when ordered, "perm" to
- * details and gives their data. */
+/* Adds "codes" (U8, rows x columns, in W's own order), "scale", "zero" (F32, rows x groups) and,
+ * when ordered, "perm" to details and gives their data. */
 struct grid_arrays {
     uint8_t *codes;
     float *scale, *zero; /* zero: NULL where the kind has none */
@@ -41,11 +42,12 @@ int grid_add_details(const struct grid *grid, struct packed *details, struct gri
 /* The value of one code. */
 float grid_value(const struct grid *grid, int code, float scale, float zero);
 
-/* Bits per weight as the papers count them: the codes, and for groups a scale of 16 bits and a zero point each
- * (GPTQ, section 4: groups of 128 cost 0.15 bits more at 3 bits). */
+/* Bits per weight as the papers count them: the codes, and for groups a scale of 16 bits and a zero
+ * point each (GPTQ, section 4: groups of 128 cost 0.15 bits more at 3 bits). */
 double grid_paper_bits(const struct grid *grid);
 
-/* details -> packed; packed -> weight, the same floats that the codes stand for; y (rows) = W_q x. */
+/* details -> packed; packed -> weight, the same floats that the codes stand for; y (rows) = W_q x.
+ */
 int grid_pack(const struct grid *grid, const struct packed *details, struct packed *packed);
 int grid_unpack(const struct grid *grid, const struct packed *packed, float *weight);
 int grid_matvec(const struct grid *grid, const struct packed *packed, const float *x, float *y);

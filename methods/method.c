@@ -27,9 +27,12 @@ const struct quant_method *method_find(const char *name)
     }
     const char *nearest = nearest_name(name, names);
     if (nearest)
-        err_set(ERR_USAGE, "there is no method '%s'; did you mean '%s'? (`bitbench methods` lists them)", name, nearest);
+        err_set(ERR_USAGE,
+                "there is no method '%s'; did you mean '%s'? (`bitbench methods` lists them)", name,
+                nearest);
     else
-        err_set(ERR_USAGE, "there is no method '%s': `bitbench methods` lists those that there are", name);
+        err_set(ERR_USAGE, "there is no method '%s': `bitbench methods` lists those that there are",
+                name);
     return NULL;
 }
 
@@ -42,24 +45,27 @@ int layer_check(const struct layer_problem *problem, bool needs_hessian)
 {
     const char *name = problem->name ? problem->name : "the layer";
     if (problem->rows < 1 || problem->columns < 1)
-        return err_set(ERR_USAGE, "%s: a weight matrix of %d x %d has nothing to quantize", name, problem->rows,
-                       problem->columns);
-    long columns = problem->columns, bad = first_not_finite(problem->weight, (size_t)problem->rows * (size_t)columns);
+        return err_set(ERR_USAGE, "%s: a weight matrix of %d x %d has nothing to quantize", name,
+                       problem->rows, problem->columns);
+    long columns = problem->columns,
+         bad = first_not_finite(problem->weight, (size_t)problem->rows * (size_t)columns);
     if (bad >= 0)
-        return err_set(ERR_NUMERIC, "%s: the weight in row %ld, column %ld is %g: every weight must be finite", name,
-                       bad / columns, bad % columns, (double)problem->weight[bad]);
+        return err_set(ERR_NUMERIC,
+                       "%s: the weight in row %ld, column %ld is %g: every weight must be finite",
+                       name, bad / columns, bad % columns, (double)problem->weight[bad]);
     if (!needs_hessian)
         return 0;
     if (!problem->hessian)
-        return err_set(ERR_USAGE, "%s: this method needs the layer's Hessian, and there is none", name);
+        return err_set(ERR_USAGE, "%s: this method needs the layer's Hessian, and there is none",
+                       name);
     if (problem->hessian->size != problem->columns)
         return err_set(ERR_USAGE, "%s: the Hessian is %d x %d, but the weight has %d columns", name,
                        problem->hessian->size, problem->hessian->size, problem->columns);
     return 0;
 }
 
-int layer_factor(const struct layer_problem *problem, double percdamp, bool ordered, struct layer_result *result,
-                 const struct hessian_factor **factor)
+int layer_factor(const struct layer_problem *problem, double percdamp, bool ordered,
+                 struct layer_result *result, const struct hessian_factor **factor)
 {
     int rc = hessian_factorize(problem->hessian, percdamp, ordered, factor);
     if (rc)

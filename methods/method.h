@@ -1,5 +1,6 @@
-/* A quantization method is a constant descriptor, listed in methods.def. It sees one linear layer at a time; the harness
- * owns the layer-by-layer loop, the calibration, the timing and the storage. */
+/* A quantization method is a constant descriptor, listed in methods.def. It sees one linear layer
+ * at a time; the harness owns the layer-by-layer loop, the calibration, the timing and the storage.
+ */
 #ifndef METHODS_METHOD_H
 #define METHODS_METHOD_H
 
@@ -19,33 +20,36 @@ enum method_caps {
 
 /* One layer to quantize: everything is borrowed. */
 struct layer_problem {
-    const char *name;      /* for messages: "model.layers.0.self_attn.q_proj" */
-    const float *weight;   /* W, rows x columns (out x in) */
+    const char *name;    /* for messages: "model.layers.0.self_attn.q_proj" */
+    const float *weight; /* W, rows x columns (out x in) */
     int rows, columns;
-    struct hessian *hessian; /* of the layer's input, columns x columns, with cached factorisations; NULL when not needed */
+    struct hessian *hessian; /* of the layer's input, columns x columns, with cached factorisations;
+                                NULL when not needed */
     uint64_t seed;
-    struct arena *arena;   /* scratch; reset by the caller after the call */
+    struct arena *arena; /* scratch; reset by the caller after the call */
 };
 
-/* What came out. quantized is the caller's; the rest is filled by the method and released by layer_result_release. */
+/* What came out. quantized is the caller's; the rest is filled by the method and released by
+ * layer_result_release. */
 struct layer_result {
     float *quantized;      /* W_q, rows x columns */
-    struct packed details; /* named arrays: codes, scale, zero, perm, mask_low, partition, ...: what pack needs, what
-                              `bitbench layer` writes, what tests compare */
-    double damping;        /* what was added to the diagonal in the end, as a share of its mean; 0 when unused */
-    int damping_raised;    /* how often it had to be raised */
-    double paper_bits;     /* bits per weight by the paper's own formula */
+    struct packed details; /* named arrays: codes, scale, zero, perm, mask_low, partition, ...: what
+                              pack needs, what `bitbench layer` writes, what tests compare */
+    double damping;     /* what was added to the diagonal in the end, as a share of its mean; 0 when
+                           unused */
+    int damping_raised; /* how often it had to be raised */
+    double paper_bits;  /* bits per weight by the paper's own formula */
     double paper_bits_marks; /* what the paper counts apart (masks, marks); 0 when nothing */
 };
 void layer_result_release(struct layer_result *result);
 
-/* What every method does first: sizes, finite weights, a Hessian of the right size where one is needed. The text names the
- * layer. */
+/* What every method does first: sizes, finite weights, a Hessian of the right size where one is
+ * needed. The text names the layer. */
 int layer_check(const struct layer_problem *problem, bool needs_hessian);
 
 /* hessian_factorize for the layer; records the damping in result. */
-int layer_factor(const struct layer_problem *problem, double percdamp, bool ordered, struct layer_result *result,
-                 const struct hessian_factor **factor);
+int layer_factor(const struct layer_problem *problem, double percdamp, bool ordered,
+                 struct layer_result *result, const struct hessian_factor **factor);
 
 struct quant_method {
     const char *name, *title, *paper;
@@ -55,20 +59,25 @@ struct quant_method {
     size_t options_size;
     /* Checks that options agree with each other; may be NULL. */
     int (*check)(const void *options);
-    int (*quantize_layer)(const void *options, const struct layer_problem *problem, struct layer_result *result);
+    int (*quantize_layer)(const void *options, const struct layer_problem *problem,
+                          struct layer_result *result);
     /* packed = the arrays that really store the layer; unpack gives quantized back bit for bit. */
-    int (*pack)(const void *options, const struct layer_problem *problem, const struct layer_result *result,
-                struct packed *packed);
-    int (*unpack)(const void *options, const struct packed *packed, int rows, int columns, float *weight);
+    int (*pack)(const void *options, const struct layer_problem *problem,
+                const struct layer_result *result, struct packed *packed);
+    int (*unpack)(const void *options, const struct packed *packed, int rows, int columns,
+                  float *weight);
     /* y (rows) = W_q x (columns) from the packed form, without unpacking it first. */
-    int (*matvec)(const void *options, const struct packed *packed, int rows, int columns, const float *x, float *y);
-    /* The layer as an operator where it is more than y = x W_q^T (quantized activations, a norm behind it). operates tells
-     * whether these options make it so; both NULL: never. x is tokens x columns, y tokens x rows, weight is W_q. */
+    int (*matvec)(const void *options, const struct packed *packed, int rows, int columns,
+                  const float *x, float *y);
+    /* The layer as an operator where it is more than y = x W_q^T (quantized activations, a norm
+     * behind it). operates tells whether these options make it so; both NULL: never. x is tokens x
+     * columns, y tokens x rows, weight is W_q. */
     bool (*operates)(const void *options);
-    int (*operate)(const void *options, const float *weight, int rows, int columns, const float *x, int tokens, float *y);
+    int (*operate)(const void *options, const float *weight, int rows, int columns, const float *x,
+                   int tokens, float *y);
 };
 
-extern const struct quant_method *const methods[]; /* ends with NULL */
+extern const struct quant_method *const methods[];        /* ends with NULL */
 const struct quant_method *method_find(const char *name); /* NULL with err_set naming the nearest */
 
 #endif

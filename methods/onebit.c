@@ -1,5 +1,6 @@
-/* OneBit (Xu et al., arXiv:2402.11295) as a post-training method: W = sign(W) (a b^T), the value vectors a and b from a
- * rank-one approximation of |W| (SVID, equation 5 and proposition 1), and the layer y = ((x * b) sign(W)^T) * a. */
+/* OneBit (Xu et al., arXiv:2402.11295) as a post-training method: W = sign(W) (a b^T), the value
+ * vectors a and b from a rank-one approximation of |W| (SVID, equation 5 and proposition 1), and
+ * the layer y = ((x * b) sign(W)^T) * a. */
 #include "core/err.h"
 #include "core/mem.h"
 #include "core/pool.h"
@@ -24,11 +25,23 @@ struct onebit_options {
 
 #define FIELD(field) offsetof(struct onebit_options, field)
 static const struct option onebit_options[] = {
-    {.name = "init", .type = OPTION_CHOICE, .offset = FIELD(init), .fallback = "nmf", .choices = "nmf|svd",
-     .help = "the rank-one approximation of |W|: non-negative factorisation from a random start, the paper's choice, or SVD"},
-    {.name = "layer_norm", .type = OPTION_BOOL, .offset = FIELD(layer_norm), .fallback = "false",
+    {.name = "init",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(init),
+     .fallback = "nmf",
+     .choices = "nmf|svd",
+     .help = "the rank-one approximation of |W|: non-negative factorisation from a random start, "
+             "the paper's choice, or SVD"},
+    {.name = "layer_norm",
+     .type = OPTION_BOOL,
+     .offset = FIELD(layer_norm),
+     .fallback = "false",
      .help = "normalize each layer's outputs, as the authors' trained layers do"},
-    {.name = "scale_bits", .type = OPTION_CHOICE, .offset = FIELD(scale_bits), .fallback = "32", .choices = "32|16",
+    {.name = "scale_bits",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(scale_bits),
+     .fallback = "32",
+     .choices = "32|16",
      .help = "bits of a stored value: 32 as the references compute, 16 as the papers count"},
     {0}};
 
@@ -69,7 +82,8 @@ static void round_halves(float *values, int count)
         values[i] = uniform_half(values[i]);
 }
 
-static int onebit_quantize(const void *options, const struct layer_problem *problem, struct layer_result *result)
+static int onebit_quantize(const void *options, const struct layer_problem *problem,
+                           struct layer_result *result)
 {
     const struct onebit_options *o = options;
     struct work work = {.problem = problem, .quantized = result->quantized};
@@ -82,9 +96,11 @@ static int onebit_quantize(const void *options, const struct layer_problem *prob
     TRY(packed_add(&result->details, "input_factor", ARRAY_F32, BITS_SCALES, columns, 1, &work.b));
     rng_seed(&rng, problem->seed);
     if (o->init == INIT_SVD)
-        TRY(rank_one_svd(problem->weight, problem->rows, problem->columns, problem->arena, work.a, work.b));
+        TRY(rank_one_svd(problem->weight, problem->rows, problem->columns, problem->arena, work.a,
+                         work.b));
     else
-        TRY(rank_one_nmf(problem->weight, problem->rows, problem->columns, &rng, problem->arena, work.a, work.b));
+        TRY(rank_one_nmf(problem->weight, problem->rows, problem->columns, &rng, problem->arena,
+                         work.a, work.b));
     if (o->scale_bits == 1) {
         round_halves(work.a, problem->rows);
         round_halves(work.b, problem->columns);
@@ -116,11 +132,12 @@ static int pack_zeros(const uint8_t *sign, size_t rows, size_t columns, struct p
     return rc;
 }
 
-static int onebit_pack(const void *options, const struct layer_problem *problem, const struct layer_result *result,
-                       struct packed *packed)
+static int onebit_pack(const void *options, const struct layer_problem *problem,
+                       const struct layer_result *result, struct packed *packed)
 {
     const struct onebit_options *o = options;
-    size_t rows = (size_t)problem->rows, columns = (size_t)problem->columns, bytes = bitpack_row_bytes(1, columns);
+    size_t rows = (size_t)problem->rows, columns = (size_t)problem->columns,
+           bytes = bitpack_row_bytes(1, columns);
     const uint8_t *sign;
     uint8_t *to, *bits = NULL;
     int rc = 0;
@@ -165,14 +182,16 @@ static int open_packed(struct opened *p, const struct packed *packed)
     if (exact)
         TRY(packed_get(packed, "exact", ARRAY_I32, p->exacts, 2, &p->exact));
     for (size_t i = 0; i < p->exacts; i++)
-        if (p->exact[2 * i] < 0 || (size_t)p->exact[2 * i] >= p->rows || p->exact[2 * i + 1] < 0
-            || (size_t)p->exact[2 * i + 1] >= p->columns)
-            return err_set(ERR_FORMAT, "packed array 'exact': entry %zu lies outside the matrix", i);
+        if (p->exact[2 * i] < 0 || (size_t)p->exact[2 * i] >= p->rows || p->exact[2 * i + 1] < 0 ||
+            (size_t)p->exact[2 * i + 1] >= p->columns)
+            return err_set(ERR_FORMAT, "packed array 'exact': entry %zu lies outside the matrix",
+                           i);
 out:
     return rc;
 }
 
-static int onebit_unpack(const void *options, const struct packed *packed, int rows, int columns, float *weight)
+static int onebit_unpack(const void *options, const struct packed *packed, int rows, int columns,
+                         float *weight)
 {
     struct opened p = {.rows = (size_t)rows, .columns = (size_t)columns};
     int rc = 0;
@@ -189,7 +208,8 @@ out:
     return rc;
 }
 
-static int onebit_matvec(const void *options, const struct packed *packed, int rows, int columns, const float *x, float *y)
+static int onebit_matvec(const void *options, const struct packed *packed, int rows, int columns,
+                         const float *x, float *y)
 {
     struct opened p = {.rows = (size_t)rows, .columns = (size_t)columns};
     float *scaled = NULL, sum = 0;
@@ -217,7 +237,8 @@ static bool onebit_operates(const void *options)
     return ((const struct onebit_options *)options)->layer_norm;
 }
 
-static int onebit_operate(const void *options, const float *weight, int rows, int columns, const float *x, int tokens, float *y)
+static int onebit_operate(const void *options, const float *weight, int rows, int columns,
+                          const float *x, int tokens, float *y)
 {
     int rc = matmul_nt(x, weight, tokens, rows, columns, 0, y);
     for (long t = 0; rc == 0 && t < tokens; t++) {
@@ -235,8 +256,17 @@ static int onebit_operate(const void *options, const float *weight, int rows, in
 }
 
 const struct quant_method method_onebit = {
-    .name = "onebit", .title = "OneBit (SVID)", .paper = "arXiv:2402.11295", .version = 1, .caps = QM_PACKS | QM_MATVEC,
-    .options = onebit_options, .options_size = sizeof(struct onebit_options), .quantize_layer = onebit_quantize,
-    .pack = onebit_pack, .unpack = onebit_unpack, .matvec = onebit_matvec, .operates = onebit_operates,
+    .name = "onebit",
+    .title = "OneBit (SVID)",
+    .paper = "arXiv:2402.11295",
+    .version = 1,
+    .caps = QM_PACKS | QM_MATVEC,
+    .options = onebit_options,
+    .options_size = sizeof(struct onebit_options),
+    .quantize_layer = onebit_quantize,
+    .pack = onebit_pack,
+    .unpack = onebit_unpack,
+    .matvec = onebit_matvec,
+    .operates = onebit_operates,
     .operate = onebit_operate,
 };

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const bit_category_names[] = {"payload", "scales", "zeros", "masks", "indices", "salient", "other", NULL};
+const char *const bit_category_names[] = {"payload", "scales",  "zeros", "masks",
+                                          "indices", "salient", "other", NULL};
 
 static const char *const array_type_names[] = {"F32", "F16", "I32", "U16", "U8"};
 
@@ -14,13 +15,10 @@ size_t array_type_size(enum array_type type)
 {
     switch (type) {
     case ARRAY_F32:
-    case ARRAY_I32:
-        return 4;
+    case ARRAY_I32: return 4;
     case ARRAY_F16:
-    case ARRAY_U16:
-        return 2;
-    case ARRAY_U8:
-        return 1;
+    case ARRAY_U16: return 2;
+    case ARRAY_U8: return 1;
     }
     return 0;
 }
@@ -30,18 +28,21 @@ static size_t array_bytes(const struct packed_array *array)
     return array->shape[0] * array->shape[1] * array_type_size(array->type);
 }
 
-int packed_add(struct packed *packed, const char *name, enum array_type type, enum bit_category category, size_t rows,
-               size_t columns, void *data)
+int packed_add(struct packed *packed, const char *name, enum array_type type,
+               enum bit_category category, size_t rows, size_t columns, void *data)
 {
     if (packed->count == PACKED_MAX)
-        return err_set(ERR_INTERNAL, "array '%s': a packed layer holds at most %d arrays", name, PACKED_MAX);
+        return err_set(ERR_INTERNAL, "array '%s': a packed layer holds at most %d arrays", name,
+                       PACKED_MAX);
     if (rows != 0 && columns > (size_t)-1 / rows)
-        return err_set(ERR_MEMORY, "array '%s' of %zu x %zu elements is too large", name, rows, columns);
+        return err_set(ERR_MEMORY, "array '%s' of %zu x %zu elements is too large", name, rows,
+                       columns);
     struct packed_array *array = &packed->arrays[packed->count];
     *array = (struct packed_array){.type = type, .category = category, .shape = {rows, columns}};
     int length = snprintf(array->name, sizeof array->name, "%s", name);
     if (length >= (int)sizeof array->name)
-        return err_set(ERR_INTERNAL, "array '%s': the name is longer than %zu characters", name, sizeof array->name - 1);
+        return err_set(ERR_INTERNAL, "array '%s': the name is longer than %zu characters", name,
+                       sizeof array->name - 1);
     int rc = mem_calloc(&array->data, rows * columns, array_type_size(type));
     if (rc)
         return err_prefix(rc, "array '%s'", name);
@@ -58,15 +59,17 @@ const struct packed_array *packed_find(const struct packed *packed, const char *
     return NULL;
 }
 
-int packed_get(const struct packed *packed, const char *name, enum array_type type, size_t rows, size_t columns, void *data)
+int packed_get(const struct packed *packed, const char *name, enum array_type type, size_t rows,
+               size_t columns, void *data)
 {
     const struct packed_array *array = packed_find(packed, name);
     if (!array)
         return err_set(ERR_FORMAT, "the packed layer has no array '%s'", name);
     if (array->type != type || array->shape[0] != rows || array->shape[1] != columns)
-        return err_set(ERR_FORMAT, "packed array '%s' is %zu x %zu of type %s, expected %zu x %zu of type %s", name,
-                       array->shape[0], array->shape[1], array_type_names[array->type], rows, columns,
-                       array_type_names[type]);
+        return err_set(ERR_FORMAT,
+                       "packed array '%s' is %zu x %zu of type %s, expected %zu x %zu of type %s",
+                       name, array->shape[0], array->shape[1], array_type_names[array->type], rows,
+                       columns, array_type_names[type]);
     memcpy(data, &array->data, sizeof array->data);
     return 0;
 }

@@ -1,6 +1,6 @@
-/* PB-LLM (Shang et al., arXiv:2310.00034), post-training: a salient share of the weights keeps high_bits on a grid, the
- * others are binarized, GPTQ's error feedback corrects both. Decisions follow the authors' code: see docs/methods/pb-llm.md
- * for where it differs from the paper. */
+/* PB-LLM (Shang et al., arXiv:2310.00034), post-training: a salient share of the weights keeps
+ * high_bits on a grid, the others are binarized, GPTQ's error feedback corrects both. Decisions
+ * follow the authors' code: see docs/methods/pb-llm.md for where it differs from the paper. */
 #include "methods/pbllm.h"
 
 #include "core/err.h"
@@ -13,33 +13,83 @@
 #include <string.h>
 
 enum { METRIC_MAGNITUDE, METRIC_HESSIAN };
-enum { FOLLOW_CODE, FOLLOW_PAPER };
 enum { LANES = FEEDBACK_LANES, ROWS_A_TASK = 16 };
 
 #define FIELD(field) offsetof(struct pbllm_options, field)
 static const struct option pbllm_options[] = {
-    {.name = "low_method", .type = OPTION_CHOICE, .offset = FIELD(low_method), .fallback = "xnor",
-     .choices = "xnor|sign|rtn|2bit|4bit|prune|no", .help = "what the weights that are not salient become"},
-    {.name = "low_frac", .type = OPTION_REAL, .offset = FIELD(low_frac), .fallback = "0.9", .low = 0, .high = 1,
+    {.name = "low_method",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(low_method),
+     .fallback = "xnor",
+     .choices = "xnor|sign|rtn|2bit|4bit|prune|no",
+     .help = "what the weights that are not salient become"},
+    {.name = "low_frac",
+     .type = OPTION_REAL,
+     .offset = FIELD(low_frac),
+     .fallback = "0.9",
+     .low = 0,
+     .high = 1,
      .help = "share of the weights that are not salient"},
-    {.name = "salient_frac", .type = OPTION_REAL, .alias_of = "low_frac", .complement = 1, .low = 0, .high = 1,
+    {.name = "salient_frac",
+     .type = OPTION_REAL,
+     .alias_of = "low_frac",
+     .complement = 1,
+     .low = 0,
+     .high = 1,
      .help = "share of the salient weights, the paper's r"},
-    {.name = "salient_metric", .type = OPTION_CHOICE, .offset = FIELD(salient_metric), .fallback = "hessian",
-     .choices = "magnitude|hessian", .help = "salience: |w|, or w^2 over the squared diagonal of the inverse's factor"},
-    {.name = "high_bits", .type = OPTION_INT, .offset = FIELD(high_bits), .fallback = "8", .low = 1, .high = 8,
+    {.name = "salient_metric",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(salient_metric),
+     .fallback = "hessian",
+     .choices = "magnitude|hessian",
+     .help = "salience: |w|, or w^2 over the squared diagonal of the inverse's factor"},
+    {.name = "high_bits",
+     .type = OPTION_INT,
+     .offset = FIELD(high_bits),
+     .fallback = "8",
+     .low = 1,
+     .high = 8,
      .help = "bits of a salient weight"},
-    {.name = "group_size", .type = OPTION_INT, .offset = FIELD(group_size), .fallback = "-1", .low = 1, .high = 1 << 20,
-     .special = "-1=the whole row", .help = "columns that share low scales and a salience threshold"},
-    {.name = "block_size", .type = OPTION_INT, .offset = FIELD(block_size), .fallback = "128", .low = 1, .high = 65536,
+    {.name = "group_size",
+     .type = OPTION_INT,
+     .offset = FIELD(group_size),
+     .fallback = "-1",
+     .low = 1,
+     .high = 1 << 20,
+     .special = "-1=the whole row",
+     .help = "columns that share low scales and a salience threshold"},
+    {.name = "block_size",
+     .type = OPTION_INT,
+     .offset = FIELD(block_size),
+     .fallback = "128",
+     .low = 1,
+     .high = 65536,
      .help = "columns between two updates of the rest of the matrix"},
-    {.name = "percdamp", .type = OPTION_REAL, .offset = FIELD(percdamp), .fallback = "0.01", .low = 0, .high = 1000,
+    {.name = "percdamp",
+     .type = OPTION_REAL,
+     .offset = FIELD(percdamp),
+     .fallback = "0.01",
+     .low = 0,
+     .high = 1000,
      .help = "share of the Hessian diagonal's mean that is added to it"},
-    {.name = "gptq", .type = OPTION_BOOL, .offset = FIELD(gptq), .fallback = "true",
+    {.name = "gptq",
+     .type = OPTION_BOOL,
+     .offset = FIELD(gptq),
+     .fallback = "true",
      .help = "error feedback; without it each weight is quantized as it is"},
-    {.name = "follow", .type = OPTION_CHOICE, .offset = FIELD(follow), .fallback = "code", .choices = "code|paper",
-     .help = "code: low statistics count salient weights as 0, 2bit and 4bit share a zero point's scale; paper: only low "
+    {.name = "follow",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(follow),
+     .fallback = "code",
+     .choices = "code|paper",
+     .help = "code: low statistics count salient weights as 0, 2bit and 4bit share a zero point's "
+             "scale; paper: only low "
              "weights count, each row has its own"},
-    {.name = "scale_bits", .type = OPTION_CHOICE, .offset = FIELD(scale_bits), .fallback = "32", .choices = "32|16",
+    {.name = "scale_bits",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(scale_bits),
+     .fallback = "32",
+     .choices = "32|16",
      .help = "bits of a stored scale: 32 as the references compute, 16 as the papers count"},
     {0}};
 
@@ -50,7 +100,8 @@ int pbllm_group(const struct pbllm_options *o, int columns)
 
 int pbllm_low_bits(const struct pbllm_options *o)
 {
-    static const int bits[] = {[LOW_XNOR] = 1, [LOW_SIGN] = 1, [LOW_RTN] = 1, [LOW_2BIT] = 2, [LOW_4BIT] = 3};
+    static const int bits[] = {
+        [LOW_XNOR] = 1, [LOW_SIGN] = 1, [LOW_RTN] = 1, [LOW_2BIT] = 2, [LOW_4BIT] = 3};
     return o->low_method == LOW_PRUNE || o->low_method == LOW_NO ? 0 : bits[o->low_method];
 }
 
@@ -60,13 +111,13 @@ struct work {
     int rows, columns, group, groups;
     struct uniform high;
     const bool *dead;
-    float *divisors;                          /* squared diagonal of the factor, for the hessian metric */
-    uint8_t *mask, *codes;                    /* rows x columns */
-    float *low_scale, *low_mean, *low_zero;   /* groups x rows */
-    float *high_scale, *high_zero;            /* rows */
-    float *saliency;                          /* rows x group */
-    float *low;                               /* rows x 2: the range of the low weights, for 2bit and 4bit */
-    int current;                              /* group */
+    float *divisors;       /* squared diagonal of the factor, for the hessian metric */
+    uint8_t *mask, *codes; /* rows x columns */
+    float *low_scale, *low_mean, *low_zero; /* groups x rows */
+    float *high_scale, *high_zero;          /* rows */
+    float *saliency;                        /* rows x group */
+    float *low;  /* rows x 2: the range of the low weights, for 2bit and 4bit */
+    int current; /* group */
     float threshold;
 };
 
@@ -108,99 +159,43 @@ static int rate_rows(void *context, int index, int worker)
     return 0;
 }
 
-/* Float16 as it will be read back, for a mean of either sign. */
-static float stored(const struct work *work, float value)
-{
-    if (!work->high.half || value == 0)
-        return value;
-    return value < 0 ? -uniform_half(-value) : uniform_half(value);
-}
-
-/* xnor: mean and mean |w - mean| over the group, salient weights counting as 0 in the code, not at all in the paper. */
-static void fit_xnor(const struct work *work, const float *w, const uint8_t *mask, int width, float *scale, float *mean)
-{
-    bool only_low = work->options->follow == FOLLOW_PAPER;
-    double sum = 0, spread = 0;
-    long count = 0;
-    for (int i = 0; i < width; i++) {
-        sum += mask[i] ? (double)w[i] : 0;
-        count += mask[i];
-    }
-    if (!only_low)
-        count = width;
-    float m = count > 0 ? stored(work, (float)(sum / (double)count)) : 0;
-    for (int i = 0; i < width; i++) {
-        float difference = (mask[i] ? w[i] : 0) - m;
-        spread += only_low && !mask[i] ? 0 : (double)fabsf(difference);
-    }
-    *mean = m;
-    *scale = count > 0 ? stored(work, (float)(spread / (double)count)) : 0;
-}
-
-/* sign: mean max(w, 0); rtn: mean |w| + 1e-5. */
-static void fit_one_sided(const struct work *work, const float *w, const uint8_t *mask, int width, float *scale)
-{
-    bool only_low = work->options->follow == FOLLOW_PAPER, relu = work->options->low_method == LOW_SIGN;
-    double sum = 0;
-    long count = 0;
-    for (int i = 0; i < width; i++) {
-        float value = mask[i] ? w[i] : 0;
-        sum += (double)(relu ? (value > 0 ? value : 0) : fabsf(value));
-        count += only_low ? (relu ? mask[i] && value > 0 : mask[i]) : 1;
-    }
-    *scale = (float)(count > 0 ? sum / (double)count : 0);
-    *scale = stored(work, relu ? *scale : *scale + 1e-5f);
-}
-
-static void fit_range(const struct work *work, const float *w, const uint8_t *mask, int width, float *scale, float *low)
-{
-    float top = work->options->low_method == LOW_2BIT ? 3 : 7, high = 0;
-    *low = 0;
-    for (int i = 0; i < width; i++) {
-        float value = mask[i] ? w[i] : 0;
-        *low = value < *low ? value : *low;
-        high = value > high ? value : high;
-    }
-    if (*low == 0 && high == 0) {
-        *low = -1;
-        high = 1;
-    }
-    float s = (high - *low) / top;
-    *scale = stored(work, s > 0 ? s : 1e-38f);
-}
-
-/* The group's mask and low statistics for a few rows; with the first group also the rows' high grid. */
+/* The group's mask and low statistics for a few rows; with the first group also the rows' high
+ * grid. */
 static int fit_rows(void *context, int index, int worker)
 {
     const struct work *work = context;
     const struct pbllm_options *o = work->options;
     long start = (long)work->current * work->group, width = group_width(work), n = work->columns;
     for (long r = (long)index * ROWS_A_TASK; r < last_row(work, index); r++) {
-        float *w = work->saliency + r * width, *scale = work->low_scale + (long)work->current * work->rows + r;
+        float *w = work->saliency + r * width,
+              *scale = work->low_scale + (long)work->current * work->rows + r;
         uint8_t *mask = work->mask + r * n + start;
-        bool strict = o->follow == FOLLOW_PAPER && o->low_frac < 1;
+        bool strict = o->follow == PBLLM_PAPER && o->low_frac < 1;
         for (long i = 0; i < width; i++)
             mask[i] = strict ? w[i] < work->threshold : w[i] <= work->threshold;
         for (long i = 0; i < width; i++)
             w[i] = weight_at(work, r, start + i);
         if (o->low_method == LOW_XNOR)
-            fit_xnor(work, w, mask, (int)width, scale, work->low_mean + (long)work->current * work->rows + r);
+            pbllm_fit_xnor(o, w, mask, (int)width, scale,
+                           work->low_mean + (long)work->current * work->rows + r);
         else if (o->low_method == LOW_SIGN || o->low_method == LOW_RTN)
-            fit_one_sided(work, w, mask, (int)width, scale);
+            pbllm_fit_one_sided(o, w, mask, (int)width, scale);
         else if (o->low_method == LOW_2BIT || o->low_method == LOW_4BIT)
-            fit_range(work, w, mask, (int)width, scale, work->low + r);
+            pbllm_fit_range(o, w, mask, (int)width, scale, work->low + r);
         if (work->current == 0)
-            uniform_fit(&work->high, work->problem->weight + r * n, work->columns, work->high_scale + r, work->high_zero + r);
+            uniform_fit(&work->high, work->problem->weight + r * n, work->columns,
+                        work->high_scale + r, work->high_zero + r);
     }
     (void)worker;
     return 0;
 }
 
-/* The code divides every row's minimum by the scale of row number `group`; the paper's meaning is its own. */
+/* The code divides every row's minimum by the scale of row number `group`; the paper's meaning is
+ * its own. */
 static void fit_zeros(struct work *work)
 {
     const float *scale = work->low_scale + (long)work->current * work->rows;
-    bool own = work->options->follow == FOLLOW_PAPER || work->current >= work->rows;
+    bool own = work->options->follow == PBLLM_PAPER || work->current >= work->rows;
     for (long r = 0; r < work->rows; r++) {
         float zero = rintf(-work->low[r] / scale[own ? r : work->current]);
         work->low_zero[(long)work->current * work->rows + r] = zero < 1e30f ? zero : 1e30f;
@@ -232,19 +227,16 @@ static int low_code(const struct work *work, float w, float scale, float zero)
 {
     float q, top = work->options->low_method == LOW_2BIT ? 3 : 7;
     switch (work->options->low_method) {
-    case LOW_SIGN:
-        return w > 0;
-    case LOW_RTN: /* round half to even: 0.5 goes to 0 */
-        return w > 0 && w / scale > 0.5f;
+    case LOW_SIGN: return w > 0;
+    case LOW_RTN: /* round half to even: 0.5 goes to 0 */ return w > 0 && w / scale > 0.5f;
     case LOW_2BIT:
-    case LOW_4BIT:
-        q = rintf(w / scale) + zero;
-        return (int)(q < 0 ? 0 : q > top ? top : q);
+    case LOW_4BIT: q = rintf(w / scale) + zero; return (int)(q < 0 ? 0 : q > top ? top : q);
     }
     return 0;
 }
 
-/* The paper's method, in steps that become vector code: low values and codes for all lanes, then the mask picks. */
+/* The paper's method, in steps that become vector code: low values and codes for all lanes, then
+ * the mask picks. */
 static void xnor_column(const struct work *work, const struct feedback_column *c, long group)
 {
     float w[LANES], q[LANES], scale[LANES] = {0}, mean[LANES] = {0}, low[LANES];
@@ -289,7 +281,8 @@ static void pbllm_column(void *context, const struct feedback_column *c)
     }
     for (int l = 0; l < c->count; l++)
         if (c->marks[l]) {
-            float s = work->low_scale[group + l], z = work->low_zero ? work->low_zero[group + l] : 0;
+            float s = work->low_scale[group + l],
+                  z = work->low_zero ? work->low_zero[group + l] : 0;
             c->codes[l] = (uint8_t)low_code(work, c->w[l], s, z);
             c->q[l] = low == LOW_NO ? c->w[l] : pbllm_low_value(low, c->codes[l], s, 0, z);
         }
@@ -297,7 +290,8 @@ static void pbllm_column(void *context, const struct feedback_column *c)
 
 static int add_details(struct work *work, struct packed *details)
 {
-    size_t rows = (size_t)work->rows, columns = (size_t)work->columns, groups = (size_t)work->groups;
+    size_t rows = (size_t)work->rows, columns = (size_t)work->columns,
+           groups = (size_t)work->groups;
     int low = work->options->low_method, rc = 0;
     TRY(packed_add(details, "mask_low", ARRAY_U8, BITS_MASKS, rows, columns, &work->mask));
     TRY(packed_add(details, "codes", ARRAY_U8, BITS_PAYLOAD, rows, columns, &work->codes));
@@ -312,7 +306,8 @@ out:
     return rc;
 }
 
-static int prepare(struct work *work, const struct hessian_factor *factor, struct layer_result *result)
+static int prepare(struct work *work, const struct hessian_factor *factor,
+                   struct layer_result *result)
 {
     const struct layer_problem *p = work->problem;
     size_t rows = (size_t)work->rows, columns = (size_t)work->columns;
@@ -345,16 +340,25 @@ static void count_bits(const struct work *work, struct layer_result *result)
     result->paper_bits_marks = 1;
 }
 
-static int pbllm_quantize(const void *options, const struct layer_problem *problem, struct layer_result *result)
+static int pbllm_quantize(const void *options, const struct layer_problem *problem,
+                          struct layer_result *result)
 {
     const struct pbllm_options *o = options;
     const struct hessian_factor *factor;
-    struct work work = {.options = o, .problem = problem, .rows = problem->rows, .columns = problem->columns,
+    struct work work = {.options = o,
+                        .problem = problem,
+                        .rows = problem->rows,
+                        .columns = problem->columns,
                         .group = pbllm_group(o, problem->columns),
                         .high = {.bits = o->high_bits, .half = o->scale_bits == 1}};
-    struct feedback feedback = {.rows = problem->rows, .columns = problem->columns, .block = o->block_size,
-                                .weight = problem->weight, .quantized = result->quantized, .quantize = pbllm_column,
-                                .context = &work, .arena = problem->arena};
+    struct feedback feedback = {.rows = problem->rows,
+                                .columns = problem->columns,
+                                .block = o->block_size,
+                                .weight = problem->weight,
+                                .quantized = result->quantized,
+                                .quantize = pbllm_column,
+                                .context = &work,
+                                .arena = problem->arena};
     int rc = 0;
     TRY(layer_check(problem, true));
     TRY(layer_factor(problem, o->percdamp, false, result, &factor));
@@ -373,8 +377,15 @@ out:
 }
 
 const struct quant_method method_pbllm = {
-    .name = "pb-llm", .title = "PB-LLM", .paper = "arXiv:2310.00034", .version = 1,
-    .caps = QM_NEEDS_HESSIAN | QM_PACKS | QM_MATVEC, .options = pbllm_options,
-    .options_size = sizeof(struct pbllm_options), .quantize_layer = pbllm_quantize, .pack = pbllm_pack,
-    .unpack = pbllm_unpack, .matvec = pbllm_matvec,
+    .name = "pb-llm",
+    .title = "PB-LLM",
+    .paper = "arXiv:2310.00034",
+    .version = 1,
+    .caps = QM_NEEDS_HESSIAN | QM_PACKS | QM_MATVEC,
+    .options = pbllm_options,
+    .options_size = sizeof(struct pbllm_options),
+    .quantize_layer = pbllm_quantize,
+    .pack = pbllm_pack,
+    .unpack = pbllm_unpack,
+    .matvec = pbllm_matvec,
 };

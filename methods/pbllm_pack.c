@@ -1,5 +1,6 @@
-/* PB-LLM's packed form. Each row has a mask (bit 1: not salient), its low codes and its high codes one behind the other
- * without gaps; a row's codes start on a byte, where they start follows from the masks before. */
+/* PB-LLM's packed form. Each row has a mask (bit 1: not salient), its low codes and its high codes
+ * one behind the other without gaps; a row's codes start on a byte, where they start follows from
+ * the masks before. */
 #include "methods/pbllm.h"
 
 #include "core/err.h"
@@ -19,7 +20,8 @@ static int shape_error(const char *name)
 /* ---- pack ---- */
 
 /* One row's codes sorted out: low ones first in low, high ones in high. */
-static size_t sort_row(const uint8_t *mask, const uint8_t *codes, size_t columns, uint8_t *low, uint8_t *high)
+static size_t sort_row(const uint8_t *mask, const uint8_t *codes, size_t columns, uint8_t *low,
+                       uint8_t *high)
 {
     size_t lows = 0, highs = 0;
     for (size_t i = 0; i < columns; i++) {
@@ -79,10 +81,12 @@ static int pack_codes(const struct source *s, struct packed *packed)
     int low_bits = pbllm_low_bits(s->options), high_bits = s->options->high_bits, rc = 0;
     size_t low_bytes = 0, high_bytes = 0, lows = 0;
     uint8_t *mask, *low_to = NULL, *high_to, *buffer = NULL;
-    TRY(packed_add(packed, "mask_low", ARRAY_U8, BITS_MASKS, s->rows, bitpack_row_bytes(1, s->columns), &mask));
+    TRY(packed_add(packed, "mask_low", ARRAY_U8, BITS_MASKS, s->rows,
+                   bitpack_row_bytes(1, s->columns), &mask));
     for (size_t r = 0; r < s->rows; r++) {
         size_t low = count_low(s, r);
-        bitpack_row(1, s->mask + r * s->columns, s->columns, mask + r * bitpack_row_bytes(1, s->columns));
+        bitpack_row(1, s->mask + r * s->columns, s->columns,
+                    mask + r * bitpack_row_bytes(1, s->columns));
         lows += low;
         low_bytes += low_bits ? bitpack_row_bytes(low_bits, low) : 0;
         high_bytes += bitpack_row_bytes(high_bits, s->columns - low);
@@ -95,7 +99,8 @@ static int pack_codes(const struct source *s, struct packed *packed)
     TRY(mem_alloc(&buffer, 2 * s->columns, 1));
     for (size_t r = 0; r < s->rows; r++) {
         uint8_t *low = buffer, *high = buffer + s->columns;
-        size_t count = sort_row(s->mask + r * s->columns, s->codes + r * s->columns, s->columns, low, high);
+        size_t count = sort_row(s->mask + r * s->columns, s->codes + r * s->columns, s->columns,
+                                low, high);
         for (size_t i = 0; low_bits == 1 && i < count; i++)
             low[i] = low[i] != 0;
         if (low_bits) {
@@ -111,11 +116,13 @@ out:
     return rc;
 }
 
-int pbllm_pack(const void *options, const struct layer_problem *problem, const struct layer_result *result,
-               struct packed *packed)
+int pbllm_pack(const void *options, const struct layer_problem *problem,
+               const struct layer_result *result, struct packed *packed)
 {
     const struct pbllm_options *o = options;
-    struct source s = {.options = o, .rows = (size_t)problem->rows, .columns = (size_t)problem->columns,
+    struct source s = {.options = o,
+                       .rows = (size_t)problem->rows,
+                       .columns = (size_t)problem->columns,
                        .quantized = result->quantized};
     const struct packed *details = &result->details;
     bool half = o->scale_bits == 1;
@@ -201,8 +208,8 @@ static int open_exact(struct opened *p, const struct packed *packed)
     p->exacts = array->shape[0];
     int rc = packed_get(packed, "low_exact", ARRAY_I32, p->exacts, 2, &p->exact);
     for (size_t i = 0; rc == 0 && i < p->exacts; i++)
-        if (p->exact[2 * i] < 0 || (size_t)p->exact[2 * i] >= p->rows || p->exact[2 * i + 1] < 0
-            || (size_t)p->exact[2 * i + 1] >= p->columns)
+        if (p->exact[2 * i] < 0 || (size_t)p->exact[2 * i] >= p->rows || p->exact[2 * i + 1] < 0 ||
+            (size_t)p->exact[2 * i + 1] >= p->columns)
             return shape_error("low_exact");
     return rc;
 }
@@ -220,9 +227,10 @@ static int open_packed(struct opened *p, const struct packed *packed)
     TRY(packed_get(packed, "mask_low", ARRAY_U8, p->rows, p->mask_bytes, &p->mask));
     TRY(find_starts(p, packed));
     TRY(floats_open(packed, "low_scale", p->groups, p->rows, pbllm_low_bits(o) > 0, &p->low_scale));
-    TRY(floats_open(packed, "low_mean", p->groups, p->rows, o->low_method == LOW_XNOR, &p->low_mean));
-    TRY(floats_open(packed, "low_zero", p->groups, p->rows, o->low_method == LOW_2BIT || o->low_method == LOW_4BIT,
-                    &p->low_zero));
+    TRY(floats_open(packed, "low_mean", p->groups, p->rows, o->low_method == LOW_XNOR,
+                    &p->low_mean));
+    TRY(floats_open(packed, "low_zero", p->groups, p->rows,
+                    o->low_method == LOW_2BIT || o->low_method == LOW_4BIT, &p->low_zero));
     TRY(floats_open(packed, "high_scale", p->rows, 1, true, &p->high_scale));
     TRY(floats_open(packed, "high_zero", p->rows, 1, true, &p->high_zero));
     TRY(open_exact(p, packed));
@@ -236,10 +244,12 @@ static float low_value(const struct opened *p, size_t row, size_t column, size_t
     size_t at = column / p->group * p->rows + row;
     if (p->options->low_method == LOW_NO)
         return p->low_values[p->starts[2 * row] + index];
-    return pbllm_low_value(p->options->low_method, code, p->low_scale[at], p->low_mean[at], p->low_zero[at]);
+    return pbllm_low_value(p->options->low_method, code, p->low_scale[at], p->low_mean[at],
+                           p->low_zero[at]);
 }
 
-int pbllm_unpack(const void *options, const struct packed *packed, int rows, int columns, float *weight)
+int pbllm_unpack(const void *options, const struct packed *packed, int rows, int columns,
+                 float *weight)
 {
     struct opened p = {.options = options, .rows = (size_t)rows, .columns = (size_t)columns};
     int low_bits = pbllm_low_bits(options), rc = 0;
@@ -252,11 +262,13 @@ int pbllm_unpack(const void *options, const struct packed *packed, int rows, int
             bitunpack_row(low_bits, p.low_codes + p.starts[2 * r], lows, low);
         else
             memset(low, 0, lows);
-        bitunpack_row(p.options->high_bits, p.high_codes + p.starts[2 * r + 1], p.columns - lows, high);
+        bitunpack_row(p.options->high_bits, p.high_codes + p.starts[2 * r + 1], p.columns - lows,
+                      high);
         for (size_t i = 0; i < p.columns; i++) {
             if (mask[i / 8] >> (i % 8) & 1) {
-                weight[r * p.columns + i] =
-                    p.options->low_method == LOW_PRUNE ? 0 : low_value(&p, r, i, l, low[l]);
+                weight[r * p.columns + i] = p.options->low_method == LOW_PRUNE
+                                                ? 0
+                                                : low_value(&p, r, i, l, low[l]);
                 l++;
             } else {
                 weight[r * p.columns + i] = p.high_scale[r] * ((float)high[h++] - p.high_zero[r]);
@@ -274,8 +286,10 @@ out:
 
 /* ---- product ---- */
 
-/* The low part of one row in one group, for the `count` low inputs x that start at code number `first`. */
-static float low_product(const struct opened *p, size_t row, size_t group, size_t first, size_t count, const float *x)
+/* The low part of one row in one group, for the `count` low inputs x that start at code number
+ * `first`. */
+static float low_product(const struct opened *p, size_t row, size_t group, size_t first,
+                         size_t count, const float *x)
 {
     int low = p->options->low_method, bits = pbllm_low_bits(p->options);
     double exact = 0;
@@ -296,7 +310,8 @@ static float low_product(const struct opened *p, size_t row, size_t group, size_
     return p->low_scale[at] * (sum - p->low_zero[at] * all);
 }
 
-int pbllm_matvec(const void *options, const struct packed *packed, int rows, int columns, const float *x, float *y)
+int pbllm_matvec(const void *options, const struct packed *packed, int rows, int columns,
+                 const float *x, float *y)
 {
     struct opened p = {.options = options, .rows = (size_t)rows, .columns = (size_t)columns};
     int rc = 0;
@@ -304,14 +319,16 @@ int pbllm_matvec(const void *options, const struct packed *packed, int rows, int
     for (size_t r = 0; r < p.rows; r++) {
         const uint8_t *mask = p.mask + r * p.mask_bytes;
         float *low = p.x, *high = p.x + p.columns, sum = 0;
-        size_t lows = (size_t)simd.mask_split(mask, x, (int)p.columns, low, high), first = 0, highs = p.columns - lows;
+        size_t lows = (size_t)simd.mask_split(mask, x, (int)p.columns, low, high), first = 0,
+               highs = p.columns - lows;
         for (size_t g = 0; g < p.groups; g++) {
             size_t end = g == p.groups - 1 ? p.columns : (g + 1) * p.group;
             size_t count = (p.groups == 1 ? lows : count_bits(mask, end)) - first;
             sum += low_product(&p, r, g, first, count, low + first);
             first += count;
         }
-        float coded = packed_dot(p.options->high_bits, p.high_codes + p.starts[2 * r + 1], 0, highs, high);
+        float coded = packed_dot(p.options->high_bits, p.high_codes + p.starts[2 * r + 1], 0, highs,
+                                 high);
         y[r] = sum + p.high_scale[r] * (coded - p.high_zero[r] * plain_sum(high, highs));
     }
     for (size_t i = 0; i < p.exacts; i++) { /* stored as mean + scale */

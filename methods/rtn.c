@@ -1,5 +1,5 @@
-/* Round to nearest: each weight on its own, on a grid of 2^bits values fitted to its row or group. The baseline of every
- * paper; its quantizer is the one in GPTQ's code (arXiv:2210.17323). */
+/* Round to nearest: each weight on its own, on a grid of 2^bits values fitted to its row or group.
+ * The baseline of every paper; its quantizer is the one in GPTQ's code (arXiv:2210.17323). */
 #include "core/err.h"
 #include "core/pool.h"
 #include "methods/grid.h"
@@ -18,19 +18,48 @@ struct rtn_options {
 
 #define FIELD(field) offsetof(struct rtn_options, field)
 static const struct option rtn_options[] = {
-    {.name = "bits", .type = OPTION_INT, .offset = FIELD(bits), .fallback = "4", .low = 1, .high = 8,
+    {.name = "bits",
+     .type = OPTION_INT,
+     .offset = FIELD(bits),
+     .fallback = "4",
+     .low = 1,
+     .high = 8,
      .help = "bits of a code"},
-    {.name = "sym", .type = OPTION_BOOL, .offset = FIELD(sym), .fallback = "false",
+    {.name = "sym",
+     .type = OPTION_BOOL,
+     .offset = FIELD(sym),
+     .fallback = "false",
      .help = "grid symmetric about zero instead of from the smallest to the largest weight"},
-    {.name = "group_size", .type = OPTION_INT, .offset = FIELD(group_size), .fallback = "-1", .low = 1, .high = 1 << 20,
-     .special = "-1=the whole row", .help = "columns that share a scale"},
-    {.name = "mse", .type = OPTION_BOOL, .offset = FIELD(mse), .fallback = "false",
+    {.name = "group_size",
+     .type = OPTION_INT,
+     .offset = FIELD(group_size),
+     .fallback = "-1",
+     .low = 1,
+     .high = 1 << 20,
+     .special = "-1=the whole row",
+     .help = "columns that share a scale"},
+    {.name = "mse",
+     .type = OPTION_BOOL,
+     .offset = FIELD(mse),
+     .fallback = "false",
      .help = "shrink the range where that lessens the error sum |w_q - w|^2.4"},
-    {.name = "trits", .type = OPTION_BOOL, .offset = FIELD(trits), .fallback = "false",
+    {.name = "trits",
+     .type = OPTION_BOOL,
+     .offset = FIELD(trits),
+     .fallback = "false",
      .help = "three values, the smallest weight, 0 and the largest (with bits: 2)"},
-    {.name = "scheme", .type = OPTION_CHOICE, .offset = FIELD(scheme), .fallback = "minmax", .choices = "minmax|sign_mean",
-     .help = "minmax: a grid over the range; sign_mean: the sign times the mean of |w| (with bits: 1)"},
-    {.name = "scale_bits", .type = OPTION_CHOICE, .offset = FIELD(scale_bits), .fallback = "32", .choices = "32|16",
+    {.name = "scheme",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(scheme),
+     .fallback = "minmax",
+     .choices = "minmax|sign_mean",
+     .help =
+         "minmax: a grid over the range; sign_mean: the sign times the mean of |w| (with bits: 1)"},
+    {.name = "scale_bits",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(scale_bits),
+     .fallback = "32",
+     .choices = "32|16",
      .help = "bits of a stored scale: 32 as the references compute, 16 as the papers count"},
     {0}};
 
@@ -38,10 +67,13 @@ static int rtn_check(const void *options)
 {
     const struct rtn_options *o = options;
     if (o->scheme == SCHEME_SIGN_MEAN && (o->bits != 1 || o->mse || o->sym || o->trits))
-        return err_set(ERR_USAGE, "rtn: scheme sign_mean has one bit a weight and no range: it goes with bits 1 and "
-                                  "without sym, mse and trits");
+        return err_set(
+            ERR_USAGE,
+            "rtn: scheme sign_mean has one bit a weight and no range: it goes with bits 1 and "
+            "without sym, mse and trits");
     if (o->trits && (o->bits != 2 || o->mse))
-        return err_set(ERR_USAGE, "rtn: trits has three values: it goes with bits 2 and without mse");
+        return err_set(ERR_USAGE,
+                       "rtn: trits has three values: it goes with bits 2 and without mse");
     return 0;
 }
 
@@ -51,8 +83,12 @@ static struct grid rtn_grid(const struct rtn_options *o, int rows, int columns)
                                  : o->trits                    ? GRID_TRITS
                                  : o->sym                      ? GRID_SYMMETRIC
                                                                : GRID_UNIFORM,
-                         .rows = rows, .columns = columns, .bits = o->bits, .half = o->scale_bits == 1,
-                         .group = o->group_size < 0 || o->group_size > columns ? columns : o->group_size};
+                         .rows = rows,
+                         .columns = columns,
+                         .bits = o->bits,
+                         .half = o->scale_bits == 1,
+                         .group = o->group_size < 0 || o->group_size > columns ? columns
+                                                                               : o->group_size};
 }
 
 struct rtn_work {
@@ -67,7 +103,8 @@ struct rtn_work {
 enum { ROWS_A_TASK = 8 };
 
 /* sign(w) mean|w|, with sign(0) = 1 so that one bit is enough. */
-static void sign_mean(const struct rtn_work *work, const float *w, int count, float *scale, uint8_t *codes, float *values)
+static void sign_mean(const struct rtn_work *work, const float *w, int count, float *scale,
+                      uint8_t *codes, float *values)
 {
     double sum = 0;
     for (int i = 0; i < count; i++)
@@ -86,7 +123,8 @@ static int rtn_rows(void *context, int index, int worker)
     const struct rtn_work *work = context;
     const struct grid *g = &work->grid;
     int groups = grid_groups(g);
-    long end = (long)(index + 1) * ROWS_A_TASK < g->rows ? (long)(index + 1) * ROWS_A_TASK : g->rows;
+    long end = (long)(index + 1) * ROWS_A_TASK < g->rows ? (long)(index + 1) * ROWS_A_TASK
+                                                         : g->rows;
     for (long r = (long)index * ROWS_A_TASK; r < end; r++)
         for (long k = 0; k < groups; k++) {
             long at = r * g->columns + k * g->group, scale = r * groups + k;
@@ -106,14 +144,20 @@ static int rtn_rows(void *context, int index, int worker)
     return 0;
 }
 
-static int rtn_quantize(const void *options, const struct layer_problem *problem, struct layer_result *result)
+static int rtn_quantize(const void *options, const struct layer_problem *problem,
+                        struct layer_result *result)
 {
     const struct rtn_options *o = options;
-    struct rtn_work work = {.options = o, .problem = problem, .grid = rtn_grid(o, problem->rows, problem->columns),
+    struct rtn_work work = {.options = o,
+                            .problem = problem,
+                            .grid = rtn_grid(o, problem->rows, problem->columns),
                             .quantized = result->quantized};
     int rc = 0;
     TRY(layer_check(problem, false));
-    work.uniform = (struct uniform){.bits = o->bits, .symmetric = o->sym, .mse = o->mse, .trits = o->trits,
+    work.uniform = (struct uniform){.bits = o->bits,
+                                    .symmetric = o->sym,
+                                    .mse = o->mse,
+                                    .trits = o->trits,
                                     .half = work.grid.half};
     TRY(grid_add_details(&work.grid, &result->details, &work.arrays));
     TRY(pool_run(rtn_rows, &work, (problem->rows + ROWS_A_TASK - 1) / ROWS_A_TASK));
@@ -124,27 +168,38 @@ out:
     return rc;
 }
 
-static int rtn_pack(const void *options, const struct layer_problem *problem, const struct layer_result *result,
-                    struct packed *packed)
+static int rtn_pack(const void *options, const struct layer_problem *problem,
+                    const struct layer_result *result, struct packed *packed)
 {
     struct grid grid = rtn_grid(options, problem->rows, problem->columns);
     return grid_pack(&grid, &result->details, packed);
 }
 
-static int rtn_unpack(const void *options, const struct packed *packed, int rows, int columns, float *weight)
+static int rtn_unpack(const void *options, const struct packed *packed, int rows, int columns,
+                      float *weight)
 {
     struct grid grid = rtn_grid(options, rows, columns);
     return grid_unpack(&grid, packed, weight);
 }
 
-static int rtn_matvec(const void *options, const struct packed *packed, int rows, int columns, const float *x, float *y)
+static int rtn_matvec(const void *options, const struct packed *packed, int rows, int columns,
+                      const float *x, float *y)
 {
     struct grid grid = rtn_grid(options, rows, columns);
     return grid_matvec(&grid, packed, x, y);
 }
 
 const struct quant_method method_rtn = {
-    .name = "rtn", .title = "Round to nearest", .paper = "arXiv:2210.17323 (its baseline)", .version = 1,
-    .caps = QM_PACKS | QM_MATVEC, .options = rtn_options, .options_size = sizeof(struct rtn_options), .check = rtn_check,
-    .quantize_layer = rtn_quantize, .pack = rtn_pack, .unpack = rtn_unpack, .matvec = rtn_matvec,
+    .name = "rtn",
+    .title = "Round to nearest",
+    .paper = "arXiv:2210.17323 (its baseline)",
+    .version = 1,
+    .caps = QM_PACKS | QM_MATVEC,
+    .options = rtn_options,
+    .options_size = sizeof(struct rtn_options),
+    .check = rtn_check,
+    .quantize_layer = rtn_quantize,
+    .pack = rtn_pack,
+    .unpack = rtn_unpack,
+    .matvec = rtn_matvec,
 };

@@ -11,7 +11,8 @@ float uniform_half(float scale)
     return rounded > 65504.0f ? 65504.0f : rounded > 0 || scale == 0 ? rounded : 5.9604645e-8f;
 }
 
-/* Round half to even by the float format itself. What lies beyond 2^22 is cut there: every such code is clamped anyway. */
+/* Round half to even by the float format itself. What lies beyond 2^22 is cut there: every such
+ * code is clamped anyway. */
 static inline float round_even(float x)
 {
     const float shift = 12582912.0f, limit = 4194304.0f;
@@ -27,7 +28,8 @@ static inline float code_of(float w, float scale, float zero, float top)
     return q > top ? top : q;
 }
 
-/* Minimum and maximum of w and 0, in lanes so that the loop becomes vector code; the order does not matter. */
+/* Minimum and maximum of w and 0, in lanes so that the loop becomes vector code; the order does not
+ * matter. */
 static void range_of(const float *w, int count, float *low, float *high)
 {
     enum { LANES = 16 };
@@ -112,8 +114,8 @@ void uniform_fit(const struct uniform *u, const float *w, int count, float *scal
     }
 }
 
-void uniform_quantize(const struct uniform *u, const float *w, int count, float scale, float zero, uint8_t *codes,
-                      float *values)
+void uniform_quantize(const struct uniform *u, const float *w, int count, float scale, float zero,
+                      uint8_t *codes, float *values)
 {
     float top = (float)((1 << u->bits) - 1);
     for (int i = 0; u->trits && i < count; i++) {
@@ -127,8 +129,8 @@ void uniform_quantize(const struct uniform *u, const float *w, int count, float 
     }
 }
 
-void uniform_quantize_each(const struct uniform *u, const float *w, int count, const float *scale, const float *zero,
-                           uint8_t *codes, float *values)
+void uniform_quantize_each(const struct uniform *u, const float *w, int count, const float *scale,
+                           const float *zero, uint8_t *codes, float *values)
 {
     float top = (float)((1 << u->bits) - 1);
     for (int i = 0; i < count; i++) {

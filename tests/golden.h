@@ -14,8 +14,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* The folder with the unpacked data, or NULL when ../shared (or $BITBENCH_SHARED) has none. Unpacks once into
- * build/golden; several tests may ask at once. */
+/* The folder with the unpacked data, or NULL when ../shared (or $BITBENCH_SHARED) has none. Unpacks
+ * once into build/golden; several tests may ask at once. */
 static inline const char *golden_folder(void)
 {
     static char folder[1024];
@@ -38,8 +38,8 @@ static inline const char *golden_folder(void)
     return folder;
 }
 
-/* A tensor of the file as floats (F32, F16, F64) or, for integers and booleans, their values; NULL when there is none. The
- * caller frees it. */
+/* A tensor of the file as floats (F32, F16, F64) or, for integers and booleans, their values; NULL
+ * when there is none. The caller frees it. */
 static inline float *golden_tensor(const struct safetensors *file, const char *name, size_t *count)
 {
     const struct tensor *tensor = safetensors_find(file, name);
@@ -52,7 +52,8 @@ static inline float *golden_tensor(const struct safetensors *file, const char *n
     if (tensor->dtype == DTYPE_F32 || tensor->dtype == DTYPE_F16 || tensor->dtype == DTYPE_F64) {
         if (tensor_to_float(tensor, values) == 0)
             return values;
-    } else if (mem_alloc(&whole, tensor->count, sizeof *whole) == 0 && tensor_to_int32(tensor, whole) == 0) {
+    } else if (mem_alloc(&whole, tensor->count, sizeof *whole) == 0 &&
+               tensor_to_int32(tensor, whole) == 0) {
         for (size_t i = 0; i < tensor->count; i++)
             values[i] = (float)whole[i];
         mem_free(whole);

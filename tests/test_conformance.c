@@ -1,5 +1,6 @@
-/* What every method in methods.def must do, without a line for any of them: valid defaults, enforced bounds, the same bytes
- * twice and on any number of threads, sane results on the edges, clear errors, packing that loses nothing. */
+/* What every method in methods.def must do, without a line for any of them: valid defaults,
+ * enforced bounds, the same bytes twice and on any number of threads, sane results on the edges,
+ * clear errors, packing that loses nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -91,7 +92,8 @@ static void not_definite(struct layer *l)
 {
     for (int i = 0; i < l->columns; i++)
         for (int j = 0; j < l->columns; j++)
-            l->hessian.matrix[i * l->columns + j] = i == j ? 1.0f : 1.01f; /* one eigenvalue far up, the others -0.01 */
+            l->hessian.matrix[i * l->columns + j] = i == j ? 1.0f : 1.01f; /* one eigenvalue far up,
+                                                                              the others -0.01 */
 }
 
 static const struct edge {
@@ -99,12 +101,23 @@ static const struct edge {
     int rows, columns;
     void (*change)(struct layer *);
 } edges[] = {
-    {"plain", 24, 40, NULL},       {"zero row", 24, 40, zero_row},    {"constant row", 24, 40, constant_row},
-    {"all zero", 5, 24, all_zero}, {"dead column", 24, 40, dead_column}, {"1 x 1", 1, 1, NULL},
-    {"one column", 7, 1, NULL},    {"one row", 1, 37, NULL},          {"odd sizes", 35, 131, NULL},
-    {"integers", 24, 40, small_integers}, {"tiny", 12, 24, tiny_weights}, {"not definite", 9, 24, not_definite},
+    {"plain", 24, 40, NULL},
+    {"zero row", 24, 40, zero_row},
+    {"constant row", 24, 40, constant_row},
+    {"all zero", 5, 24, all_zero},
+    {"dead column", 24, 40, dead_column},
+    {"1 x 1", 1, 1, NULL},
+    {"one column", 7, 1, NULL},
+    {"one row", 1, 37, NULL},
+    {"odd sizes", 35, 131, NULL},
+    {"integers", 24, 40, small_integers},
+    {"tiny", 12, 24, tiny_weights},
+    {"not definite", 9, 24, not_definite},
 };
-enum { EDGES = sizeof edges / sizeof *edges, THREADED_EDGE = 8 }; /* options are tried on several threads with odd sizes */
+enum {
+    EDGES = sizeof edges / sizeof *edges,
+    THREADED_EDGE = 8
+}; /* options are tried on several threads with odd sizes */
 
 /* ---- one run ---- */
 
@@ -115,15 +128,22 @@ struct run {
     struct packed packed;
 };
 
-static int run_method(struct run *run, const struct quant_method *method, const void *options, struct layer *layer)
+static int run_method(struct run *run, const struct quant_method *method, const void *options,
+                      struct layer *layer)
 {
     struct arena arena = {0};
-    struct layer_problem problem = {.name = "block 3, mlp.down_proj", .weight = layer->weight, .rows = layer->rows,
-                                    .columns = layer->columns, .seed = 7, .arena = &arena,
-                                    .hessian = method->caps & QM_NEEDS_HESSIAN ? &layer->hessian : NULL};
+    struct layer_problem problem = {.name = "block 3, mlp.down_proj",
+                                    .weight = layer->weight,
+                                    .rows = layer->rows,
+                                    .columns = layer->columns,
+                                    .seed = 7,
+                                    .arena = &arena,
+                                    .hessian = method->caps & QM_NEEDS_HESSIAN ? &layer->hessian
+                                                                               : NULL};
     int rc = 0;
     *run = (struct run){.method = method};
-    TRY(mem_calloc(&run->result.quantized, (size_t)layer->rows * (size_t)layer->columns, sizeof(float)));
+    TRY(mem_calloc(&run->result.quantized, (size_t)layer->rows * (size_t)layer->columns,
+                   sizeof(float)));
     TRY(method->quantize_layer(options, &problem, &run->result));
     TRY(method->pack(options, &problem, &run->result, &run->packed));
 out:
@@ -141,14 +161,16 @@ static void run_free(struct run *run)
 /* Factors are cached in the Hessian: a fresh start for each run. */
 static void forget_factors(struct layer *layer)
 {
-    struct hessian kept = {.size = layer->hessian.size, .sequences = layer->hessian.sequences,
+    struct hessian kept = {.size = layer->hessian.size,
+                           .sequences = layer->hessian.sequences,
                            .matrix = layer->hessian.matrix};
     layer->hessian.matrix = NULL;
     hessian_release(&layer->hessian);
     layer->hessian = kept;
 }
 
-static void same_bytes(const struct run *a, const struct run *b, const struct layer *layer, const char *what)
+static void same_bytes(const struct run *a, const struct run *b, const struct layer *layer,
+                       const char *what)
 {
     size_t bytes = sizeof(float) * (size_t)layer->rows * (size_t)layer->columns;
     if (memcmp(a->result.quantized, b->result.quantized, bytes) != 0)
@@ -165,9 +187,11 @@ static void same_bytes(const struct run *a, const struct run *b, const struct la
 }
 
 /* unpack gives every bit back, matvec multiplies, and the account adds up. */
-static void check_packed(const struct run *run, const void *options, const struct layer *layer, const char *what)
+static void check_packed(const struct run *run, const void *options, const struct layer *layer,
+                         const char *what)
 {
-    size_t rows = (size_t)layer->rows, columns = (size_t)layer->columns, bytes[BITS_CATEGORIES], total = 0;
+    size_t rows = (size_t)layer->rows, columns = (size_t)layer->columns, bytes[BITS_CATEGORIES],
+           total = 0;
     float *weight, *x, *y;
     assert_int_equal(mem_alloc(&weight, rows * columns, sizeof *weight), 0);
     assert_int_equal(mem_alloc(&x, columns, sizeof *x), 0);
@@ -176,8 +200,8 @@ static void check_packed(const struct run *run, const void *options, const struc
         fail_msg("%s: %s: unpack: %s", run->method->name, what, err_text());
     for (size_t i = 0; i < rows * columns; i++)
         if (memcmp(weight + i, run->result.quantized + i, sizeof *weight) != 0)
-            fail_msg("%s: %s: weight %zu, %zu unpacks to %.9g, not %.9g", run->method->name, what, i / columns, i % columns,
-                     (double)weight[i], (double)run->result.quantized[i]);
+            fail_msg("%s: %s: weight %zu, %zu unpacks to %.9g, not %.9g", run->method->name, what,
+                     i / columns, i % columns, (double)weight[i], (double)run->result.quantized[i]);
     packed_category_bytes(&run->packed, bytes);
     for (int i = 0; i < BITS_CATEGORIES; i++)
         total += bytes[i];
@@ -193,8 +217,10 @@ static void check_packed(const struct run *run, const void *options, const struc
             sizes += fabs((double)weight[r * columns + i] * (double)x[i]);
             largest = fmax(largest, fabs((double)weight[r * columns + i]));
         }
-        if (!(fabs((double)y[r] - sum) <= 1e-5 * sizes + 1e-5 * largest * (double)columns + 2e-7 * (double)columns))
-            fail_msg("%s: %s: row %zu of the product is %.9g, not %.9g", run->method->name, what, r, (double)y[r], sum);
+        if (!(fabs((double)y[r] - sum) <=
+              1e-5 * sizes + 1e-5 * largest * (double)columns + 2e-7 * (double)columns))
+            fail_msg("%s: %s: row %zu of the product is %.9g, not %.9g", run->method->name, what, r,
+                     (double)y[r], sum);
     }
     mem_free(weight);
     mem_free(x);
@@ -202,8 +228,8 @@ static void check_packed(const struct run *run, const void *options, const struc
 }
 
 /* One run on one thread: finite, packs. */
-static void check_once(const struct quant_method *method, const void *options, struct layer *layer, const char *what,
-                       struct run *run)
+static void check_once(const struct quant_method *method, const void *options, struct layer *layer,
+                       const char *what, struct run *run)
 {
     pool_start(1);
     forget_factors(layer);
@@ -217,7 +243,8 @@ static void check_once(const struct quant_method *method, const void *options, s
 }
 
 /* The same, and the same bytes a second time and on three threads. */
-static void check_run(const struct quant_method *method, const void *options, struct layer *layer, const char *what)
+static void check_run(const struct quant_method *method, const void *options, struct layer *layer,
+                      const char *what)
 {
     struct run first, second, threaded;
     check_once(method, options, layer, what, &first);
@@ -262,10 +289,10 @@ static int option_values(const struct option *row, char values[MOST_VALUES][32])
     case OPTION_REAL:
         snprintf(values[count++], 32, "%g", row->low);
         snprintf(values[count++], 32, "%g", row->high);
-        snprintf(values[count++], 32, "%g", row->low + 0.3 * (row->high < 2 ? row->high - row->low : 1));
+        snprintf(values[count++], 32, "%g",
+                 row->low + 0.3 * (row->high < 2 ? row->high - row->low : 1));
         break;
-    case OPTION_TEXT:
-        break;
+    case OPTION_TEXT: break;
     }
     return count;
 }
@@ -279,7 +306,8 @@ static void *defaults(const struct quant_method *method)
     return options;
 }
 
-static void set(const struct quant_method *method, void *options, const char *name, const char *value)
+static void set(const struct quant_method *method, void *options, const char *name,
+                const char *value)
 {
     if (options_set(method->options, options, name, value, "test") != 0)
         fail_msg("%s: %s = %s: %s", method->name, name, value, err_text());
@@ -366,8 +394,8 @@ static void every_option_on_every_edge(void **state)
     (void)state;
 }
 
-static void pair_of_options(const struct quant_method *method, const struct option *a, const struct option *b,
-                            struct layer *layer)
+static void pair_of_options(const struct quant_method *method, const struct option *a,
+                            const struct option *b, struct layer *layer)
 {
     char first[MOST_VALUES][32], second[MOST_VALUES][32], what[1200];
     int firsts = option_values(a, first), seconds = option_values(b, second);
@@ -408,7 +436,8 @@ static void expect_failure(const struct quant_method *method, struct layer *laye
     forget_factors(layer);
     assert_int_equal(run_method(&run, method, options, layer), ERR_NUMERIC);
     if (!strstr(err_text(), "block 3, mlp.down_proj") || !strstr(err_text(), word))
-        fail_msg("%s: the text does not name the layer and its %s: %s", method->name, word, err_text());
+        fail_msg("%s: the text does not name the layer and its %s: %s", method->name, word,
+                 err_text());
     assert_int_equal(run.result.details.count, 0);
     run_free(&run);
     mem_free(options);
@@ -477,7 +506,8 @@ static void allocation_fails(void **state)
             failed = !mem_fail_pending();
             mem_fail_at(0);
             if (rc != (failed ? ERR_MEMORY : 0))
-                fail_msg("%s: allocation %ld fails, and the result is %s: %s", methods[i]->name, k, err_name(rc), err_text());
+                fail_msg("%s: allocation %ld fails, and the result is %s: %s", methods[i]->name, k,
+                         err_name(rc), err_text());
             run_free(&run);
             assert_true(k < 1000);
         }
@@ -518,14 +548,10 @@ static void damaged_arrays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_valid),
-        cmocka_unit_test(bounds_are_enforced),
-        cmocka_unit_test(every_option_on_every_edge),
-        cmocka_unit_test(every_pair_of_options),
-        cmocka_unit_test(values_that_are_not_finite),
-        cmocka_unit_test(damping_is_raised),
-        cmocka_unit_test(allocation_fails),
-        cmocka_unit_test(damaged_arrays),
+        cmocka_unit_test(defaults_are_valid),         cmocka_unit_test(bounds_are_enforced),
+        cmocka_unit_test(every_option_on_every_edge), cmocka_unit_test(every_pair_of_options),
+        cmocka_unit_test(values_that_are_not_finite), cmocka_unit_test(damping_is_raised),
+        cmocka_unit_test(allocation_fails),           cmocka_unit_test(damaged_arrays),
     };
     matmul_init();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Every case of ../shared/golden/layers: our methods against the outputs of the authors' own code, one line each. */
+/* Every case of ../shared/golden/layers: our methods against the outputs of the authors' own code,
+ * one line each. */
 #include "core/pool.h"
 #include "harness/layer_loss.h"
 #include "linalg/matmul.h"
@@ -74,7 +75,8 @@ static void close_matrix(struct matrix *m)
 
 static const struct quant_method *method_of(const json_t *entry)
 {
-    static const char *const names[][2] = {{"rtn", "rtn"}, {"gptq", "gptq"}, {"pbllm", "pb-llm"}, {"billm", "billm"},
+    static const char *const names[][2] = {{"rtn", "rtn"},       {"gptq", "gptq"},
+                                           {"pbllm", "pb-llm"},  {"billm", "billm"},
                                            {"onebit", "onebit"}, {"bitnet158", "bitnet"}};
     const char *name = json_string_value(json_object_get(entry, "method"));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -96,7 +98,8 @@ static const char *text_of(const json_t *value, char text[64])
     return text;
 }
 
-static void set(const struct quant_method *method, void *options, const char *name, const char *value)
+static void set(const struct quant_method *method, void *options, const char *name,
+                const char *value)
 {
     if (options_set(method->options, options, name, value, "golden") != 0)
         fail_msg("%s", err_text());
@@ -105,8 +108,9 @@ static void set(const struct quant_method *method, void *options, const char *na
 static void fill_options(const struct quant_method *method, const json_t *entry, void *options)
 {
     static const char *const names[][2] = {
-        {"actorder", "act_order"}, {"groupsize", "group_size"}, {"blocksize", "block_size"},
-        {"low_quant_method", "low_method"}, {"high_bit", "high_bits"}, {"disable_gptq", "gptq"},
+        {"actorder", "act_order"},        {"groupsize", "group_size"},
+        {"blocksize", "block_size"},      {"low_quant_method", "low_method"},
+        {"high_bit", "high_bits"},        {"disable_gptq", "gptq"},
         {"up_lim", "max_salient_columns"}};
     const char *key;
     json_t *value;
@@ -115,7 +119,8 @@ static void fill_options(const struct quant_method *method, const json_t *entry,
     assert_int_equal(options_defaults(method->options, options), 0);
     if (strcmp(method->name, "onebit") == 0)
         set(method, options, "init", strstr(id, "nmf") ? "nmf" : "svd");
-    json_object_foreach(json_object_get(entry, "args"), key, value) {
+    json_object_foreach(json_object_get(entry, "args"), key, value)
+    {
         const char *name = key;
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             if (strcmp(key, names[i][0]) == 0)
@@ -123,11 +128,14 @@ static void fill_options(const struct quant_method *method, const json_t *entry,
         text_of(value, text);
         if (strcmp(key, "disable_gptq") == 0)
             snprintf(text, sizeof text, "%s", json_is_true(value) ? "false" : "true");
-        if (strcmp(method->name, "billm") == 0 && (strcmp(key, "groupsize") == 0 || strcmp(key, "partition") == 0))
+        if (strcmp(method->name, "billm") == 0 &&
+            (strcmp(key, "groupsize") == 0 || strcmp(key, "partition") == 0))
             continue; /* equal to the block size; three masks */
         if (strcmp(key, "orders") == 0)
-            snprintf(text, sizeof text, "%d,%d,%d", (int)json_integer_value(json_array_get(value, 0)),
-                     (int)json_integer_value(json_array_get(value, 1)), (int)json_integer_value(json_array_get(value, 2)));
+            snprintf(text, sizeof text, "%d,%d,%d",
+                     (int)json_integer_value(json_array_get(value, 0)),
+                     (int)json_integer_value(json_array_get(value, 1)),
+                     (int)json_integer_value(json_array_get(value, 2)));
         if (strcmp(key, "eps") != 0)
             set(method, options, name, text);
     }
@@ -136,11 +144,11 @@ static void fill_options(const struct quant_method *method, const json_t *entry,
 /* ---- comparing ---- */
 
 struct comparison {
-    long masks;      /* decisions that differ */
-    double off;      /* share of values off by more than 1e-4 of the row's maximum */
-    double loss;     /* relative difference of the Hessian-weighted loss to the nearer reference */
+    long masks;  /* decisions that differ */
+    double off;  /* share of values off by more than 1e-4 of the row's maximum */
+    double loss; /* relative difference of the Hessian-weighted loss to the nearer reference */
     double off_bar, loss_bar;
-    bool masks_bar;  /* the references agree with each other, so masks must too */
+    bool masks_bar; /* the references agree with each other, so masks must too */
 };
 
 static double number(const json_t *object, const char *key, double otherwise)
@@ -149,9 +157,10 @@ static double number(const json_t *object, const char *key, double otherwise)
     return json_is_number(value) ? json_number_value(value) : otherwise;
 }
 
-/* Elements of our array that differ from golden's by more than `tolerance`, relative to its magnitude. */
-static long count_differences(const struct packed *details, const char *ours, const struct safetensors *file,
-                              const char *theirs, double tolerance)
+/* Elements of our array that differ from golden's by more than `tolerance`, relative to its
+ * magnitude. */
+static long count_differences(const struct packed *details, const char *ours,
+                              const struct safetensors *file, const char *theirs, double tolerance)
 {
     size_t count;
     long differences = 0;
@@ -185,20 +194,27 @@ static void compare(const struct matrix *m, const json_t *entry, const struct la
     assert_non_null(expected);
     for (long r = 0; r < m->rows; r++)
         for (long i = 0; i < m->columns; i++)
-            off += !(fabsf(result->quantized[r * m->columns + i] - expected[r * m->columns + i]) <= 1e-4f * m->row_max[r]);
+            off += !(fabsf(result->quantized[r * m->columns + i] - expected[r * m->columns + i]) <=
+                     1e-4f * m->row_max[r]);
     c->off = (double)off / ((double)m->rows * m->columns);
     c->off_bar = fmax(1e-3, 2 * number(twin, "frac_gt_1em4", 0));
-    assert_int_equal(layer_loss(m->weight, result->quantized, m->rows, m->columns, &m->hessian, &arena, &ours), 0);
+    assert_int_equal(
+        layer_loss(m->weight, result->quantized, m->rows, m->columns, &m->hessian, &arena, &ours),
+        0);
     double loss32 = number(loss, "hloss", NAN), loss64 = number(twin, "hloss_f64", loss32);
-    c->loss = fmin(fabs(ours.hessian_loss - loss32) / loss32, fabs(ours.hessian_loss - loss64) / loss64);
+    c->loss = fmin(fabs(ours.hessian_loss - loss32) / loss32,
+                   fabs(ours.hessian_loss - loss64) / loss64);
     if (loss32 == 0) /* nothing was quantized */
         c->loss = fabs(ours.hessian_loss);
-    c->loss_bar = strstr(id, "nmf") ? 1e-3 : fmax(1e-5, loss32 > 0 ? 3 * fabs(loss32 - loss64) / loss32 : 0);
-    c->masks_bar = number(twin, "mask_mismatch", 0) == 0 && number(twin, "partition_mismatch", 0) == 0;
-    c->masks = count_differences(&result->details, "mask_low", file, "mask_low", 0)
-               + count_differences(&result->details, "partition", file, "partition", 0)
-               + count_differences(&result->details, "n_salient_cols", file, "n_salient_cols", 0)
-               + count_differences(&result->details, "split", file, "opt_split", 1e-4);
+    c->loss_bar = strstr(id, "nmf")
+                      ? 1e-3
+                      : fmax(1e-5, loss32 > 0 ? 3 * fabs(loss32 - loss64) / loss32 : 0);
+    c->masks_bar = number(twin, "mask_mismatch", 0) == 0 &&
+                   number(twin, "partition_mismatch", 0) == 0;
+    c->masks = count_differences(&result->details, "mask_low", file, "mask_low", 0) +
+               count_differences(&result->details, "partition", file, "partition", 0) +
+               count_differences(&result->details, "n_salient_cols", file, "n_salient_cols", 0) +
+               count_differences(&result->details, "split", file, "opt_split", 1e-4);
     mem_free(expected);
     arena_release(&arena);
 }
@@ -223,10 +239,12 @@ static void report(const char *id, const struct comparison *c, struct tally *tal
         word = "misses its bar by less than 10";
         tally->missed++;
     }
-    printf("%-52s %6ld %9.2e %9.2e %9.2e %9.2e  %s\n", id, c->masks, c->off, c->off_bar, c->loss, c->loss_bar, word);
+    printf("%-52s %6ld %9.2e %9.2e %9.2e %9.2e  %s\n", id, c->masks, c->off, c->off_bar, c->loss,
+           c->loss_bar, word);
 }
 
-static void run_case(const struct matrix *m, const json_t *entry, const char *folder, struct tally *tally)
+static void run_case(const struct matrix *m, const json_t *entry, const char *folder,
+                     struct tally *tally)
 {
     const char *id = json_string_value(json_object_get(entry, "id"));
     const char *file_name = json_string_value(json_object_get(entry, "file"));
@@ -245,8 +263,13 @@ static void run_case(const struct matrix *m, const json_t *entry, const char *fo
     assert_int_equal(mem_calloc(&options, 1, method->options_size), 0);
     assert_int_equal(mem_calloc(&result.quantized, count, sizeof(float)), 0);
     fill_options(method, entry, options);
-    struct layer_problem problem = {.name = id, .weight = m->weight, .rows = m->rows, .columns = m->columns,
-                                    .hessian = (struct hessian *)&m->hessian, .seed = 1, .arena = &arena};
+    struct layer_problem problem = {.name = id,
+                                    .weight = m->weight,
+                                    .rows = m->rows,
+                                    .columns = m->columns,
+                                    .hessian = (struct hessian *)&m->hessian,
+                                    .seed = 1,
+                                    .arena = &arena};
     if (method->quantize_layer(options, &problem, &result) != 0)
         fail_msg("%s: %s", id, err_text());
     tally->cases++;
@@ -293,11 +316,12 @@ static void every_case(void **state)
     }
     json_t *index = load_index(folder);
     printf("%-52s %6s %9s %9s %9s %9s\n", "case", "masks", "off", "bar", "loss", "bar");
-    json_array_foreach(json_object_get(index, "index"), i, entry) {
+    json_array_foreach(json_object_get(index, "index"), i, entry)
+    {
         const char *name = json_string_value(json_object_get(entry, "matrix"));
         const char *method = json_string_value(json_object_get(entry, "method"));
-        if (!name || strcmp(method, "input") == 0
-            || (only && !strstr(json_string_value(json_object_get(entry, "id")), only)))
+        if (!name || strcmp(method, "input") == 0 ||
+            (only && !strstr(json_string_value(json_object_get(entry, "id")), only)))
             continue;
         if (strcmp(name, matrix.name) != 0) {
             close_matrix(&matrix);
@@ -308,7 +332,8 @@ static void every_case(void **state)
     }
     close_matrix(&matrix);
     json_decref(index);
-    printf("%d cases (%d where the reference fails), %d of methods not there yet: %d failed, %d missed a bar by less than "
+    printf("%d cases (%d where the reference fails), %d of methods not there yet: %d failed, %d "
+           "missed a bar by less than "
            "10\n",
            tally.cases, tally.errors, tally.missing, tally.failed, tally.missed);
     assert_int_equal(tally.failed, 0);
@@ -330,22 +355,25 @@ static void hessian_case(const char *folder, const char *name)
     hessian_finish(&ours);
     double worst = 0;
     for (size_t i = 0; m.x && i < count; i++) {
-        double scale = sqrt((double)m.hessian.matrix[i / (size_t)m.columns * (size_t)(m.columns + 1)]
-                            * (double)m.hessian.matrix[i % (size_t)m.columns * (size_t)(m.columns + 1)]);
+        double scale = sqrt(
+            (double)m.hessian.matrix[i / (size_t)m.columns * (size_t)(m.columns + 1)] *
+            (double)m.hessian.matrix[i % (size_t)m.columns * (size_t)(m.columns + 1)]);
         double difference = fabs((double)ours.matrix[i] - (double)m.hessian.matrix[i]);
         worst = fmax(worst, scale > 0 ? difference / scale : difference);
     }
     printf("%s: H of %zu inputs differs by %.2e of sqrt(H_ii H_jj)", name, m.x_rows, worst);
     assert_true(worst < 1e-5);
     assert_int_equal(hessian_factorize(&m.hessian, 0.01, false, &factor), 0);
-    float *expected = golden_tensor(m.file, "Hinv_upper_f64", NULL), *single = golden_tensor(m.file, "Hinv_upper_f32", NULL);
+    float *expected = golden_tensor(m.file, "Hinv_upper_f64", NULL),
+          *single = golden_tensor(m.file, "Hinv_upper_f32", NULL);
     double ours_off = 0, theirs_off = 0, largest = 0;
     for (size_t i = 0; i < count; i++) {
         largest = fmax(largest, fabs((double)expected[i]));
         ours_off = fmax(ours_off, fabs((double)factor->upper[i] - (double)expected[i]));
         theirs_off = fmax(theirs_off, fabs((double)single[i] - (double)expected[i]));
     }
-    printf("; U by %.2e of its largest (the reference by %.2e)\n", ours_off / largest, theirs_off / largest);
+    printf("; U by %.2e of its largest (the reference by %.2e)\n", ours_off / largest,
+           theirs_off / largest);
     assert_true(ours_off < 3 * theirs_off);
     mem_free(expected);
     mem_free(single);

@@ -23,10 +23,10 @@
  * them. */
 static const double first_bar = 1e-3, later_bar = 0.01, perplexity_bar = 0.005;
 
-/* BiLLM takes the best of 49 numbers of salient columns, whose errors lie 1e-4 apart and less, so the
- * last bits of a Hessian can change a block. On this model OpenBLAS's kernel sets alone (SkylakeX,
- * Sandybridge) move our own perplexity from 288.75 to 289.31 and layers by up to 2.2 %; two weights
- * that trade places at a split in block 0 start it. With the reference's own Hessians
+/* BiLLM takes the best of 49 numbers of salient columns, whose errors lie 1e-4 apart and less, so
+ * the last bits of a Hessian can change a block. On this model OpenBLAS's kernel sets alone
+ * (SkylakeX, Sandybridge) move our own perplexity from 288.75 to 289.31 and layers by up to 2.2 %;
+ * two weights that trade places at a split in block 0 start it. With the reference's own Hessians
  * (test_saved_hessians) every decision but that one is the same. */
 static const double billm_later_bar = 0.03;
 
@@ -109,8 +109,8 @@ static double perplexity(const struct stream *stream, const struct token_score *
 }
 
 /* Compares the layers' losses; returns how many miss their bar. */
-static int compare_layers(const struct pipeline_output *output, const json_t *layers, double later_most,
-                          double worst[2])
+static int compare_layers(const struct pipeline_output *output, const json_t *layers,
+                          double later_most, double worst[2])
 {
     int missed = 0;
     worst[0] = worst[1] = 0;
@@ -194,10 +194,15 @@ static int compare_saved(const struct point *point, const json_t *layer,
     FIXTURE_OK(safetensors_read(weights, key, rows, columns, weight));
     snprintf(key, sizeof key, "%s.H", name);
     FIXTURE_OK(safetensors_read(saved, key, columns, columns, hessian.matrix));
-    struct layer_problem problem = {.name = name, .weight = weight, .rows = (int)rows,
-                                    .columns = (int)columns, .hessian = &hessian, .arena = &arena};
+    struct layer_problem problem = {.name = name,
+                                    .weight = weight,
+                                    .rows = (int)rows,
+                                    .columns = (int)columns,
+                                    .hessian = &hessian,
+                                    .arena = &arena};
     FIXTURE_OK(point->method->quantize_layer(point->method_options, &problem, &result));
-    FIXTURE_OK(layer_loss(weight, result.quantized, (int)rows, (int)columns, &hessian, &arena, &loss));
+    FIXTURE_OK(
+        layer_loss(weight, result.quantized, (int)rows, (int)columns, &hessian, &arena, &loss));
     double off = fabs(loss.hessian_loss / json_number_value(json_object_get(layer, "hloss")) - 1);
     if (off > 1e-5)
         print_message("    %-36s the loss differs by %.1e\n", name, off);
@@ -226,9 +231,10 @@ static void compare_saved_run(const char *folder, const char *model, const char 
     FIXTURE_OK(safetensors_open_file(&saved, path));
     for (size_t i = 0; i < json_array_size(layers); i++)
         missed += compare_saved(&point, json_array_get(layers, i), weights, saved);
-    print_message("%s %s: %zu layers with the reference's Hessians, %d with another loss\n", model, name,
-                  json_array_size(layers), missed);
-    /* tiny_opt is barely trained: one row's flip, four weights, is up to 8e-3 of a layer's loss there */
+    print_message("%s %s: %zu layers with the reference's Hessians, %d with another loss\n", model,
+                  name, json_array_size(layers), missed);
+    /* tiny_opt is barely trained: one row's flip, four weights, is up to 8e-3 of a layer's loss
+     * there */
     assert_true(missed <= 1 || strcmp(model, "tiny_opt") == 0);
     safetensors_free(weights);
     safetensors_free(saved);

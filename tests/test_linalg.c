@@ -1,4 +1,5 @@
-/* Hessians, Cholesky factors, bit packing, order statistics and rank-one approximations against textbook twins. */
+/* Hessians, Cholesky factors, bit packing, order statistics and rank-one approximations against
+ * textbook twins. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,8 +87,10 @@ static void hessian_is_the_sum(void **state)
 static void factor_against_twin(int n)
 {
     float *x = normal((size_t)(2 * n) * (size_t)n, 5), *diagonal = room((size_t)n, sizeof(float));
-    float *upper = room((size_t)n * (size_t)n, sizeof(float)), *again = room((size_t)n * (size_t)n, sizeof(float));
-    double *work = room((size_t)n * (size_t)n, sizeof(double)), *twin = room((size_t)n * (size_t)n, sizeof(double));
+    float *upper = room((size_t)n * (size_t)n, sizeof(float)),
+          *again = room((size_t)n * (size_t)n, sizeof(float));
+    double *work = room((size_t)n * (size_t)n, sizeof(double)),
+           *twin = room((size_t)n * (size_t)n, sizeof(double));
     double *h = room((size_t)n * (size_t)n, sizeof(double));
     struct hessian hessian;
     assert_int_equal(hessian_init(&hessian, n), 0);
@@ -104,7 +107,8 @@ static void factor_against_twin(int n)
     assert_memory_equal(upper, again, sizeof(float) * (size_t)n * (size_t)n);
     assert_int_equal(cholesky_inverse_upper_ref(h, n, twin), 0);
     for (int i = 0; i < n * n; i++)
-        assert_true(fabs((double)upper[i] - twin[i]) <= 1e-6 * fabs(twin[0]) + 6e-8 * fabs(twin[i]));
+        assert_true(fabs((double)upper[i] - twin[i]) <=
+                    1e-6 * fabs(twin[0]) + 6e-8 * fabs(twin[i]));
     hessian_release(&hessian);
     mem_free(x);
     mem_free(diagonal);
@@ -127,8 +131,10 @@ static void factor_of_the_inverse(void **state)
 static void large_factor(void **state)
 {
     enum { N = CHOLESKY_DOUBLE_INVERSE + 65 };
-    float *h = room((size_t)N * N, sizeof *h), *diagonal = room(N, sizeof *h), *upper = room((size_t)N * N, sizeof *h);
-    double *work = room((size_t)N * N, sizeof *work), *x = room(3 * N, sizeof *x), *y = x + N, *z = y + N;
+    float *h = room((size_t)N * N, sizeof *h), *diagonal = room(N, sizeof *h),
+          *upper = room((size_t)N * N, sizeof *h);
+    double *work = room((size_t)N * N, sizeof *work), *x = room(3 * N, sizeof *x), *y = x + N,
+           *z = y + N;
     for (int i = 0; i < N; i++)
         for (int j = 0; j < N; j++)
             h[(long)i * N + j] = (float)(exp(-0.05 * abs(i - j)) + (i == j ? 0.1 : 0));
@@ -159,7 +165,8 @@ static void large_factor(void **state)
     (void)state;
 }
 
-/* By hand: H = [4 2; 2 3], H^-1 = [3 -2; -2 4] / 8 = U^T U with U = [sqrt(3/8) -2/sqrt(24); 0 sqrt(1/3)]. */
+/* By hand: H = [4 2; 2 3], H^-1 = [3 -2; -2 4] / 8 = U^T U with U = [sqrt(3/8) -2/sqrt(24); 0
+ * sqrt(1/3)]. */
 static void factor_by_hand(void **state)
 {
     const float h[] = {4, 2, 2, 3}, diagonal[] = {4, 3};
@@ -171,7 +178,8 @@ static void factor_by_hand(void **state)
     assert_true(fabs((double)upper[1] + 2 / sqrt(24)) < 1e-7);
     assert_true(upper[2] == 0);
     assert_true(fabs((double)upper[3] - sqrt(1.0 / 3)) < 1e-7);
-    assert_int_equal(cholesky_inverse_upper(h, diagonal, reversed, 2, work, upper), 0); /* of [3 2; 2 4] */
+    assert_int_equal(cholesky_inverse_upper(h, diagonal, reversed, 2, work, upper), 0); /* of [3 2;
+                                                                                           2 4] */
     assert_true(fabs((double)upper[0] - sqrt(4.0 / 8)) < 1e-7);
     assert_true(fabs((double)upper[3] - sqrt(1.0 / 4)) < 1e-7);
     (void)state;
@@ -201,7 +209,8 @@ static void factors_are_kept(void **state)
     assert_ptr_equal(a, c);
     assert_ptr_not_equal(a, b);
     assert_int_equal(a->raised, 0);
-    const int order[] = {2, 1, 0, 3}; /* diagonal 2 (9 + 4 + 9... ) falls from column 2 to the dead one, which counts as 1 */
+    const int order[] = {2, 1, 0, 3}; /* diagonal 2 (9 + 4 + 9... ) falls from column 2 to the dead
+                                         one, which counts as 1 */
     double diagonal[4];
     for (int i = 0; i < 4; i++)
         diagonal[i] = hessian.matrix[i * 5] == 0 ? 1 : (double)hessian.matrix[i * 5];
@@ -262,10 +271,11 @@ static void packed_products(void **state)
                 bitpack_row(bits, codes, COUNT, packed);
                 for (size_t k = 0; k < count; k++)
                     sizes += codes[first + k] * fabs((double)x[k]);
-                float fast = packed_dot(bits, packed, first, count, x), plain = packed_dot_ref(bits, packed, first, count, x);
+                float fast = packed_dot(bits, packed, first, count, x),
+                      plain = packed_dot_ref(bits, packed, first, count, x);
                 if (!(fabs((double)fast - (double)plain) <= 2e-6 * sizes))
-                    fail_msg("%s, %d bits, codes %zu to %zu: %g, not %g", simd_set(i)->name, bits, first, first + count,
-                             (double)fast, (double)plain);
+                    fail_msg("%s, %d bits, codes %zu to %zu: %g, not %g", simd_set(i)->name, bits,
+                             first, first + count, (double)fast, (double)plain);
             }
         for (size_t count = 0; count < 130; count++) {
             uint8_t mask[17];
@@ -276,7 +286,8 @@ static void packed_products(void **state)
             assert_int_equal(set, mask_split_ref(mask, x, (int)count, c, d));
             assert_memory_equal(a, c, set * sizeof *a);
             assert_memory_equal(b, d, (count - set) * sizeof *b);
-            assert_true(fabs((double)simd.mask_dot(mask, x, (int)count) - (double)mask_dot_ref(mask, x, (int)count)) < 1e-4);
+            assert_true(fabs((double)simd.mask_dot(mask, x, (int)count) -
+                             (double)mask_dot_ref(mask, x, (int)count)) < 1e-4);
         }
     }
     simd_choose(simd_set(0)->name);
@@ -307,10 +318,12 @@ static void search_kernels(void **state)
             for (int order = 1; order <= 2; order++) {
                 s->binary_error(x, count, sum, order, got);
                 binary_error_ref(x, count, sum, order, want);
-                for (int l = 0; l < ROWS; l++) /* row 3 has ties, where order 2 hangs on the last bit */
-                    if (!(fabs((double)got[l] - (double)want[l]) <= 1e-5 * (squares + 1)) && (l != 3 || order == 1))
-                        fail_msg("%s: order %d of %d columns, row %d: %g, not %g", s->name, order, count, l, (double)got[l],
-                                 (double)want[l]);
+                for (int l = 0; l < ROWS; l++) /* row 3 has ties, where order 2 hangs on the last
+                                                  bit */
+                    if (!(fabs((double)got[l] - (double)want[l]) <= 1e-5 * (squares + 1)) &&
+                        (l != 3 || order == 1))
+                        fail_msg("%s: order %d of %d columns, row %d: %g, not %g", s->name, order,
+                                 count, l, (double)got[l], (double)want[l]);
             }
             for (float split = 0; split < 3; split += 0.7f) {
                 s->split_error(x, count, split, got);
@@ -348,7 +361,8 @@ static int ascending(const void *a, const void *b)
 static void order_statistics(void **state)
 {
     enum { COUNT = 300000 };
-    float *values = normal(COUNT, 6), *sorted = room(COUNT, sizeof *sorted), *scratch = room(COUNT, sizeof *sorted), value;
+    float *values = normal(COUNT, 6), *sorted = room(COUNT, sizeof *sorted),
+          *scratch = room(COUNT, sizeof *sorted), value;
     struct arena arena = {0};
     for (int i = 0; i < COUNT; i++)
         sorted[i] = values[i] = i % 9 == 0 ? 0 : i % 31 == 0 ? 1e-40f : fabsf(values[i]);
@@ -378,12 +392,14 @@ static void rank_one_of(int rows, int columns, bool blocks)
 {
     size_t count = (size_t)rows * (size_t)columns;
     int least = rows < columns ? rows : columns;
-    float *w = normal(count, 21), *a = room((size_t)rows, sizeof *a), *b = room((size_t)columns, sizeof *b);
+    float *w = normal(count, 21), *a = room((size_t)rows, sizeof *a),
+          *b = room((size_t)columns, sizeof *b);
     double *sizes = room(count, sizeof *sizes), *values = room((size_t)least, sizeof *values);
     double *rest = room((size_t)least, sizeof *rest);
     struct arena arena = {0};
     struct rng rng;
-    for (int i = 0; blocks && i < rows * columns; i++) /* two blocks: no single singular value stands out */
+    for (int i = 0; blocks && i < rows * columns; i++) /* two blocks: no single singular value
+                                                          stands out */
         if ((i / columns < rows / 2) != (i % columns < columns / 2))
             w[i] = 0;
     double total = 0;
@@ -391,16 +407,19 @@ static void rank_one_of(int rows, int columns, bool blocks)
         sizes[i] = fabs((double)w[i]);
         total += sizes[i] * sizes[i];
     }
-    assert_int_equal(LAPACKE_dgesvd(LAPACK_ROW_MAJOR, 'N', 'N', rows, columns, sizes, columns, values, NULL, 1, NULL, columns,
-                                    rest), 0);
+    assert_int_equal(LAPACKE_dgesvd(LAPACK_ROW_MAJOR, 'N', 'N', rows, columns, sizes, columns,
+                                    values, NULL, 1, NULL, columns, rest),
+                     0);
     double best = total - values[0] * values[0];
     for (int method = 0; method < 2; method++) {
         rng_seed(&rng, 2);
-        int rc = method ? rank_one_nmf(w, rows, columns, &rng, &arena, a, b) : rank_one_svd(w, rows, columns, &arena, a, b);
+        int rc = method ? rank_one_nmf(w, rows, columns, &rng, &arena, a, b)
+                        : rank_one_svd(w, rows, columns, &arena, a, b);
         assert_int_equal(rc, 0);
         double error = 0;
         for (size_t i = 0; i < count; i++) {
-            double difference = fabs((double)w[i]) - (double)a[i / (size_t)columns] * (double)b[i % (size_t)columns];
+            double difference = fabs((double)w[i]) -
+                                (double)a[i / (size_t)columns] * (double)b[i % (size_t)columns];
             error += difference * difference;
         }
         /* no rank-one matrix is nearer than the leading singular pair */
@@ -430,12 +449,17 @@ static void rank_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hessian_is_the_sum),    cmocka_unit_test(factor_of_the_inverse),
-        cmocka_unit_test(factor_by_hand),        cmocka_unit_test(not_positive_definite),
+        cmocka_unit_test(hessian_is_the_sum),
+        cmocka_unit_test(factor_of_the_inverse),
+        cmocka_unit_test(factor_by_hand),
+        cmocka_unit_test(not_positive_definite),
         cmocka_unit_test(large_factor),
-        cmocka_unit_test(factors_are_kept),      cmocka_unit_test(packing_loses_nothing),
-        cmocka_unit_test(packed_products),       cmocka_unit_test(search_kernels),
-        cmocka_unit_test(order_statistics),      cmocka_unit_test(rank_one),
+        cmocka_unit_test(factors_are_kept),
+        cmocka_unit_test(packing_loses_nothing),
+        cmocka_unit_test(packed_products),
+        cmocka_unit_test(search_kernels),
+        cmocka_unit_test(order_statistics),
+        cmocka_unit_test(rank_one),
     };
     matmul_init();
     pool_start(2);

@@ -1,4 +1,5 @@
-/* The methods against values worked out by hand and against plain textbook twins, on cases small enough to read. */
+/* The methods against values worked out by hand and against plain textbook twins, on cases small
+ * enough to read. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,8 +22,8 @@
 #include <string.h>
 
 /* Runs a method with "name=value ..." and gives W_q; details, when wanted, are the caller's. */
-static void quantize(const char *name, const char *settings, const float *weight, int rows, int columns,
-                     struct hessian *hessian, float *quantized, struct packed *details)
+static void quantize(const char *name, const char *settings, const float *weight, int rows,
+                     int columns, struct hessian *hessian, float *quantized, struct packed *details)
 {
     const struct quant_method *method = method_find(name);
     struct arena arena = {0};
@@ -38,8 +39,13 @@ static void quantize(const char *name, const char *settings, const float *weight
         *value++ = '\0';
         assert_int_equal(options_set(method->options, options, word, value, "test"), 0);
     }
-    struct layer_problem problem = {.name = "test", .weight = weight, .rows = rows, .columns = columns, .hessian = hessian,
-                                    .seed = 1, .arena = &arena};
+    struct layer_problem problem = {.name = "test",
+                                    .weight = weight,
+                                    .rows = rows,
+                                    .columns = columns,
+                                    .hessian = hessian,
+                                    .seed = 1,
+                                    .arena = &arena};
     if (method->quantize_layer(options, &problem, &result) != 0)
         fail_msg("%s %s: %s", name, settings, err_text());
     if (details)
@@ -66,7 +72,8 @@ static void round_to_nearest(void **state)
     /* range -1 .. 2, scale 1, zero 1 */
     quantize("rtn", "bits=2", w, 1, 4, NULL, q, NULL);
     expect(q, (double[]){-1, 0, 1, 2}, 4);
-    /* -2 .. 2, scale 4/3, zero 2: codes 2 - 1, 2 + 0, 2 + 0, 2 + 1 (1.5 is a tie and goes to 2, but the top is 3) */
+    /* -2 .. 2, scale 4/3, zero 2: codes 2 - 1, 2 + 0, 2 + 0, 2 + 1 (1.5 is a tie and goes to 2, but
+     * the top is 3) */
     quantize("rtn", "bits=2 sym=true", w, 1, 4, NULL, q, NULL);
     expect(q, (double[]){-4.0 / 3, 0, 0, 4.0 / 3}, 4);
     quantize("rtn", "bits=2 trits=true", w, 1, 4, NULL, q, NULL);
@@ -103,7 +110,8 @@ static void sign_and_values(void **state)
     (void)state;
 }
 
-/* ---- GPTQ's textbook: after each column the rest is corrected by the inverse of what is left of H (equation 2). ---- */
+/* ---- GPTQ's textbook: after each column the rest is corrected by the inverse of what is left of H
+ * (equation 2). ---- */
 
 enum { N = 7, R = 5 };
 
@@ -142,7 +150,8 @@ static void gptq_twin(const float *weight, const float *hessian, float *quantize
             double left[N * N], inverse[N * N];
             int n = N - i;
             for (int a = 0; a < n * n; a++)
-                left[a] = (double)hessian[(i + a / n) * N + i + a % n] + (a / n == a % n ? 0.01 * mean : 0);
+                left[a] = (double)hessian[(i + a / n) * N + i + a % n] +
+                          (a / n == a % n ? 0.01 * mean : 0);
             invert(left, n, inverse);
             double q = scale * (fmin(fmax(rint(w[i] / scale) + zero, 0), 7) - zero);
             for (int j = 1; j < n; j++)
@@ -172,7 +181,8 @@ static void gptq_is_its_textbook(void **state)
             quantize("gptq", settings[k], weight, R, N, &hessian, got, NULL);
             for (int i = 0; i < R * N; i++)
                 if (!(fabs((double)got[i] - (double)want[i]) < 1e-5))
-                    fail_msg("seed %d, %s: weight %d is %g, not %g", (int)seed, settings[k], i, (double)got[i], (double)want[i]);
+                    fail_msg("seed %d, %s: weight %d is %g, not %g", (int)seed, settings[k], i,
+                             (double)got[i], (double)want[i]);
         }
         hessian_release(&hessian);
     }
@@ -183,13 +193,15 @@ static void gptq_is_its_textbook(void **state)
 
 static void partial_binarization(void **state)
 {
-    const float w[8] = {0.1f, -0.2f, 0.3f, -2, 0.2f, 0.1f, 3, -0.1f}, h[16] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
+    const float w[8] = {0.1f, -0.2f, 0.3f, -2, 0.2f, 0.1f, 3, -0.1f},
+                h[16] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
     struct hessian hessian;
     struct packed details;
     float q[8];
     assert_int_equal(hessian_init(&hessian, 4), 0);
     memcpy(hessian.matrix, h, sizeof h);
-    quantize("pb-llm", "low_frac=0.6 salient_metric=magnitude gptq=false", w, 2, 4, &hessian, q, &details);
+    quantize("pb-llm", "low_frac=0.6 salient_metric=magnitude gptq=false", w, 2, 4, &hessian, q,
+             &details);
     const uint8_t *mask = packed_find(&details, "mask_low")->data;
     /* rank int(8 x 0.6) = 4 of 0.1 0.1 0.1 0.2 0.2 0.3 2 3 is 0.2, so 0.3 is salient */
     const uint8_t want[8] = {1, 1, 0, 0, 1, 1, 0, 1};
@@ -199,13 +211,15 @@ static void partial_binarization(void **state)
     assert_true(fabs((double)q[3] + 2) < 0.01 && fabs((double)q[6] - 3) < 0.01);
     packed_release(&details);
     /* paper: the two low weights of row 1 have mean -0.05 and spread 0.15 */
-    quantize("pb-llm", "low_frac=0.625 salient_metric=magnitude gptq=false follow=paper", w, 2, 4, &hessian, q, NULL);
+    quantize("pb-llm", "low_frac=0.625 salient_metric=magnitude gptq=false follow=paper", w, 2, 4,
+             &hessian, q, NULL);
     assert_true(fabs((double)q[0] - 0.1) < 1e-6 && fabs((double)q[1] + 0.2) < 1e-6);
     hessian_release(&hessian);
     (void)state;
 }
 
-static double approximation_error(const float *w, const int *group, int count, int wanted, int order)
+static double approximation_error(const float *w, const int *group, int count, int wanted,
+                                  int order)
 {
     double rest[64], error = 0;
     int n = 0;
@@ -235,7 +249,8 @@ static double trial_error(const float *w, const bool *salient, int salient_order
     for (int i = 0; i < BC; i++)
         group[i] = salient[i];
     for (int r = 0; r < BR; r++)
-        error += approximation_error(w + r * BC, group, BC, 1, salient_order) + approximation_error(w + r * BC, group, BC, 0, rest_order);
+        error += approximation_error(w + r * BC, group, BC, 1, salient_order) +
+                 approximation_error(w + r * BC, group, BC, 0, rest_order);
     return error;
 }
 
@@ -246,7 +261,8 @@ static double split_trial_error(const float *w, const bool *salient, float split
         int group[BC];
         for (int i = 0; i < BC; i++)
             group[i] = salient[i] ? 2 : fabsf(w[r * BC + i]) >= split;
-        error += approximation_error(w + r * BC, group, BC, 0, 1) + approximation_error(w + r * BC, group, BC, 1, 1);
+        error += approximation_error(w + r * BC, group, BC, 0, 1) +
+                 approximation_error(w + r * BC, group, BC, 1, 1);
     }
     return error;
 }
@@ -297,7 +313,8 @@ static void structural_search(void **state)
         assert_int_equal(hessian_init(&hessian, BC), 0);
         for (int i = 0; i < BC; i++)
             hessian.matrix[i * BC + i] = 1;
-        quantize("billm", "salient_metric=magnitude max_salient_columns=10 gptq=false", w, BR, BC, &hessian, q, &details);
+        quantize("billm", "salient_metric=magnitude max_salient_columns=10 gptq=false", w, BR, BC,
+                 &hessian, q, &details);
         assert_int_equal(*(int32_t *)packed_find(&details, "n_salient_cols")->data, count);
         assert_true(*(float *)packed_find(&details, "split")->data == levels[level]);
         const uint8_t *partition = packed_find(&details, "partition")->data;
@@ -307,7 +324,8 @@ static void structural_search(void **state)
             for (int i = 0; i < BC; i++) {
                 group[i] = best[i];
                 assert_int_equal(partition[r * BC + i] == 3, best[i]);
-                got += ((double)w[r * BC + i] - (double)q[r * BC + i]) * ((double)w[r * BC + i] - (double)q[r * BC + i]);
+                got += ((double)w[r * BC + i] - (double)q[r * BC + i]) *
+                       ((double)w[r * BC + i] - (double)q[r * BC + i]);
             }
             error += approximation_error(w + r * BC, group, BC, 1, 2);
         }
@@ -339,7 +357,8 @@ static void residual_groups(void **state)
             snprintf(options.orders, sizeof options.orders, "1,1,%d", order);
             snprintf(name, sizeof name, "x%d", i);
             float *x = golden_tensor(file, name, &count);
-            int rows = (int)safetensors_find(file, name)->shape[0], columns = (int)safetensors_find(file, name)->shape[1];
+            int rows = (int)safetensors_find(file, name)->shape[0],
+                columns = (int)safetensors_find(file, name)->shape[1];
             snprintf(name, sizeof name, "mask%d", i);
             float *mask = golden_tensor(file, name, NULL);
             snprintf(name, sizeof name, "y%d_o%d", i, order);
@@ -353,8 +372,8 @@ static void residual_groups(void **state)
                 billm_quantize_row(&form, x + r * columns, group, columns, q, codes, scale, mean);
                 for (int k = 0; k < columns; k++)
                     if (group[k] && !(fabs((double)q[k] - (double)want[r * columns + k]) < 1e-5))
-                        fail_msg("x%d order %d, row %d, column %d: %g, not %g", i, order, r, k, (double)q[k],
-                                 (double)want[r * columns + k]);
+                        fail_msg("x%d order %d, row %d, column %d: %g, not %g", i, order, r, k,
+                                 (double)q[k], (double)want[r * columns + k]);
             }
             mem_free(x);
             mem_free(mask);
@@ -366,7 +385,8 @@ static void residual_groups(void **state)
 
 /* ---- documentation ---- */
 
-/* docs/methods/NAME.md holds the option table as the program prints it (tools/method-pages.sh puts it there). */
+/* docs/methods/NAME.md holds the option table as the program prints it (tools/method-pages.sh puts
+ * it there). */
 static void pages_hold_the_tables(void **state)
 {
     for (int i = 0; methods[i]; i++) {
@@ -377,7 +397,8 @@ static void pages_hold_the_tables(void **state)
             fail_msg("%s", err_text());
         assert_int_equal(options_markdown(methods[i]->options, &table), 0);
         if (!strstr(page, table.data))
-            fail_msg("%s has an old table of options: run tools/method-pages.sh build/bitbench", path);
+            fail_msg("%s has an old table of options: run tools/method-pages.sh build/bitbench",
+                     path);
         strbuf_release(&table);
         mem_free(page);
     }
@@ -387,9 +408,10 @@ static void pages_hold_the_tables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_to_nearest),     cmocka_unit_test(absmean),           cmocka_unit_test(sign_and_values),
-        cmocka_unit_test(gptq_is_its_textbook), cmocka_unit_test(partial_binarization),
-        cmocka_unit_test(structural_search),    cmocka_unit_test(residual_groups),   cmocka_unit_test(pages_hold_the_tables),
+        cmocka_unit_test(round_to_nearest),     cmocka_unit_test(absmean),
+        cmocka_unit_test(sign_and_values),      cmocka_unit_test(gptq_is_its_textbook),
+        cmocka_unit_test(partial_binarization), cmocka_unit_test(structural_search),
+        cmocka_unit_test(residual_groups),      cmocka_unit_test(pages_hold_the_tables),
     };
     matmul_init();
     pool_start(2);

@@ -24,7 +24,8 @@ static inline VF v_count(VI counted) /* of lanes counted down by masks of -1 */
     return -__builtin_convertvector(counted, VF);
 }
 
-/* sum (u - sign(u) s)^2 with s = spread / n, from spread = sum |u| and squares = sum u^2; zeros of the u are 0. */
+/* sum (u - sign(u) s)^2 with s = spread / n, from spread = sum |u| and squares = sum u^2; zeros of
+ * the u are 0. */
 static inline VF v_left(VF squares, VF spread, VF n, VF zeros)
 {
     VF s = spread / n;
@@ -44,7 +45,8 @@ static VF order_one(const float *x, int count, VF mean)
     return v_left(squares, spread, v_all((float)count), v_count(zeros));
 }
 
-/* The first pass gives the first scale and, by the balance of signs, the mean of what it leaves; the second its error. */
+/* The first pass gives the first scale and, by the balance of signs, the mean of what it leaves;
+ * the second its error. */
 static VF order_two(const float *x, int count, VF mean, VF mean_rest)
 {
     VF spread[2] = {v_all(0), v_all(0)}, squares[2] = {v_all(0), v_all(0)}, n = v_all((float)count);
@@ -75,7 +77,8 @@ void SIMD(binary_error)(const float *x, int count, const double *sum, int order,
     for (int l = 0; l < ROWS; l++) {
         double exact = count > 0 ? sum[l] / count : 0;
         mean[l] = (float)exact;
-        rest[l] = (float)(exact - (double)mean[l]); /* the mean of x - mean, which rounding leaves */
+        rest[l] = (float)(exact - (double)mean[l]); /* the mean of x - mean, which rounding leaves
+                                                     */
     }
     for (int l = 0; l < ROWS; l += LANES) {
         VF result = v_all(0);
@@ -88,7 +91,8 @@ void SIMD(binary_error)(const float *x, int count, const double *sum, int order,
 
 static VF two_groups(const float *x, int count, VF split)
 {
-    VF sum[2] = {v_all(0), v_all(0)}, spread[2] = {v_all(0), v_all(0)}, squares[2] = {v_all(0), v_all(0)};
+    VF sum[2] = {v_all(0), v_all(0)}, spread[2] = {v_all(0), v_all(0)},
+       squares[2] = {v_all(0), v_all(0)};
     VI members = {0}, zeros[2] = {{0}};
     const VF one = v_all(1);
     for (int i = 0; i < count; i++) {
@@ -113,7 +117,8 @@ static VF two_groups(const float *x, int count, VF split)
         zeros[0] += inner & zero;
         zeros[1] += ~inner & zero;
     }
-    return v_left(squares[0], spread[0], safe0, v_count(zeros[0])) + v_left(squares[1], spread[1], safe1, v_count(zeros[1]));
+    return v_left(squares[0], spread[0], safe0, v_count(zeros[0])) +
+           v_left(squares[1], spread[1], safe1, v_count(zeros[1]));
 }
 
 void SIMD(split_error)(const float *x, int count, float split, float *error)

@@ -18,7 +18,8 @@ static float scalar_codes(int bits, const uint8_t *codes, const float *x, int n)
 
 #if defined(SIMD_AVX512) || defined(SIMD_AVX2)
 
-/* Each lane takes the two bytes that hold its code, shifts them and masks: how, for codes of `bits` bits. */
+/* Each lane takes the two bytes that hold its code, shifts them and masks: how, for codes of `bits`
+ * bits. */
 struct places {
     uint8_t bytes[4 * LANES]; /* for the byte shuffle, which works within 16 bytes */
     int32_t shifts[LANES];
@@ -64,10 +65,12 @@ float SIMD(code_dot)(int bits, const uint8_t *codes, const float *x, int n)
     VF sum[2] = {{0}};
     int i = 0, step = LANES * bits / 8, all = (n * bits + 7) / 8;
     find_places(bits, &p);
-    whole bytes = WHOLE_LOAD(p.bytes), shifts = WHOLE_LOAD(p.shifts), mask = WHOLE_ALL((1 << bits) - 1);
+    whole bytes = WHOLE_LOAD(p.bytes), shifts = WHOLE_LOAD(p.shifts),
+          mask = WHOLE_ALL((1 << bits) - 1);
     /* a load takes LANES bytes, of which the codes fill `step` */
     for (int at = 0; i + LANES <= n && at + LANES <= all; i += LANES, at += step)
-        sum[i / LANES & 1] = v_fma(expand(codes + at, bytes, shifts, mask), v_load(x + i), sum[i / LANES & 1]);
+        sum[i / LANES & 1] = v_fma(expand(codes + at, bytes, shifts, mask), v_load(x + i),
+                                   sum[i / LANES & 1]);
     return v_sum(sum[0] + sum[1]) + scalar_codes(bits, codes + i * bits / 8, x + i, n - i);
 }
 
@@ -80,11 +83,15 @@ float SIMD(code_dot)(int bits, const uint8_t *codes, const float *x, int n)
 
 #endif
 
-#define D1(v) {(v) % 3, (v) / 3 % 3, (v) / 9 % 3, (v) / 27 % 3, (v) / 81 % 3}
-#define D4(v) D1(v), D1((v) + 1), D1((v) + 2), D1((v) + 3)
+#define D1(v)                                                                                      \
+    {                                                                                              \
+        (v) % 3, (v) / 3 % 3, (v) / 9 % 3, (v) / 27 % 3, (v) / 81 % 3                              \
+    }
+#define D4(v)  D1(v), D1((v) + 1), D1((v) + 2), D1((v) + 3)
 #define D16(v) D4(v), D4((v) + 4), D4((v) + 8), D4((v) + 12)
 #define D64(v) D16(v), D16((v) + 16), D16((v) + 32), D16((v) + 48)
-static const uint8_t digits[256][8] = {D64(0), D64(64), D64(128), D64(192)}; /* of each byte, the lowest first */
+static const uint8_t digits[256][8] = {D64(0), D64(64), D64(128), D64(192)}; /* of each byte, the
+                                                                                lowest first */
 
 float SIMD(trit_dot)(const uint8_t *codes, const float *x, int n)
 {
@@ -111,7 +118,8 @@ int SIMD(mask_split)(const uint8_t *mask, const float *x, int n, float *set, flo
 {
     int i = 0, sets = 0, clears = 0;
 #if defined(SIMD_AVX512)
-    for (; i + LANES <= n; i += LANES) { /* whole vectors are stored: sets and clears are at most i */
+    for (; i + LANES <= n; i += LANES) { /* whole vectors are stored: sets and clears are at most i
+                                          */
         uint16_t bits;
         memcpy(&bits, mask + i / 8, sizeof bits);
         __m512 v = _mm512_loadu_ps(x + i);

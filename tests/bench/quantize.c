@@ -1,9 +1,10 @@
-/* Seconds to quantize one layer, factorisation included, beside the bare sgemm rate of the same run.
+/* Seconds to quantize one layer, factorisation included, beside the bare sgemm rate of the same
+ * run.
  *
  *     build/bench/quantize [ROWS COLUMNS [THREADS [METHOD ...]]]
  *
- * The references need, on two threads of a machine whose sgemm gives about 300 GFLOP/s, 3.06 s (GPTQ, 2 bit), 6.18 s
- * (PB-LLM, 0.9) and 52.4 s (BiLLM) for 4096 x 4096. */
+ * The references need, on two threads of a machine whose sgemm gives about 300 GFLOP/s, 3.06 s
+ * (GPTQ, 2 bit), 6.18 s (PB-LLM, 0.9) and 52.4 s (BiLLM) for 4096 x 4096. */
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/mem.h"
@@ -16,12 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OK(expr)                                                                                                       \
-    do {                                                                                                               \
-        if ((expr) != 0) {                                                                                             \
-            fprintf(stderr, "%s: %s\n", #expr, err_text());                                                            \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
+#define OK(expr)                                                                                   \
+    do {                                                                                           \
+        if ((expr) != 0) {                                                                         \
+            fprintf(stderr, "%s: %s\n", #expr, err_text());                                        \
+            exit(1);                                                                               \
+        }                                                                                          \
     } while (0)
 
 static float *noise(size_t count, uint64_t seed)
@@ -62,7 +63,8 @@ struct layer {
 /* Correlated inputs: each is noise plus a share of a common one. */
 static void make_layer(struct layer *layer, double rate)
 {
-    int tokens = layer->columns > 4096 ? layer->columns + 1024 : layer->columns + layer->columns / 4;
+    int tokens = layer->columns > 4096 ? layer->columns + 1024
+                                       : layer->columns + layer->columns / 4;
     size_t columns = (size_t)layer->columns;
     float *x = noise((size_t)tokens * columns, 4);
     for (size_t t = 0; t < (size_t)tokens; t++)
@@ -73,15 +75,16 @@ static void make_layer(struct layer *layer, double rate)
     OK(hessian_add(&layer->hessian, x, tokens, 1));
     double seconds = clock_wall() - start, flops = (double)tokens * layer->columns * layer->columns;
     hessian_finish(&layer->hessian);
-    printf("Hessian of %d tokens: %.3f s, %.0f GFLOP/s by n^2 T, %.0f %% of sgemm\n", tokens, seconds,
-           flops / seconds / 1e9, 100 * flops / seconds / 1e9 / rate);
+    printf("Hessian of %d tokens: %.3f s, %.0f GFLOP/s by n^2 T, %.0f %% of sgemm\n", tokens,
+           seconds, flops / seconds / 1e9, 100 * flops / seconds / 1e9 / rate);
     layer->weight = noise((size_t)layer->rows * columns, 5);
     mem_free(x);
 }
 
 static void drop_factors(struct hessian *hessian)
 {
-    struct hessian fresh = {.size = hessian->size, .sequences = hessian->sequences, .matrix = hessian->matrix};
+    struct hessian fresh = {
+        .size = hessian->size, .sequences = hessian->sequences, .matrix = hessian->matrix};
     hessian->matrix = NULL;
     hessian_release(hessian);
     *hessian = fresh;
@@ -127,8 +130,13 @@ static void measure(const struct measured *m, struct layer *layer, double rate)
     OK(mem_calloc(&options, 1, method->options_size));
     OK(mem_calloc(&result.quantized, count, sizeof(float)));
     set_options(method, options, m->settings);
-    struct layer_problem problem = {.name = "layer", .weight = layer->weight, .rows = layer->rows,
-                                    .columns = layer->columns, .hessian = &layer->hessian, .seed = 1, .arena = &arena};
+    struct layer_problem problem = {.name = "layer",
+                                    .weight = layer->weight,
+                                    .rows = layer->rows,
+                                    .columns = layer->columns,
+                                    .hessian = &layer->hessian,
+                                    .seed = 1,
+                                    .arena = &arena};
     double start = clock_wall();
     const struct hessian_factor *factor;
     if (method->caps & QM_NEEDS_HESSIAN)
@@ -138,8 +146,8 @@ static void measure(const struct measured *m, struct layer *layer, double rate)
     double seconds = clock_wall() - start;
     printf("%-7s %-38s %7.3f s (factor %.3f s)", m->method, m->settings, seconds, factored);
     if (m->bar > 0 && layer->rows == 4096 && layer->columns == 4096)
-        printf(", bar %.3f s, %.1f times less than the reference's %.2f s at 300 GFLOP/s", m->bar * 300 / rate,
-               m->reference / (seconds * rate / 300), m->reference);
+        printf(", bar %.3f s, %.1f times less than the reference's %.2f s at 300 GFLOP/s",
+               m->bar * 300 / rate, m->reference / (seconds * rate / 300), m->reference);
     if (method->caps & QM_NEEDS_HESSIAN) {
         double n = layer->columns, flops = n * n * layer->rows + 2.0 / 3 * n * n * n;
         printf(", %.0f %% of sgemm on %.0f GFLOP", 100 * flops / seconds / 1e9 / rate, flops / 1e9);
@@ -159,7 +167,8 @@ int main(int argc, char **argv)
     matmul_init();
     OK(pool_start(argc > 3 ? (int)strtol(argv[3], NULL, 10) : 2));
     double rate = sgemm_rate();
-    printf("%d x %d, %d threads, sgemm %.0f GFLOP/s\n", layer.rows, layer.columns, pool_threads(), rate);
+    printf("%d x %d, %d threads, sgemm %.0f GFLOP/s\n", layer.rows, layer.columns, pool_threads(),
+           rate);
     make_layer(&layer, rate);
     for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) {
         bool wanted = argc <= 4;
