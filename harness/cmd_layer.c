@@ -360,7 +360,7 @@ const struct command command_layer = {
     .options_size = sizeof(struct layer_command),
     .list = {.name = "option",
              .value = "KEY=VALUE",
-             .help = "an option of the method; may be repeated",
+             .help = "an option of the method",
              .letter = 'o'},
     .description = "Reads one weight matrix, quantizes it with METHOD, writes W_q and everything "
                    "the method decided (masks, scales, "

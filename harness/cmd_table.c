@@ -15,7 +15,7 @@ static const struct option table_options[] = {
      .offset = offsetof(struct table_command, format),
      .fallback = "markdown",
      .choices = "markdown|csv|latex|json",
-     .help = "How the table is written; CSV and JSON have all digits"},
+     .help = "how the table is written; CSV and JSON have all digits"},
     {.name = NULL},
 };
 
