@@ -90,7 +90,8 @@ int file_write_begin(struct file_writer *writer, const char *path)
         return err_set(ERR_USAGE, "a file without a name cannot be written");
     if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) /* renaming would replace a device */
         return err_set(ERR_IO, "%s: cannot write: %s is in the way", path,
-                       S_ISDIR(there.st_mode) ? "a folder of that name" : "something that is no file");
+                       S_ISDIR(there.st_mode) ? "a folder of that name"
+                                              : "something that is no file");
     TRY(mem_strdup(&fresh.path, path));
     TRY(mem_printf(&fresh.temporary, "%s.tmp.%ld", path, (long)getpid()));
     fresh.stream = fopen(fresh.temporary, "wbe");

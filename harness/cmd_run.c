@@ -96,9 +96,10 @@ static int run_command(const struct command_line *line)
              line->global.database);
     TRY(print_results(line, &run, &summary));
     if (summary.failed)
-        rc = err_set(ERR_NUMERIC,
-                     "%d of %d points failed: `bitbench table %s` says why; run again to retry them",
-                     summary.failed, run.experiment.point_count, run.experiment.name);
+        rc = err_set(
+            ERR_NUMERIC,
+            "%d of %d points failed: `bitbench table %s` says why; run again to retry them",
+            summary.failed, run.experiment.point_count, run.experiment.name);
 out:
     run_close(&run);
     return rc;

@@ -335,19 +335,24 @@ out:
  * table is whole even when this run is stopped early. */
 static int list_done_points(struct run *run, struct store *store)
 {
-    int rc, done;
-    char id[HASH_HEX_SIZE];
+    int rc, count = run->experiment.point_count;
+    char(*ids)[HASH_HEX_SIZE] = NULL;
+    const char **list = NULL;
     const struct experiment *experiment = &run->experiment;
     TRY(store_experiment(store, experiment->name, experiment->title, experiment->path,
                          experiment->text));
-    TRY(store_experiment_reset(store, experiment->name));
-    for (int i = 0; i < experiment->point_count; i++) {
+    TRY(mem_calloc(&ids, (size_t)count, sizeof *ids));
+    TRY(mem_calloc(&list, (size_t)count, sizeof *list));
+    for (int i = 0; i < count; i++) {
         json_t *settings = NULL;
-        TRY(run_point_id(run, &experiment->points[i], &settings, id));
+        TRY(run_point_id(run, &experiment->points[i], &settings, ids[i]));
         json_decref(settings);
-        TRY(store_point_done(store, id, experiment->name, i, &done));
+        list[i] = ids[i];
     }
+    TRY(store_experiment_points(store, experiment->name, list, count));
 out:
+    mem_free(ids);
+    mem_free(list);
     return rc;
 }
 

@@ -171,12 +171,32 @@ int store_experiment(struct store *store, const char *name, const char *title, c
         "ttttt", name, title ? title : "", path ? path : "", text ? text : "", now);
 }
 
-int store_experiment_reset(struct store *store, const char *name)
+static int list_points(const struct store *store, const char *name, const char *const *ids,
+                       int count)
 {
-    return store_run(store,
-                     "DELETE FROM experiment_points WHERE experiment_id = (SELECT id FROM "
-                     "experiments WHERE name = ?1)",
-                     "t", name);
+    int rc;
+    TRY(store_run(store,
+                  "DELETE FROM experiment_points WHERE experiment_id = (SELECT id FROM "
+                  "experiments WHERE name = ?1)",
+                  "t", name));
+    for (int i = 0; i < count; i++)
+        TRY(store_run(store,
+                      "INSERT OR REPLACE INTO experiment_points (experiment_id, point_id, "
+                      "position) SELECT experiments.id, points.id, ?3 FROM experiments, points "
+                      "WHERE name = ?1 AND points.id = ?2 AND status = 'done'",
+                      "tti", name, ids[i], (int64_t)i));
+out:
+    return rc;
+}
+
+int store_experiment_points(struct store *store, const char *name, const char *const *ids,
+                            int count)
+{
+    int rc;
+    TRY(store_begin(store));
+    TRY(store_end(store, list_points(store, name, ids, count)));
+out:
+    return rc;
 }
 
 int store_point_done(struct store *store, const char *id, const char *experiment, int order,

@@ -107,9 +107,11 @@ int store_point_done(struct store *store, const char *id, const char *experiment
  * the same id. */
 int store_write_point(struct store *store, const struct point_record *record, int order);
 
-/* Forgets the list of points of an experiment (not the points): called once at the start of a run,
- * before the points are linked again, so that a table shows what the spec says now. */
-int store_experiment_reset(struct store *store, const char *name);
+/* The list of an experiment's points becomes those of the ids (64 digits each) that are done, in
+ * this order: called at the start of a run, so that a table shows what the spec says now. One
+ * transaction; the points themselves stay. */
+int store_experiment_points(struct store *store, const char *name, const char *const *ids,
+                            int count);
 
 /* Stores the token ids of a calibration (segments x length, borrowed) under their hash, once. */
 int store_calibration(struct store *store, const char *hash, const int32_t *ids, int segments,

@@ -120,8 +120,12 @@ static void test_done_and_shared(void **state)
     /* Shared with a second experiment; forgotten by the first. */
     assert_int_equal(store_experiment(store, "other", "", "", ""), 0);
     assert_int_equal(store_point_done(store, s.id, "other", 3, &done), 0);
-    assert_int_equal(store_experiment_reset(store, "trial"), 0);
+    assert_int_equal(store_experiment_points(store, "trial", NULL, 0), 0);
     text_is(store, "SELECT group_concat(experiment || position) FROM experiment_rows", "other3");
+    /* Listed again, among points that are not there yet. */
+    const char *ids[] = {"not yet", s.id, "nor this"};
+    assert_int_equal(store_experiment_points(store, "other", ids, 3), 0);
+    text_is(store, "SELECT group_concat(experiment || position) FROM experiment_rows", "other1");
     assert_int_not_equal(store_point_done(store, s.id, "unknown", 3, &done), 0);
     assert_non_null(strstr(err_text(), "'unknown'"));
     sample_release(&s);
