@@ -72,7 +72,7 @@ struct store_migrations {
  * transaction. A newer one, or one of another program, is ERR_FORMAT. *older = 1 when it is older
  * and the store is open for reading only. */
 int store_schema(const struct store *store, const struct store_migrations *migrations, int *older);
-/* 0 for an empty database and for one of ours that is not newer; else ERR_FORMAT says which it is. */
+/* 0 for an empty database and for one of ours that is not newer; else ERR_FORMAT. */
 int store_is_ours(const struct store *store, const struct store_migrations *migrations);
 extern const struct store_migrations store_migrations;
 

@@ -17,7 +17,7 @@ static char *folder;
 static int number(const char *database, const char *sql)
 {
     sqlite3 *db;
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     int rc = sqlite3_open_v2(database, &db, SQLITE_OPEN_READWRITE, NULL), value;
     if (rc != SQLITE_OK || sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
         fail_msg("%s: %s: %s", database, sql, sqlite3_errmsg(db));
@@ -128,8 +128,7 @@ static void full_disk(void **state)
     static const char *const writers[] = {
         "$B tokenize -t model text.txt --out disk/ids",
         "$B eval -q --threads 1 -m model --corpora file:text.txt --window 8 --samples disk/s >o",
-        "$B quantize rtn -q --threads 1 -m model --out disk/q --calibration.corpus file:text.txt "
-        "--calibration.samples 2 --calibration.length 40 >o",
+        "$B quantize rtn -q --threads 1 -m model --out disk/q >o",
         "$B train train.yaml -q --threads 1 --set output=disk/trained",
         "$B plot perplexity-bits --database ours.db -o disk/pictures",
         "$B plot perplexity-bits --database ours.db -o disk/pictures --format png",
