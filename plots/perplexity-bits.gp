@@ -1,5 +1,4 @@
-# Perplexity against stored bits, one panel for each corpus. Points far above full precision would press all others into a
-# line: they are drawn at the upper edge with their value.
+# Perplexity against stored bits, one panel for each corpus, on logarithmic axes that hold every point.
 #
 #size 900, 70 + 340 * ((panels_count + 2) / 3)
 #list panels: SELECT m.dataset || m.split || m.window || m.data_hash FROM experiment_rows r
@@ -19,12 +18,9 @@
 #+ ifnull(m.high, m.value) FROM experiment_rows r JOIN metrics m ON m.point_id = r.id
 #+ WHERE r.experiment = :experiment AND m.kind = 'perplexity' AND r.method = 'full'
 
-OFF_SCALE = 8.0 # times the base
 columns = min(panels_count, 3)
 lines = (panels_count + columns - 1) / columns
 key_height = 40.0 / (70 + 340 * ((panels_count + 2) / 3))
-
-shortened(y) = y < 1e5 ? sprintf('↑ %.0f', y) : sprintf('↑ %.0e', y)
 
 set multiplot
 set logscale xy
@@ -61,10 +57,8 @@ do for [i = 1:panels_count] {
         }
     }
     lowest = base == base ? min(base, Y_min) : Y_min
-    limit = OFF_SCALE * lowest
-    highest = min(limit, Y_max)
-    bottom = lowest / (highest / lowest) ** 0.15 / 1.08
-    top = highest * (highest / lowest) ** 0.12 * 1.12
+    bottom = lowest / (Y_max / lowest) ** 0.08 / 1.08
+    top = Y_max * (Y_max / lowest) ** 0.05 * 1.12
     set yrange [bottom:top]
     middle = sqrt(X_min * X_max)
     set xrange [min(X_min / 1.12, middle / 1.4):max(X_max * 1.15, middle * 1.4)]
@@ -74,9 +68,10 @@ do for [i = 1:panels_count] {
     set xtics (0.5, 1, 1.5, 2, 3, 4, 6, 8, 16) nomirror
     set ytics () nomirror
     set grid xtics ytics back linetype 1 dashtype solid linecolor rgb grid_colour linewidth 0.6
-    fine = top / bottom < 5
+    span = top / bottom
+    steps = span < 5 ? '1 1.2 1.5 2 2.5 3 4 5 6 8' : span < 100 ? '1 2 3 5' : span < 1e4 ? '1 3' : '1'
     do for [k = 0:9] {
-        do for [m in (fine ? '1 1.2 1.5 2 2.5 3 4 5 6 8' : '1 2 3 5')] {
+        do for [m in steps] {
             set ytics add (sprintf('%g', real(m) * 10.0 ** k) real(m) * 10.0 ** k)
         }
     }
@@ -94,16 +89,9 @@ do for [i = 1:panels_count] {
         set arrow 1 from graph 0, first base to graph 1, first base nohead dashtype 2 linewidth 1.2 \
             linecolor rgb method_colour('full') back
     }
-    shown(key, y) = here(key) && y <= limit
-    beyond(key, y) = here(key) && y > limit
     plot for [k = 1:methods_count] $points \
-            using (shown(strcol(1), $4) && strcol(2) eq methods[k] ? $3 : NaN):4:5:6 with yerrorbars \
-            pointtype method_shape(methods[k]) pointsize mark_size linecolor rgb method_colour(methods[k]), \
-         for [k = 1:methods_count] $points \
-            using (beyond(strcol(1), $4) && strcol(2) eq methods[k] ? $3 : NaN):(top / (top / bottom) ** 0.03) \
-            with points pointtype method_shape(methods[k]) pointsize mark_size linecolor rgb method_colour(methods[k]), \
-         $points using (beyond(strcol(1), $4) ? $3 : NaN):(top / (top / bottom) ** 0.03):(shortened($4)) \
-            with labels left offset 0.9, 0 textcolor rgb 0x444444 noenhanced
+            using (here(strcol(1)) && strcol(2) eq methods[k] ? $3 : NaN):4:5:6 with yerrorbars \
+            pointtype method_shape(methods[k]) pointsize mark_size linecolor rgb method_colour(methods[k])
     unset arrow
 }
 
