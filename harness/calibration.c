@@ -3,6 +3,7 @@
 #include "core/err.h"
 #include "core/rng.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,6 +45,11 @@ int calibration_draw(const struct calibration_spec *spec, struct corpus_cache *c
     char name[OPTION_TEXT_SIZE];
     int parts = list_part(spec->corpus, -1, name, sizeof name), rc = 0;
     struct rng rng;
+    if (spec->samples > INT_MAX / spec->length)
+        return err_set(ERR_USAGE,
+                       "calibration: %d segments of %d tokens are more than %d tokens: take fewer "
+                       "or shorter ones",
+                       spec->samples, spec->length, INT_MAX);
     rng_seed(&rng, (uint64_t)spec->seed);
     for (int part = 0; part < parts; part++) {
         const struct corpus_tokens *text;

@@ -31,3 +31,15 @@ int host_describe(json_t **out)
     *out = host;
     return 0;
 }
+
+int host_check_memory(const char *what, double tokens, int width)
+{
+    double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    double need = tokens * (2 * sizeof(int32_t) + sizeof(float) * (double)width);
+    if (have <= 0 || need <= have)
+        return 0;
+    return err_set(ERR_MEMORY,
+                   "%s: %.0f tokens take %.1f GB of memory at a width of %d, and this machine has "
+                   "%.1f: take fewer",
+                   what, tokens, need * 1e-9, width, have * 1e-9);
+}

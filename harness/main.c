@@ -6,6 +6,7 @@
 #include "linalg/cpu.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,10 +29,20 @@ static int finish_output(int rc)
                    code ? strerror(code) : "a write failed");
 }
 
+/* Were one of the three closed, the next file to be opened would take its number, and messages
+ * would go into it. What takes the place cannot be written to, nor read. */
+static void hold_standard_files(void)
+{
+    for (int file = 0; file < 3; file++)
+        if (fcntl(file, F_GETFD) < 0)
+            (void)open("/dev/null", file == 0 ? O_WRONLY : O_RDONLY); /* the lowest that is free */
+}
+
 int main(int argc, char **argv)
 {
     static char output[1 << 16];
     const struct command *misused;
+    hold_standard_files();
     cpu_prepare(argv);
     interrupt_install();
     if (!isatty(STDOUT_FILENO)) /* most outputs are then written, and can fail, in one go at the end

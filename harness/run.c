@@ -47,6 +47,7 @@ int run_open_model(struct run *run)
     run->corpora.tokenizer = run->tokenizer;
     TRY(evaluation_prepare(&run->evaluation, &run->experiment, &run->corpora));
     TRY(evaluation_check_lengths(&run->evaluation, run->model.config.max_positions));
+    TRY(host_check_memory("evaluation", run->evaluation.stream.rows, run->model.config.width));
     TRY(describe_evaluation(&run->evaluation, &run->evaluation_settings));
     TRY(host_describe(&run->host));
 out:
@@ -96,6 +97,8 @@ int run_calibration_of(struct run *run, const struct point *point,
             return 0;
         }
     struct run_calibration fresh = {.spec = point->calibration};
+    TRY(host_check_memory("calibration", (double)fresh.spec.samples * fresh.spec.length,
+                          run->model.config.width));
     TRY(calibration_draw(&fresh.spec, &run->corpora, &fresh.stream, &fresh.changed));
     if (fresh.spec.length > run->model.config.max_positions)
         log_warning("calibration: segments of %d tokens are longer than the model's %d positions",

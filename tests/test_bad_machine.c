@@ -220,6 +220,17 @@ static void full_standard_output(void **state)
     works("rm -rf pictures");
 }
 
+/* Files never take the numbers of closed standard streams: messages would go into them. */
+static void closed_standard_streams(void **state)
+{
+    works("$B train train.yaml --threads 1 --set output=quiet <&- >&- 2>&-");
+    works("! grep -q tokens/s -r quiet");
+    works("$B train train.yaml -q --threads 1 --set output=loud; for f in model.safetensors "
+          "tokenizer.json config.json; do cmp loud/$f quiet/$f || exit 1; done; rm -r loud quiet");
+    works("$B run spec.yaml --threads 1 --database closed.db <&- >&- 2>&-; test $? = 1");
+    assert_int_equal(points("closed.db"), POINTS); /* only the table had nowhere to go */
+}
+
 /* ---- signals ---- */
 
 /* Starts a run of spec.yaml and waits until its first point is done. */
@@ -376,6 +387,7 @@ int main(void)
         cmocka_unit_test(limited_files),
         cmocka_unit_test(read_only_disk),
         cmocka_unit_test(full_standard_output),
+        cmocka_unit_test(closed_standard_streams),
         cmocka_unit_test(interrupted_run),
         cmocka_unit_test(killed_run),
         cmocka_unit_test(two_runs_at_once),
