@@ -150,8 +150,9 @@ static int describe(struct quantize_job *job)
         goto out;
     TRY(options_to_json(calibration_option_table, &job->point.calibration, &calibration));
     stream_hash(&job->calibration, hash);
-    json_object_set_new(calibration, "hash", json_string(hash));
-    json_object_set_new(job->made, "calibration", calibration);
+    int bad = json_object_set_new(calibration, "hash", json_string(hash));
+    if (json_object_set_new(job->made, "calibration", calibration) != 0 || bad)
+        rc = err_set(ERR_MEMORY, "out of memory: the description of a packed model");
 out:
     return rc;
 }

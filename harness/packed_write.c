@@ -181,9 +181,13 @@ out:
 static json_t *array_names(const struct packed *packed)
 {
     json_t *names = json_array();
+    int bad = 0;
     for (int i = 0; i < packed->count; i++)
-        json_array_append_new(names, json_string(packed->arrays[i].name));
-    return names;
+        bad |= json_array_append_new(names, json_string(packed->arrays[i].name));
+    if (!bad)
+        return names;
+    json_decref(names);
+    return NULL;
 }
 
 /* {"LAYER": {rows, columns, arrays, sha256}, ...} */
@@ -207,13 +211,17 @@ static json_t *describe_layers(const struct packed_writer *writer)
 static json_t *describe_categories(const struct packed_writer *writer)
 {
     json_t *categories = json_object();
+    int bad = 0;
     for (int i = 0; categories && i < writer->count; i++) {
         const struct packed *packed = &writer->entries[i].packed;
         for (int a = 0; a < packed->count; a++)
-            json_object_set_new(categories, packed->arrays[a].name,
-                                json_string(bit_category_names[packed->arrays[a].category]));
+            bad |= json_object_set_new(categories, packed->arrays[a].name,
+                                       json_string(bit_category_names[packed->arrays[a].category]));
     }
-    return categories;
+    if (!bad)
+        return categories;
+    json_decref(categories);
+    return NULL;
 }
 
 static int describe(const struct packed_writer *writer, json_t *made, json_t **out)

@@ -18,22 +18,28 @@
 static int describe_evaluation(const struct evaluation *evaluation, json_t **out)
 {
     json_t *texts = json_array(), *questions = json_array();
+    int bad = 0;
     for (int i = 0; i < evaluation->perplexity_count; i++) {
         const struct perplexity_set *set = &evaluation->perplexities[i];
-        json_array_append_new(texts,
-                              json_pack("{s:s, s:i, s:i, s:i, s:s}", "corpus", set->spec->corpus,
-                                        "split", set->spec->split, "window", set->spec->window,
-                                        "windows", set->windows, "hash", set->hash));
+        bad |= json_array_append_new(texts, json_pack("{s:s, s:i, s:i, s:i, s:s}", "corpus",
+                                                      set->spec->corpus, "split", set->spec->split,
+                                                      "window", set->spec->window, "windows",
+                                                      set->windows, "hash", set->hash));
     }
     for (int i = 0; i < evaluation->choice_count; i++) {
         const struct choice_set *set = &evaluation->choices[i];
-        json_array_append_new(questions, json_pack("{s:s, s:i, s:s, s:i, s:s}", "task",
-                                                   set->task->name, "version", set->task->version,
-                                                   "scoring", scoring_names[set->scoring], "items",
-                                                   (int)set->questions.count, "hash", set->hash));
+        bad |= json_array_append_new(
+            questions, json_pack("{s:s, s:i, s:s, s:i, s:s}", "task", set->task->name, "version",
+                                 set->task->version, "scoring", scoring_names[set->scoring],
+                                 "items", (int)set->questions.count, "hash", set->hash));
     }
-    *out = json_pack("{s:o, s:o}", "texts", texts, "questions", questions);
-    return *out ? 0 : err_set(ERR_MEMORY, "out of memory: the description of the evaluation");
+    json_t *object = json_pack("{s:o, s:o}", "texts", texts, "questions", questions);
+    if (bad || !object) {
+        json_decref(object);
+        return err_set(ERR_MEMORY, "out of memory: the description of the evaluation");
+    }
+    *out = object;
+    return 0;
 }
 
 int run_open_model(struct run *run)
@@ -117,27 +123,28 @@ out:
 int run_point_id(struct run *run, const struct point *point, json_t **settings,
                  char id[HASH_HEX_SIZE])
 {
-    int rc;
+    int rc, bad = 0;
     json_t *object = NULL;
     char *text = NULL;
     const struct run_calibration *calibration;
     TRY(point_settings(point, &object));
     TRY(run_calibration_of(run, point, &calibration));
     if (calibration)
-        json_object_set_new(object, "calibration",
-                            json_pack("{s:s, s:i, s:i, s:i, s:i, s:s}", "corpus",
-                                      calibration->spec.corpus, "samples",
-                                      calibration->spec.samples, "length", calibration->spec.length,
-                                      "seed", calibration->spec.seed, "split",
-                                      calibration->spec.split, "hash", calibration->hash));
-    json_object_set_new(object, "versions",
-                        json_pack("{s:i, s:i}", "method",
-                                  point->method ? point->method->version : 0, "architecture",
-                                  run->model.architecture->version));
-    json_object_set_new(object, "model_hash", json_string(run->model.hash));
-    json_object_set_new(object, "tokenizer_hash", json_string(tokenizer_hash(run->tokenizer)));
-    json_object_set(object, "evaluation", run->evaluation_settings);
-    text = json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(17));
+        bad |= json_object_set_new(
+            object, "calibration",
+            json_pack("{s:s, s:i, s:i, s:i, s:i, s:s}", "corpus", calibration->spec.corpus,
+                      "samples", calibration->spec.samples, "length", calibration->spec.length,
+                      "seed", calibration->spec.seed, "split", calibration->spec.split, "hash",
+                      calibration->hash));
+    bad |= json_object_set_new(object, "versions",
+                               json_pack("{s:i, s:i}", "method",
+                                         point->method ? point->method->version : 0, "architecture",
+                                         run->model.architecture->version));
+    bad |= json_object_set_new(object, "model_hash", json_string(run->model.hash));
+    bad |= json_object_set_new(object, "tokenizer_hash",
+                               json_string(tokenizer_hash(run->tokenizer)));
+    bad |= json_object_set(object, "evaluation", run->evaluation_settings);
+    text = bad ? NULL : json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(17));
     if (!text) {
         rc = err_set(ERR_MEMORY, "out of memory: the settings of a point");
         goto out;

@@ -46,11 +46,12 @@ static int check_sources(const char *path, const struct tensor_source *const *or
 static int pack_entry(json_t *header, const struct tensor_source *source, size_t begin, size_t end)
 {
     json_t *shape = json_array();
+    int bad = 0;
     for (int i = 0; i < source->rank; i++)
-        json_array_append_new(shape, json_integer((json_int_t)source->shape[i]));
+        bad |= json_array_append_new(shape, json_integer((json_int_t)source->shape[i]));
     json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(source->dtype), "shape",
                               shape, "data_offsets", (json_int_t)begin, (json_int_t)end);
-    return json_object_set_new(header, source->name, entry) == 0
+    return json_object_set_new(header, source->name, entry) == 0 && !bad
                ? 0
                : err_set(ERR_INTERNAL,
                          "tensor '%s' cannot be written: its name is not UTF-8, or memory is short",
@@ -65,8 +66,10 @@ static int make_header(const char *path, const struct tensor_source *const *orde
     size_t at = 0;
     char *text = NULL;
     json_t *header = json_object();
-    if (metadata)
-        json_object_set_new(header, "__metadata__", json_deep_copy(metadata));
+    if (metadata && json_object_set_new(header, "__metadata__", json_deep_copy(metadata)) != 0) {
+        rc = err_set(ERR_MEMORY, "%s: out of memory: the metadata", path);
+        goto out;
+    }
     for (size_t i = 0; i < count; i++) {
         size_t bytes = source_count(order[i]) * dtype_size(order[i]->dtype);
         if (json_object_get(header, order[i]->name)) {
