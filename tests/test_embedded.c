@@ -55,6 +55,15 @@ static void test_logits_agree_with_plain_forward(void **state)
     model_close(&model);
 }
 
+/* Whole points take the sanitizers half an hour; test_run goes the same way on a small model. */
+static void skip_under_sanitizers(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    print_message("skipped: measured without the sanitizers only\n");
+    skip();
+#endif
+}
+
 /* The points of the spec below, in its order. */
 enum { FULL, RTN3, RTN2, SIGN_MEAN, GPTQ3, GPTQ2, POINTS };
 enum { KJV, WORDNET, PERLDOC, TEXTS };
@@ -119,6 +128,7 @@ static void measure_all(void)
 {
     if (have_measured)
         return;
+    skip_under_sanitizers();
     open_run(&shared, "embedded", text_spec);
     assert_int_equal(shared.experiment.point_count, POINTS);
     for (int i = 0; i < POINTS; i++)
@@ -185,6 +195,7 @@ static void test_questions(void **state)
     struct run run = {0};
     struct metric_record answers[2];
     (void)state;
+    skip_under_sanitizers();
     open_run(&run, "questions", question_spec);
     for (int i = 0; i < 2; i++) {
         struct pipeline_output output = {0};
