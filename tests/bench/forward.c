@@ -110,7 +110,7 @@ static int engine(int tokens)
 {
     int rc;
     const int offsets[] = {0, tokens};
-    struct batch batch = {bench.tokens, offsets, 1};
+    struct batch batch = {.tokens = bench.tokens, .offsets = offsets, .count = 1};
     double start = now();
     TRY(bench.model.architecture->embed(&bench.model, &batch, bench.x));
     for (int i = 0; i < LAYERS; i++)
