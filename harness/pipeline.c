@@ -5,8 +5,8 @@
 #include "core/interrupt.h"
 #include "core/mem.h"
 #include "core/progress.h"
-#include "harness/model_size.h"
 #include "harness/layer_loss.h"
+#include "harness/model_size.h"
 #include "harness/operator.h"
 
 #include <math.h>
