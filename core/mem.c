@@ -94,6 +94,11 @@ int mem_printf(char **out, const char *format, ...)
     return rc;
 }
 
+void *mem_raw(size_t size)
+{
+    return planned_failure() ? NULL : malloc(size);
+}
+
 void mem_free(void *pointer)
 {
     free(pointer);

@@ -25,6 +25,10 @@ int mem_printf(char **out, const char *format, ...) __attribute__((format(printf
 
 void mem_free(void *pointer);
 
+/* For libraries that take an allocator: size bytes without alignment or zeroing, freed by mem_free;
+ * NULL on failure. */
+void *mem_raw(size_t size);
+
 /* Tests: the nth allocation from now (1 = the next) fails, on any thread; 0 turns it off.
  * mem_fail_pending tells whether a planned failure has not yet happened. */
 void mem_fail_at(long nth);

@@ -1,6 +1,7 @@
 /* The program: everything that belongs to the process and to no command. */
 #include "core/err.h"
 #include "core/interrupt.h"
+#include "core/mem.h"
 #include "core/progress.h"
 #include "harness/command.h"
 #include "linalg/cpu.h"
@@ -29,6 +30,19 @@ static int finish_output(int rc)
                    code ? strerror(code) : "a write failed");
 }
 
+/* jansson's parser drops characters where its memory does not suffice (2.14): no result is better
+ * than another one. What is stored stays whole. */
+static void *json_memory(size_t size)
+{
+    static const char text[] = "bitbench: out of memory: JSON\n";
+    void *memory = mem_raw(size);
+    if (memory)
+        return memory;
+    ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)written;
+    _exit(command_exit_code(ERR_MEMORY));
+}
+
 /* Were one of the three closed, the next file to be opened would take its number, and messages
  * would go into it. What takes the place cannot be written to, nor read. */
 static void hold_standard_files(void)
@@ -43,6 +57,7 @@ int main(int argc, char **argv)
     static char output[1 << 16];
     const struct command *misused;
     hold_standard_files();
+    json_set_alloc_funcs(json_memory, mem_free);
     cpu_prepare(argv);
     interrupt_install();
     if (!isatty(STDOUT_FILENO)) /* most outputs are then written, and can fail, in one go at the end

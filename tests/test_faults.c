@@ -111,15 +111,15 @@ static int run_failing(const char *spec, const char *database, long k, int of_js
     if (rc != 0 && rc != ERR_MEMORY && !of_json)
         fail_msg("allocation %ld fails: %s (%s)", k, err_text(), err_name(rc));
     expect_no_leak("allocation", k);
-    if (!reached)
-        return 0;
+    if (!reached || of_json) /* then jansson's parser may give another text; the program ends */
+        return reached;
     /* What was stored is what would have been: the next run adds what is missing, and nothing else
      * is there. */
     int computed = summary.computed;
     assert_int_equal(run_spec(spec, database, &summary), 0);
     if (summary.failed || summary.skipped != computed || checksum(database) != expected)
-        fail_msg("allocation %ld%s fails, and after %d points the next run finds %d", k,
-                 of_json ? " of JSON" : "", computed, summary.skipped);
+        fail_msg("allocation %ld fails, and after %d points the next run finds %d", k, computed,
+                 summary.skipped);
     return reached;
 }
 
