@@ -6,6 +6,7 @@
 #include "core/nearest.h"
 #include "core/pool.h"
 #include "core/progress.h"
+#include "linalg/blas_memory.h"
 #include "linalg/matmul.h"
 
 #include <stdio.h>
@@ -317,6 +318,7 @@ static int dispatch(const struct command_line *line)
     if (command->flags & COMMAND_COMPUTES) {
         matmul_init();
         TRY(pool_start(line->global.threads));
+        TRY(blas_memory_reserve());
     }
     rc = command->run(line);
     progress_end();

@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Results that did not reach their file are a failure, whatever the command said; but a reader that
@@ -52,12 +54,24 @@ static void hold_standard_files(void)
             (void)open("/dev/null", file == 0 ? O_WRONLY : O_RDONLY); /* the lowest that is free */
 }
 
+/* Where the address space is limited, OpenBLAS's own threads, which are not used here, ask for
+ * buffers for ever, and the program could not end: it starts anew without them. */
+static void leave_out_library_threads(char **argv)
+{
+    static const char name[] = "OPENBLAS_NUM_THREADS";
+    struct rlimit space;
+    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY && !getenv(name) &&
+        setenv(name, "1", 1) == 0)
+        execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv)
 {
     static char output[1 << 16];
     const struct command *misused;
     hold_standard_files();
     json_set_alloc_funcs(json_memory, mem_free);
+    leave_out_library_threads(argv);
     cpu_prepare(argv);
     interrupt_install();
     if (!isatty(STDOUT_FILENO)) /* most outputs are then written, and can fail, in one go at the end

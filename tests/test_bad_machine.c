@@ -220,6 +220,36 @@ static void full_standard_output(void **state)
     works("rm -rf pictures");
 }
 
+/* Too little memory at whatever place: an error of one line, and never half a record. */
+static void little_memory(void **state)
+{
+#ifdef __SANITIZE_ADDRESS__
+    skip(); /* which needs all the addresses there are */
+#endif
+    int failed = 0;
+    works("rm -f little.db");
+    for (int kilobytes = 90000; kilobytes <= 650000; kilobytes += 20000) {
+        char line[200];
+        snprintf(line, sizeof line,
+                 "ulimit -v %d; " RUN "little.db 2>little; s=$?; "
+                 "test $s -le 1 || exit $s",
+                 kilobytes);
+        struct result r = shell(line);
+        if (r.status == 127) /* not even the libraries could be loaded */
+            continue;
+        r = shell("cat little");
+        int lines = 0;
+        for (const char *c = r.out; *c; c++)
+            lines += *c == '\n';
+        if (lines > 1 || (lines == 1 && strncmp(r.out, "bitbench: ", 10) != 0))
+            fail_msg("with ulimit -v %d: <%s>", kilobytes, r.out);
+        failed += lines;
+    }
+    works(RUN "little.db");
+    assert_int_equal(points("little.db"), POINTS);
+    print_message("%d runs had too little memory\n", failed);
+}
+
 /* Files never take the numbers of closed standard streams: messages would go into them. */
 static void closed_standard_streams(void **state)
 {
@@ -388,6 +418,7 @@ int main(void)
         cmocka_unit_test(read_only_disk),
         cmocka_unit_test(full_standard_output),
         cmocka_unit_test(closed_standard_streams),
+        cmocka_unit_test(little_memory),
         cmocka_unit_test(interrupted_run),
         cmocka_unit_test(killed_run),
         cmocka_unit_test(two_runs_at_once),
