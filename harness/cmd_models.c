@@ -34,8 +34,8 @@ static int count_parameters(const struct model *model, struct parameters *count)
     *count = (struct parameters){0};
     model_size(model, &total, &bytes);
     count->bytes = (double)bytes;
-    for (size_t i = 0; i < safetensors_count(model->tensors); i++) {
-        const struct tensor *tensor = safetensors_at(model->tensors, i);
+    for (size_t i = 0; i < tensor_table_count(model->tensors); i++) {
+        const struct tensor *tensor = tensor_table_at(model->tensors, i);
         count->by_type[tensor->dtype] += (double)tensor->count;
         count->type_bytes[tensor->dtype] += (double)tensor->bytes;
     }

@@ -13,7 +13,7 @@
 /* Opens FILE or FILE:TENSOR; *tensor is the named one, or the one called `usual`, or the file's
  * only one. */
 static int open_tensor(const char *text, const char *usual, const char *option,
-                       struct safetensors **file, const struct tensor **tensor)
+                       struct tensor_table **file, const struct tensor **tensor)
 {
     char path[OPTION_TEXT_SIZE];
     const char *colon = strrchr(text, ':'), *name = NULL;
@@ -25,14 +25,14 @@ static int open_tensor(const char *text, const char *usual, const char *option,
     }
     TRY(safetensors_open_file(file, path));
     if (name)
-        return safetensors_get(*file, name, tensor);
-    *tensor = safetensors_find(*file, usual);
-    if (!*tensor && safetensors_count(*file) == 1)
-        *tensor = safetensors_at(*file, 0);
+        return tensor_table_get(*file, name, tensor);
+    *tensor = tensor_table_find(*file, usual);
+    if (!*tensor && tensor_table_count(*file) == 1)
+        *tensor = tensor_table_at(*file, 0);
     if (!*tensor)
         return err_set(ERR_USAGE,
                        "--%s: %s holds %zu tensors and none is called %s: write %s:TENSOR", option,
-                       path, safetensors_count(*file), usual, path);
+                       path, tensor_table_count(*file), usual, path);
 out:
     return rc;
 }
@@ -48,7 +48,7 @@ static int dimension(const struct tensor *tensor, int axis, int *size)
 
 int layer_read_weight(const char *text, float **weight, int *rows, int *columns)
 {
-    struct safetensors *file = NULL;
+    struct tensor_table *file = NULL;
     const struct tensor *tensor;
     int rc = 0;
     TRY(open_tensor(text, "W", "weight", &file, &tensor));
@@ -60,22 +60,22 @@ int layer_read_weight(const char *text, float **weight, int *rows, int *columns)
     TRY(dimension(tensor, 0, rows));
     TRY(dimension(tensor, 1, columns));
     TRY(mem_alloc(weight, tensor->count, sizeof **weight));
-    TRY(safetensors_read(file, tensor->name, tensor->shape[0], tensor->shape[1], *weight));
+    TRY(tensor_table_read(file, tensor->name, tensor->shape[0], tensor->shape[1], *weight));
 out:
-    safetensors_free(file);
+    tensor_table_free(file);
     return rc;
 }
 
 int layer_read_hessian(const char *text, int columns, struct hessian *hessian)
 {
-    struct safetensors *file = NULL;
+    struct tensor_table *file = NULL;
     const struct tensor *tensor;
     int rc = 0;
     size_t n = (size_t)columns;
     TRY(open_tensor(text, "H", "hessian", &file, &tensor));
     TRY(tensor_check_shape(tensor, n, n));
     TRY(hessian_init(hessian, columns));
-    TRY(safetensors_read(file, tensor->name, n, n, hessian->matrix));
+    TRY(tensor_table_read(file, tensor->name, n, n, hessian->matrix));
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < i; j++) {
             double a = (double)hessian->matrix[i * n + j], b = (double)hessian->matrix[j * n + i];
@@ -88,14 +88,14 @@ int layer_read_hessian(const char *text, int columns, struct hessian *hessian)
             }
         }
 out:
-    safetensors_free(file);
+    tensor_table_free(file);
     return rc;
 }
 
 /* H from the inputs, one sequence after the other as the references feed them. */
 int layer_read_input(const char *text, int columns, struct hessian *hessian)
 {
-    struct safetensors *file = NULL;
+    struct tensor_table *file = NULL;
     const struct tensor *tensor;
     int rc = 0, sequences = 1, tokens = 0, features = 0;
     float *x = NULL;
@@ -125,6 +125,6 @@ int layer_read_input(const char *text, int columns, struct hessian *hessian)
     hessian_finish(hessian);
 out:
     mem_free(x);
-    safetensors_free(file);
+    tensor_table_free(file);
     return rc;
 }

@@ -18,8 +18,8 @@ void model_size(const struct model *model, size_t *parameters, size_t *bytes)
 {
     const struct packed_model *packed = packed_model_of(model);
     *parameters = *bytes = 0;
-    for (size_t i = 0; i < safetensors_count(model->tensors); i++) {
-        const struct tensor *tensor = safetensors_at(model->tensors, i);
+    for (size_t i = 0; i < tensor_table_count(model->tensors); i++) {
+        const struct tensor *tensor = tensor_table_at(model->tensors, i);
         *parameters += is_packed(packed, tensor->name) ? 0 : tensor->count;
         *bytes += tensor->bytes;
     }
@@ -30,8 +30,8 @@ void model_size(const struct model *model, size_t *parameters, size_t *bytes)
 size_t model_layer_bytes(const struct model *model, const char *layer)
 {
     size_t bytes = 0, length = strlen(layer);
-    for (size_t i = 0; i < safetensors_count(model->tensors); i++) {
-        const struct tensor *tensor = safetensors_at(model->tensors, i);
+    for (size_t i = 0; i < tensor_table_count(model->tensors); i++) {
+        const struct tensor *tensor = tensor_table_at(model->tensors, i);
         const char *array;
         bool plain = strncmp(tensor->name, layer, length) == 0 &&
                      strcmp(tensor->name + length, ".weight") == 0;

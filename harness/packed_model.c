@@ -167,7 +167,7 @@ static bool has(const void *context, const char *name)
 }
 
 /* *tensor and *type of a layer's array number index, checked: what struct packed can hold. */
-static int find_array(const struct safetensors *tensors, const struct packed_layer *layer,
+static int find_array(const struct tensor_table *tensors, const struct packed_layer *layer,
                       size_t index, const struct tensor **tensor, enum array_type *type)
 {
     static const enum array_type types[] = {ARRAY_F32, ARRAY_F16, ARRAY_I32, ARRAY_U16, ARRAY_U8};
@@ -175,7 +175,7 @@ static int find_array(const struct safetensors *tensors, const struct packed_lay
     int rc;
     snprintf(name, sizeof name, "%.*s" PACKED_INFIX "%s", MODEL_NAME_SIZE, layer->name,
              json_string_value(json_array_get(layer->arrays, index)));
-    TRY(safetensors_get(tensors, name, tensor));
+    TRY(tensor_table_get(tensors, name, tensor));
     const struct tensor *found = *tensor;
     if (found->rank != 2)
         return err_set(ERR_FORMAT, "%s: tensor '%s' has %d dimensions; a packed array has two",
@@ -200,7 +200,7 @@ static enum bit_category category_of(const struct packed_model *packed, const ch
     return BITS_OTHER;
 }
 
-int packed_model_arrays(const struct packed_model *model, const struct safetensors *tensors,
+int packed_model_arrays(const struct packed_model *model, const struct tensor_table *tensors,
                         const struct packed_layer *layer, struct packed *packed)
 {
     int rc = 0;
@@ -220,7 +220,7 @@ out:
     return rc;
 }
 
-static int claim(void *context, const struct safetensors *tensors, const char *name, size_t out,
+static int claim(void *context, const struct tensor_table *tensors, const char *name, size_t out,
                  size_t in, unsigned char *known)
 {
     const struct packed_model *packed = context;
@@ -236,7 +236,7 @@ static int claim(void *context, const struct safetensors *tensors, const char *n
         int rc = find_array(tensors, layer, i, &tensor, &type);
         if (rc)
             return rc;
-        known[tensor - safetensors_at(tensors, 0)] = 1;
+        known[tensor - tensor_table_at(tensors, 0)] = 1;
     }
     layer->claimed = true;
     return 0;
@@ -269,7 +269,7 @@ static int verify(const struct packed_model *packed, struct packed_layer *layer,
     return 0;
 }
 
-static int read_layer(void *context, const struct safetensors *tensors, const char *name,
+static int read_layer(void *context, const struct tensor_table *tensors, const char *name,
                       struct linear *linear)
 {
     int rc;
@@ -280,7 +280,7 @@ static int read_layer(void *context, const struct safetensors *tensors, const ch
     rc = model->op.method->unpack(model->op.options, &packed, linear->out, linear->in,
                                   linear->weight);
     if (rc) {
-        err_prefix(rc, "%s: packed layer '%s'", safetensors_path(tensors), name);
+        err_prefix(rc, "%s: packed layer '%s'", tensor_table_path(tensors), name);
         goto out;
     }
     TRY(verify(model, layer, linear->weight));

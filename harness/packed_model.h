@@ -47,7 +47,7 @@ int packed_model_check(const struct model *model);
 const struct packed_model *packed_model_of(const struct model *model);
 
 /* packed (empty) = the layer's arrays, copied; packed_release. */
-int packed_model_arrays(const struct packed_model *model, const struct safetensors *tensors,
+int packed_model_arrays(const struct packed_model *model, const struct tensor_table *tensors,
                         const struct packed_layer *layer, struct packed *packed);
 
 /* The tensor type of an array. */

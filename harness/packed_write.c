@@ -120,9 +120,9 @@ static bool is_replaced(const struct packed_writer *writer, const char *tensor)
 
 static void add_plain(const struct packed_writer *writer, struct sources *sources)
 {
-    const struct safetensors *tensors = writer->model->tensors;
-    for (size_t i = 0; i < safetensors_count(tensors); i++) {
-        const struct tensor *tensor = safetensors_at(tensors, i);
+    const struct tensor_table *tensors = writer->model->tensors;
+    for (size_t i = 0; i < tensor_table_count(tensors); i++) {
+        const struct tensor *tensor = tensor_table_at(tensors, i);
         if (is_replaced(writer, tensor->name))
             continue;
         struct tensor_source *source = &sources->items[sources->count++];
@@ -159,7 +159,7 @@ static int write_tensors(const struct packed_writer *writer, const char *path)
     struct sources sources = {0};
     char format[16];
     json_t *metadata = NULL;
-    size_t plain = safetensors_count(writer->model->tensors), arrays = 0;
+    size_t plain = tensor_table_count(writer->model->tensors), arrays = 0;
     for (int i = 0; i < writer->count; i++)
         arrays += (size_t)writer->entries[i].packed.count;
     TRY(mem_calloc(&sources.items, plain + arrays, sizeof *sources.items));

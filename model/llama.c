@@ -198,9 +198,9 @@ static int check_tensors(const struct model *model)
 {
     int rc;
     const struct model_config *config = &model->config;
-    const struct safetensors *tensors = model->tensors;
+    const struct tensor_table *tensors = model->tensors;
     unsigned char *known = NULL;
-    size_t present = safetensors_count(tensors);
+    size_t present = tensor_table_count(tensors);
     TRY(mem_calloc(&known, present, 1));
     for (int i = 0; i < llama_tensor_count(config); i++) {
         struct llama_tensor wanted;
@@ -209,7 +209,7 @@ static int check_tensors(const struct model *model)
                                known));
     }
     for (size_t i = 0; i < present; i++) {
-        const struct tensor *tensor = safetensors_at(tensors, i);
+        const struct tensor *tensor = tensor_table_at(tensors, i);
         if (!known[i] && !harmless(config, tensor->name)) {
             rc = err_set(ERR_FORMAT,
                          "%s: tensor '%s' has no place in the model that config.json describes (%d "
@@ -230,16 +230,16 @@ static int load_outer(struct model *model)
     const struct model_config *c = &model->config;
     size_t width = (size_t)c->width, vocabulary = (size_t)c->vocabulary;
     TRY(mem_alloc(&model->embedding, vocabulary * width, sizeof *model->embedding));
-    TRY(safetensors_read(model->tensors, "model.embed_tokens.weight", vocabulary, width,
-                         model->embedding));
+    TRY(tensor_table_read(model->tensors, "model.embed_tokens.weight", vocabulary, width,
+                          model->embedding));
     TRY(mem_alloc(&model->final_norm, width, sizeof *model->final_norm));
-    TRY(safetensors_read(model->tensors, "model.norm.weight", width, 0, model->final_norm));
+    TRY(tensor_table_read(model->tensors, "model.norm.weight", width, 0, model->final_norm));
     model->head = model->embedding;
     if (c->tied_head)
         goto out;
     model->head = NULL;
     TRY(mem_alloc(&model->head, vocabulary * width, sizeof *model->head));
-    TRY(safetensors_read(model->tensors, "lm_head.weight", vocabulary, width, model->head));
+    TRY(tensor_table_read(model->tensors, "lm_head.weight", vocabulary, width, model->head));
 out:
     return rc;
 }
@@ -274,7 +274,7 @@ static int load_block(const struct model *model, int layer, struct block *block)
             TRY(model_read_linear(model, t->name, &fresh.linears[linear]));
         } else {
             fresh.vectors[i == 0 ? LLAMA_ATTENTION_NORM : LLAMA_MLP_NORM] = at;
-            TRY(safetensors_read(model->tensors, t->name, (size_t)t->rows, 0, at));
+            TRY(tensor_table_read(model->tensors, t->name, (size_t)t->rows, 0, at));
         }
         at += rounded((size_t)t->rows * (size_t)(t->columns ? t->columns : 1));
     }

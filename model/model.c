@@ -82,9 +82,9 @@ static int hash_files(struct model *model, const char *config_path)
     char one[HASH_HEX_SIZE];
     hash_init(&all);
     int rc = hash_file(config_path, one);
-    for (size_t i = 0; rc == 0 && i < safetensors_file_count(model->tensors); i++) {
+    for (size_t i = 0; rc == 0 && i < tensor_table_file_count(model->tensors); i++) {
         hash_add(&all, one, sizeof one - 1);
-        rc = hash_file(safetensors_file(model->tensors, i), one);
+        rc = hash_file(tensor_table_file(model->tensors, i), one);
     }
     hash_add(&all, one, sizeof one - 1);
     if (rc == 0)
@@ -107,7 +107,7 @@ int model_open_source(struct model *model, const char *folder, const struct line
     TRY(mem_calloc(&fresh.workspace, 1, sizeof *fresh.workspace));
     TRY(file_join(&path, folder, "config.json"));
     TRY(read_config(&fresh, path));
-    TRY(safetensors_open_folder(&fresh.tensors, folder));
+    TRY(tensor_table_open_folder(&fresh.tensors, folder));
     TRY(fresh.architecture->check_tensors(&fresh));
     TRY(fresh.architecture->load_outer(&fresh));
     TRY(hash_files(&fresh, path));
@@ -132,7 +132,7 @@ void model_close(struct model *model)
     mem_free(model->final_norm);
     mem_free(model->extra);
     mem_free(model->folder);
-    safetensors_free(model->tensors);
+    tensor_table_free(model->tensors);
     if (model->source.release)
         model->source.release(model->source.context);
     *model = (struct model){0};
@@ -165,14 +165,14 @@ int model_check_tensor(const struct model *model, const char *name, size_t rows,
     if (columns && from_source(model, name, layer))
         return model->source.claim(model->source.context, model->tensors, layer, rows, columns,
                                    known);
-    if ((rc = safetensors_get(model->tensors, name, &tensor)) != 0)
+    if ((rc = tensor_table_get(model->tensors, name, &tensor)) != 0)
         return err_set((enum err_code)rc, "%s, which config.json asks for", err_text());
     if ((rc = tensor_check_shape(tensor, rows, columns)) != 0)
         return err_set((enum err_code)rc, "%s by config.json", err_text());
     /* Nothing is read yet, but its elements have to be numbers that can be. */
     if ((rc = dtype_to_float(tensor->dtype, tensor->data, 0, NULL)) != 0)
         return err_prefix(rc, "%s: tensor '%s'", tensor->file, tensor->name);
-    known[tensor - safetensors_at(model->tensors, 0)] = 1;
+    known[tensor - tensor_table_at(model->tensors, 0)] = 1;
     return 0;
 }
 
@@ -181,8 +181,8 @@ int model_read_linear(const struct model *model, const char *tensor, struct line
     char layer[MODEL_NAME_SIZE];
     if (from_source(model, tensor, layer))
         return model->source.read(model->source.context, model->tensors, layer, linear);
-    return safetensors_read(model->tensors, tensor, (size_t)linear->out, (size_t)linear->in,
-                            linear->weight);
+    return tensor_table_read(model->tensors, tensor, (size_t)linear->out, (size_t)linear->in,
+                             linear->weight);
 }
 
 int model_forward(const struct model *model, const struct batch *batch, float *x)

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct safetensors;
+struct tensor_table;
 struct workspace;
 
 struct model_config {
@@ -107,10 +107,10 @@ struct linear_source {
     bool (*has)(const void *context, const char *name);
     /* Checks that what it holds is there and out x in; sets known[i] for each tensor i of the
      * table that belongs to the layer. */
-    int (*claim)(void *context, const struct safetensors *tensors, const char *name, size_t out,
+    int (*claim)(void *context, const struct tensor_table *tensors, const char *name, size_t out,
                  size_t in, unsigned char *known);
     /* Fills linear->weight (out x in, allocated); may set apply and apply_state. */
-    int (*read)(void *context, const struct safetensors *tensors, const char *name,
+    int (*read)(void *context, const struct tensor_table *tensors, const char *name,
                 struct linear *linear);
     void (*release)(void *context);
 };
@@ -119,7 +119,7 @@ struct model {
     struct model_config config;
     const struct architecture *architecture;
     struct linear_source source;
-    struct safetensors *tensors; /* mapped read-only */
+    struct tensor_table *tensors; /* mapped read-only */
     char *folder;
     float *embedding;  /* vocabulary x width, float32 */
     float *head;       /* vocabulary x width; equal to embedding when tied */

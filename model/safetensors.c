@@ -1,346 +1,229 @@
 #include "model/safetensors.h"
 
 #include "core/err.h"
-#include "core/file.h"
 #include "core/mem.h"
-#include "linalg/finite.h"
-#include "model/safetensors_header.h"
+#include "model/tensor_part.h"
 
-#include <math.h>
-#include <stdio.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct safetensors {
-    char *path;
-    struct safetensors_part *parts; /* in the order of their names */
-    size_t part_count;
-    struct tensor *items; /* of all parts, in the order of their names */
-    size_t count;
-};
+/* The length field, and the limit that other readers put on the header. */
+enum { LENGTH_BYTES = 8, HEADER_LIMIT = 100000000 };
 
-static int by_name(const void *left, const void *right)
+static uint64_t read_u64(const uint8_t *bytes)
 {
-    const struct tensor *a = left, *b = right;
-    return strcmp(a->name, b->name);
+    uint64_t value = 0;
+    for (int i = 7; i >= 0; i--)
+        value = value << 8 | bytes[i];
+    return value;
 }
 
-/* Gathers the parts' tensors into one sorted table. */
-static int gather(struct safetensors *tensors)
+/* *out = the header's object; the caller's. */
+static int parse_json(const struct tensor_part *part, json_t **out, size_t *data_start)
 {
-    size_t total = 0;
-    for (size_t i = 0; i < tensors->part_count; i++)
-        total += tensors->parts[i].count;
-    int rc = mem_calloc(&tensors->items, total, sizeof *tensors->items);
+    json_error_t where;
+    size_t size = part->map.size;
+    if (size < LENGTH_BYTES)
+        return err_set(ERR_FORMAT, "%s: %zu bytes are too few for a safetensors file (truncated?)",
+                       part->path, size);
+    uint64_t length = read_u64(part->map.data);
+    if (length > size - LENGTH_BYTES)
+        return err_set(ERR_FORMAT,
+                       "%s: its header claims %" PRIu64
+                       " bytes, but the file has %zu after the length field "
+                       "(truncated, or not a safetensors file)",
+                       part->path, length, size - LENGTH_BYTES);
+    if (length > HEADER_LIMIT)
+        return err_set(ERR_FORMAT,
+                       "%s: its header claims %" PRIu64
+                       " bytes, more than the format's limit of %d",
+                       part->path, length, HEADER_LIMIT);
+    const char *text = (const char *)part->map.data + LENGTH_BYTES;
+    json_t *header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &where);
+    if (!header)
+        return err_set(ERR_FORMAT, "%s: its header is not valid JSON at byte %d: %s", part->path,
+                       LENGTH_BYTES + where.position, where.text);
+    if (!json_is_object(header)) {
+        json_decref(header);
+        return err_set(ERR_FORMAT, "%s: its header is not a JSON object", part->path);
+    }
+    *out = header;
+    *data_start = LENGTH_BYTES + (size_t)length;
+    return 0;
+}
+
+static int check_name(const struct tensor_part *part, const char *name)
+{
+    for (const char *c = name; *c; c++) {
+        if ((unsigned char)*c < 0x20)
+            return err_set(ERR_FORMAT, "%s: a tensor's name holds the control character 0x%02x",
+                           part->path, (unsigned)(unsigned char)*c);
+    }
+    if (strlen(name) > 400)
+        return err_set(ERR_FORMAT, "%s: the name of tensor '%.40s...' has %zu bytes, more than 400",
+                       part->path, name, strlen(name));
+    return 0;
+}
+
+static int parse_shape(const struct tensor_part *part, struct tensor *tensor, const json_t *shape)
+{
+    if (!json_is_array(shape) || json_array_size(shape) > TENSOR_MAX_RANK)
+        return err_set(ERR_FORMAT, "%s: tensor '%s': 'shape' is not a list of at most %d sizes",
+                       part->path, tensor->name, TENSOR_MAX_RANK);
+    tensor->rank = (int)json_array_size(shape);
+    tensor->count = 1;
+    for (int i = 0; i < tensor->rank; i++) {
+        const json_t *item = json_array_get(shape, (size_t)i);
+        if (!json_is_integer(item) || json_integer_value(item) < 0)
+            return err_set(ERR_FORMAT,
+                           "%s: tensor '%s': size %d of its shape is not a whole number from 0",
+                           part->path, tensor->name, i);
+        tensor->shape[i] = (size_t)json_integer_value(item);
+        if (__builtin_mul_overflow(tensor->count, tensor->shape[i], &tensor->count))
+            return err_set(ERR_FORMAT, "%s: tensor '%s': the product of its shape overflows",
+                           part->path, tensor->name);
+    }
+    if (__builtin_mul_overflow(tensor->count, dtype_size(tensor->dtype), &tensor->bytes))
+        return err_set(ERR_FORMAT, "%s: tensor '%s': the size in bytes of its shape overflows",
+                       part->path, tensor->name);
+    return 0;
+}
+
+static int parse_offsets(const struct tensor_part *part, struct tensor *tensor,
+                         const json_t *offsets, size_t data_start)
+{
+    const json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
+    if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(last))
+        return err_set(ERR_FORMAT, "%s: tensor '%s': 'data_offsets' is not a pair of whole numbers",
+                       part->path, tensor->name);
+    json_int_t begin = json_integer_value(first), end = json_integer_value(last);
+    if (begin < 0 || end < begin)
+        return err_set(ERR_FORMAT,
+                       "%s: tensor '%s': its data offsets %" JSON_INTEGER_FORMAT
+                       " to %" JSON_INTEGER_FORMAT " are no range",
+                       part->path, tensor->name, begin, end);
+    size_t size = part->map.size - data_start;
+    if ((uint64_t)end > size)
+        return err_set(ERR_FORMAT,
+                       "%s: tensor '%s' ends at data byte %" JSON_INTEGER_FORMAT
+                       ", past the file's %zu "
+                       "(truncated?)",
+                       part->path, tensor->name, end, size);
+    if ((uint64_t)(end - begin) != tensor->bytes)
+        return err_set(
+            ERR_FORMAT,
+            "%s: tensor '%s': its shape and type %s take %zu bytes, but its data offsets span "
+            "%" JSON_INTEGER_FORMAT,
+            part->path, tensor->name, dtype_name(tensor->dtype), tensor->bytes, end - begin);
+    tensor->data = part->map.data + data_start + begin;
+    return 0;
+}
+
+static int parse_tensor(const struct tensor_part *part, struct tensor *tensor, const char *name,
+                        const json_t *entry, size_t data_start)
+{
+    int rc = check_name(part, name);
     if (rc)
         return rc;
-    for (size_t i = 0; i < tensors->part_count; i++) {
-        for (size_t j = 0; j < tensors->parts[i].count; j++)
-            tensors->items[tensors->count++] = tensors->parts[i].items[j];
+    tensor->name = name;
+    tensor->file = part->path;
+    const char *dtype = json_string_value(json_object_get(entry, "dtype"));
+    if (!dtype)
+        return err_set(ERR_FORMAT, "%s: tensor '%s' has no 'dtype' text", part->path, name);
+    if ((rc = dtype_parse(&tensor->dtype, dtype)) != 0)
+        return err_prefix(rc, "%s: tensor '%s'", part->path, name);
+    if ((rc = parse_shape(part, tensor, json_object_get(entry, "shape"))) != 0)
+        return rc;
+    return parse_offsets(part, tensor, json_object_get(entry, "data_offsets"), data_start);
+}
+
+static int by_place(const void *left, const void *right)
+{
+    const struct tensor *a = left, *b = right;
+    const uint8_t *from_a = a->data, *from_b = b->data;
+    if (from_a != from_b)
+        return from_a < from_b ? -1 : 1;
+    return (a->bytes > b->bytes) - (a->bytes < b->bytes);
+}
+
+static int check_cover(const struct tensor_part *part, size_t data_start)
+{
+    size_t at = data_start;
+    for (size_t i = 0; i < part->count; i++) {
+        const struct tensor *tensor = &part->items[i];
+        size_t begin = (size_t)((const uint8_t *)tensor->data - part->map.data);
+        if (begin < at)
+            return err_set(ERR_FORMAT, "%s: tensors '%s' and '%s' overlap at data byte %zu",
+                           part->path, part->items[i - 1].name, tensor->name, begin - data_start);
+        if (begin > at)
+            return err_set(ERR_FORMAT,
+                           "%s: data bytes %zu to %zu, before tensor '%s', belong to no tensor",
+                           part->path, at - data_start, begin - data_start, tensor->name);
+        at = begin + tensor->bytes;
     }
-    if (total)
-        qsort(tensors->items, total, sizeof *tensors->items, by_name);
-    for (size_t i = 1; i < total; i++) {
-        const struct tensor *a = &tensors->items[i - 1], *b = &tensors->items[i];
-        if (strcmp(a->name, b->name) == 0)
-            return err_set(ERR_FORMAT, "tensor '%s' is in two files: %s and %s", a->name, a->file,
-                           b->file);
-    }
+    if (at != part->map.size)
+        return err_set(ERR_FORMAT, "%s: %zu bytes at the end of the file belong to no tensor",
+                       part->path, part->map.size - at);
     return 0;
 }
 
-int safetensors_open_file(struct safetensors **out, const char *path)
-{
-    int rc;
-    struct safetensors *tensors = NULL;
-    TRY(mem_calloc(&tensors, 1, sizeof *tensors));
-    TRY(mem_strdup(&tensors->path, path));
-    TRY(mem_calloc(&tensors->parts, 1, sizeof *tensors->parts));
-    TRY(safetensors_part_open(&tensors->parts[0], path));
-    tensors->part_count = 1;
-    TRY(gather(tensors));
-    *out = tensors;
-    tensors = NULL;
-out:
-    safetensors_free(tensors);
-    return rc;
-}
-
-static int by_text(const void *left, const void *right)
-{
-    const char *const *a = left, *const *b = right;
-    return strcmp(*a, *b);
-}
-
-/* names = the distinct files of the weight map, sorted, borrowed from it. */
-static int list_shards(const char *index_path, const json_t *map, const char ***out, size_t *count)
-{
-    int rc;
-    const char *key;
-    json_t *value;
-    const char **names = NULL;
-    size_t used = 0, distinct = 0;
-    TRY(mem_calloc(&names, json_object_size(map), sizeof *names));
-    json_object_foreach((json_t *)(uintptr_t)map, key, value)
-    {
-        const char *name = json_string_value(value);
-        if (!name || !*name || strchr(name, '/')) {
-            rc = err_set(ERR_FORMAT,
-                         "%s: the shard of tensor '%.200s' is not the name of a file beside it",
-                         index_path, key);
-            goto out;
-        }
-        names[used++] = name;
-    }
-    if (used)
-        qsort(names, used, sizeof *names, by_text);
-    for (size_t i = 0; i < used; i++) {
-        if (distinct == 0 || strcmp(names[distinct - 1], names[i]) != 0)
-            names[distinct++] = names[i];
-    }
-    *out = names;
-    *count = distinct;
-    names = NULL;
-out:
-    mem_free(names);
-    return rc;
-}
-
-/* Every tensor of the index is in the shard that it names, and the shards hold no others. */
-static int check_index(const struct safetensors *tensors, const char *index_path, const json_t *map)
+static int check_metadata(const struct tensor_part *part, json_t *metadata)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)map, key, value)
-    {
-        const struct tensor *tensor = safetensors_find(tensors, key);
-        const char *shard = json_string_value(value);
-        const char *name = tensor ? strrchr(tensor->file, '/') : NULL;
-        if (!tensor || strcmp(name ? name + 1 : tensor->file, shard) != 0)
-            return err_set(ERR_MISSING,
-                           "%s: tensor '%.200s' is not in %s, where the index places it",
-                           index_path, key, shard);
-    }
-    for (size_t i = 0; i < tensors->count; i++) {
-        if (!json_object_get(map, tensors->items[i].name))
-            return err_set(ERR_FORMAT, "%s: tensor '%s' of %s is not in the index", index_path,
-                           tensors->items[i].name, tensors->items[i].file);
-    }
-    return 0;
-}
-
-static int open_shards(struct safetensors *tensors, const char *folder, const char *index_path,
-                       const json_t *map)
-{
-    int rc;
-    const char **names = NULL;
-    char *path = NULL;
-    size_t count = 0;
-    TRY(list_shards(index_path, map, &names, &count));
-    TRY(mem_calloc(&tensors->parts, count, sizeof *tensors->parts));
-    for (size_t i = 0; i < count; i++) {
-        mem_free(path);
-        path = NULL;
-        TRY(file_join(&path, folder, names[i]));
-        TRY(safetensors_part_open(&tensors->parts[i], path));
-        tensors->part_count++;
-    }
-    TRY(gather(tensors));
-    TRY(check_index(tensors, index_path, map));
-out:
-    mem_free(path);
-    mem_free(names);
-    return rc;
-}
-
-static int open_index(struct safetensors **out, const char *folder, const char *index_path)
-{
-    int rc;
-    char *text = NULL;
-    size_t size;
-    json_t *index = NULL;
-    json_error_t where;
-    struct safetensors *tensors = NULL;
-    TRY(file_read(index_path, &text, &size));
-    index = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
-    if (!index) {
-        rc = err_set(ERR_FORMAT, "%s:%d: not valid JSON: %s", index_path, where.line, where.text);
-        goto out;
-    }
-    const json_t *map = json_object_get(index, "weight_map");
-    if (!json_is_object(map) || json_object_size(map) == 0) {
-        rc = err_set(ERR_FORMAT, "%s: no 'weight_map' that names a shard for each tensor",
-                     index_path);
-        goto out;
-    }
-    TRY(mem_calloc(&tensors, 1, sizeof *tensors));
-    TRY(mem_strdup(&tensors->path, index_path));
-    TRY(open_shards(tensors, folder, index_path, map));
-    *out = tensors;
-    tensors = NULL;
-out:
-    safetensors_free(tensors);
-    json_decref(index);
-    mem_free(text);
-    return rc;
-}
-
-int safetensors_open_folder(struct safetensors **out, const char *folder)
-{
-    int rc;
-    char *single = NULL, *index = NULL;
-    TRY(file_join(&single, folder, "model.safetensors"));
-    TRY(file_join(&index, folder, "model.safetensors.index.json"));
-    if (file_exists(single))
-        rc = safetensors_open_file(out, single);
-    else if (file_exists(index))
-        rc = open_index(out, folder, index);
-    else
-        rc = err_set(ERR_MISSING,
-                     "%s: neither model.safetensors nor model.safetensors.index.json is there",
-                     folder);
-out:
-    mem_free(single);
-    mem_free(index);
-    return rc;
-}
-
-void safetensors_free(struct safetensors *tensors)
-{
-    if (!tensors)
-        return;
-    for (size_t i = 0; i < tensors->part_count; i++)
-        safetensors_part_release(&tensors->parts[i]);
-    mem_free(tensors->parts);
-    mem_free(tensors->items);
-    mem_free(tensors->path);
-    mem_free(tensors);
-}
-
-const char *safetensors_path(const struct safetensors *tensors)
-{
-    return tensors->path;
-}
-
-size_t safetensors_count(const struct safetensors *tensors)
-{
-    return tensors->count;
-}
-
-const struct tensor *safetensors_at(const struct safetensors *tensors, size_t index)
-{
-    return &tensors->items[index];
-}
-
-size_t safetensors_file_count(const struct safetensors *tensors)
-{
-    return tensors->part_count;
-}
-
-const char *safetensors_file(const struct safetensors *tensors, size_t index)
-{
-    return tensors->parts[index].path;
-}
-
-const struct tensor *safetensors_find(const struct safetensors *tensors, const char *name)
-{
-    struct tensor key = {.name = name};
-    return tensors->count ? bsearch(&key, tensors->items, tensors->count, sizeof key, by_name)
-                          : NULL;
-}
-
-int safetensors_get(const struct safetensors *tensors, const char *name, const struct tensor **out)
-{
-    const struct tensor *tensor = safetensors_find(tensors, name);
-    if (!tensor)
-        return err_set(ERR_MISSING, "%s: there is no tensor '%.200s'", tensors->path, name);
-    *out = tensor;
-    return 0;
-}
-
-const char *safetensors_metadata(const struct safetensors *tensors, const char *key)
-{
-    for (size_t i = 0; i < tensors->part_count; i++) {
-        const json_t *value = json_object_get(tensors->parts[i].metadata, key);
-        if (value)
-            return json_string_value(value);
-    }
-    return NULL;
-}
-
-int tensor_check_shape(const struct tensor *tensor, size_t rows, size_t columns)
-{
-    char shape[TENSOR_MAX_RANK * 24 + 8] = "";
-    int rank = columns ? 2 : 1;
-    if (tensor->rank == rank && tensor->shape[0] == rows &&
-        (rank == 1 || tensor->shape[1] == columns))
+    if (!metadata)
         return 0;
-    for (int i = 0, used = 0; i < tensor->rank; i++)
-        used += snprintf(shape + used, sizeof shape - (size_t)used, i ? " x %zu" : "%zu",
-                         tensor->shape[i]);
-    if (columns)
-        return err_set(ERR_FORMAT, "%s: tensor '%s' has shape (%s), where (%zu x %zu) is needed",
-                       tensor->file, tensor->name, shape, rows, columns);
-    return err_set(ERR_FORMAT, "%s: tensor '%s' has shape (%s), where (%zu) is needed",
-                   tensor->file, tensor->name, shape, rows);
-}
-
-int tensor_to_float(const struct tensor *tensor, float *out)
-{
-    int rc = dtype_to_float(tensor->dtype, tensor->data, tensor->count, out);
-    return rc ? err_prefix(rc, "%s: tensor '%s'", tensor->file, tensor->name) : 0;
-}
-
-/* *value = element `index` of an integer tensor; unsigned 64-bit values beyond int64 come out as
- * INT64_MAX. */
-static int integer_at(const struct tensor *tensor, size_t index, int64_t *value)
-{
-    size_t size = dtype_size(tensor->dtype);
-    uint64_t bits = 0;
-    memcpy(&bits, (const uint8_t *)tensor->data + index * size, size);
-    switch (tensor->dtype) {
-    case DTYPE_I8: *value = (int8_t)bits; return 0;
-    case DTYPE_I16: *value = (int16_t)bits; return 0;
-    case DTYPE_I32: *value = (int32_t)bits; return 0;
-    case DTYPE_I64: *value = (int64_t)bits; return 0;
-    case DTYPE_BOOL:
-    case DTYPE_U8:
-    case DTYPE_U16:
-    case DTYPE_U32:
-    case DTYPE_U64: *value = bits > INT64_MAX ? INT64_MAX : (int64_t)bits; return 0;
-    default:
-        return err_set(ERR_FORMAT, "%s: tensor '%s' is %s, where whole numbers are needed",
-                       tensor->file, tensor->name, dtype_name(tensor->dtype));
-    }
-}
-
-int tensor_to_int32(const struct tensor *tensor, int32_t *out)
-{
-    for (size_t i = 0; i < tensor->count; i++) {
-        int64_t value = 0;
-        int rc = integer_at(tensor, i, &value);
-        if (rc)
-            return rc;
-        if (value < INT32_MIN || value > INT32_MAX)
-            return err_set(ERR_FORMAT, "%s: tensor '%s': element %zu is beyond 32 bits",
-                           tensor->file, tensor->name, i);
-        out[i] = (int32_t)value;
+    if (!json_is_object(metadata))
+        return err_set(ERR_FORMAT, "%s: '__metadata__' is not an object of texts", part->path);
+    json_object_foreach(metadata, key, value)
+    {
+        if (!json_is_string(value))
+            return err_set(ERR_FORMAT,
+                           "%s: '__metadata__' is not an object of texts: see key '%.80s'",
+                           part->path, key);
     }
     return 0;
 }
 
-int safetensors_read(const struct safetensors *tensors, const char *name, size_t rows,
-                     size_t columns, float *out)
+static void release_header(void *header)
 {
-    const struct tensor *tensor = NULL;
+    json_decref(header);
+}
+
+int safetensors_part_open(struct tensor_part *part, const char *path)
+{
     int rc;
-    TRY(safetensors_get(tensors, name, &tensor));
-    TRY(tensor_check_shape(tensor, rows, columns));
-    TRY(tensor_to_float(tensor, out));
-    long bad = first_not_finite(out, tensor->count);
-    if (bad >= 0)
-        rc = err_set(ERR_NUMERIC, "%s: tensor '%s': element %ld is %s", tensor->file, name, bad,
-                     isnan(out[bad]) ? "not a number (NaN)" : "infinite");
+    size_t data_start = 0;
+    const char *name;
+    json_t *entry, *header = NULL, *metadata;
+    struct tensor_part fresh = {.release_owner = release_header};
+    TRY(mem_strdup(&fresh.path, path));
+    TRY(file_map_open(&fresh.map, path));
+    TRY(parse_json(&fresh, &header, &data_start));
+    fresh.owner = header; /* has the tensors' names */
+    metadata = json_object_get(header, "__metadata__");
+    TRY(check_metadata(&fresh, metadata));
+    fresh.metadata = metadata;
+    TRY(mem_calloc(&fresh.items, json_object_size(header), sizeof *fresh.items));
+    json_object_foreach(header, name, entry)
+    {
+        if (strcmp(name, "__metadata__") == 0)
+            continue;
+        TRY(parse_tensor(&fresh, &fresh.items[fresh.count], name, entry, data_start));
+        fresh.count++;
+    }
+    if (fresh.count)
+        qsort(fresh.items, fresh.count, sizeof *fresh.items, by_place);
+    TRY(check_cover(&fresh, data_start));
+    *part = fresh;
 out:
+    if (rc)
+        tensor_part_release(&fresh);
     return rc;
+}
+
+int safetensors_open_file(struct tensor_table **out, const char *path)
+{
+    return tensor_table_open_part(out, path, safetensors_part_open);
 }

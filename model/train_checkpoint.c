@@ -107,21 +107,21 @@ out:
     return rc;
 }
 
-static int get(const struct safetensors *file, const char *key, const char **text)
+static int get(const struct tensor_table *file, const char *key, const char **text)
 {
-    *text = safetensors_metadata(file, key);
+    *text = tensor_table_metadata(file, key);
     return *text ? 0
                  : err_set(ERR_FORMAT, "%s: not a checkpoint: its metadata lacks '%s'",
-                           safetensors_path(file), key);
+                           tensor_table_path(file), key);
 }
 
-static int bad_value(const struct safetensors *file, const char *key, const char *text)
+static int bad_value(const struct tensor_table *file, const char *key, const char *text)
 {
     return err_set(ERR_FORMAT, "%s: metadata '%s' is '%s', which is no valid number",
-                   safetensors_path(file), key, text);
+                   tensor_table_path(file), key, text);
 }
 
-static int get_integer(const struct safetensors *file, const char *key, int64_t *value)
+static int get_integer(const struct tensor_table *file, const char *key, int64_t *value)
 {
     const char *text;
     char *end;
@@ -133,7 +133,7 @@ static int get_integer(const struct safetensors *file, const char *key, int64_t 
     return errno || end == text || *end ? bad_value(file, key, text) : 0;
 }
 
-static int get_real(const struct safetensors *file, const char *key, double *value)
+static int get_real(const struct tensor_table *file, const char *key, double *value)
 {
     const char *text;
     char *end;
@@ -144,7 +144,7 @@ static int get_real(const struct safetensors *file, const char *key, double *val
     return end == text || *end || isnan(*value) ? bad_value(file, key, text) : 0;
 }
 
-static int get_position(const struct safetensors *file, struct train_sampler *sampler)
+static int get_position(const struct tensor_table *file, struct train_sampler *sampler)
 {
     int64_t count, *positions = NULL;
     const char *text;
@@ -161,7 +161,7 @@ static int get_position(const struct safetensors *file, struct train_sampler *sa
     TRY(get_integer(file, "corpora", &count));
     if (count != sampler->count)
         TRY(err_set(ERR_USAGE, "%s: the checkpoint has %lld corpora, the spec %d",
-                    safetensors_path(file), (long long)count, sampler->count));
+                    tensor_table_path(file), (long long)count, sampler->count));
     TRY(mem_calloc(&positions, 2 * (size_t)sampler->count, sizeof *positions));
     for (int i = 0; i < sampler->count; i++) {
         snprintf(key, sizeof key, "epoch.%d", i);
@@ -175,7 +175,7 @@ out:
     return rc;
 }
 
-static int read_flat(const struct safetensors *file, const struct train_model *model,
+static int read_flat(const struct tensor_table *file, const struct train_model *model,
                      const char *prefix, float *flat)
 {
     char name[NAME_SIZE];
@@ -183,8 +183,8 @@ static int read_flat(const struct safetensors *file, const struct train_model *m
     for (int t = 0; rc == 0 && t < model->tensor_count; t++) {
         const struct train_tensor *tensor = &model->tensors[t];
         snprintf(name, sizeof name, "%s%s", prefix, tensor->name);
-        rc = safetensors_read(file, name, (size_t)(tensor->rows ? tensor->rows : tensor->columns),
-                              (size_t)(tensor->rows ? tensor->columns : 0), flat + tensor->offset);
+        rc = tensor_table_read(file, name, (size_t)(tensor->rows ? tensor->rows : tensor->columns),
+                               (size_t)(tensor->rows ? tensor->columns : 0), flat + tensor->offset);
     }
     return rc;
 }
@@ -193,7 +193,7 @@ int train_checkpoint_load(const char *path, struct train_model *model,
                           struct train_optimizer *optimizer, struct train_sampler *sampler,
                           struct train_progress *progress)
 {
-    struct safetensors *file = NULL;
+    struct tensor_table *file = NULL;
     struct train_progress read = *progress;
     const char *spec;
     int64_t step;
@@ -217,7 +217,7 @@ int train_checkpoint_load(const char *path, struct train_model *model,
     optimizer->step = step;
     *progress = read;
 out:
-    safetensors_free(file);
+    tensor_table_free(file);
     return rc;
 }
 

@@ -40,9 +40,9 @@ static inline const char *golden_folder(void)
 
 /* A tensor of the file as floats (F32, F16, F64) or, for integers and booleans, their values; NULL
  * when there is none. The caller frees it. */
-static inline float *golden_tensor(const struct safetensors *file, const char *name, size_t *count)
+static inline float *golden_tensor(const struct tensor_table *file, const char *name, size_t *count)
 {
-    const struct tensor *tensor = safetensors_find(file, name);
+    const struct tensor *tensor = tensor_table_find(file, name);
     float *values = NULL;
     int32_t *whole = NULL;
     if (!tensor || mem_alloc(&values, tensor->count, sizeof *values) != 0)

@@ -20,7 +20,7 @@ static inline float *plain_tensor(const struct model *model, int layer, const ch
     else
         snprintf(full, sizeof full, "%s.weight", name);
     FIXTURE_OK(mem_alloc(&out, (size_t)rows * (size_t)(columns ? columns : 1), sizeof *out));
-    FIXTURE_OK(safetensors_read(model->tensors, full, (size_t)rows, (size_t)columns, out));
+    FIXTURE_OK(tensor_table_read(model->tensors, full, (size_t)rows, (size_t)columns, out));
     return out;
 }
 

@@ -20,7 +20,7 @@ struct matrix {
     float *weight, *x, *row_max;
     size_t x_rows;
     struct hessian hessian;
-    struct safetensors *file;
+    struct tensor_table *file;
 };
 
 struct tally {
@@ -41,7 +41,7 @@ static void open_matrix(struct matrix *m, const char *folder, const char *name)
     path = path_of(folder, file);
     snprintf(m->name, sizeof m->name, "%s", name);
     assert_int_equal(safetensors_open_file(&m->file, path), 0);
-    const struct tensor *weight = safetensors_find(m->file, "W");
+    const struct tensor *weight = tensor_table_find(m->file, "W");
     assert_non_null(weight);
     m->rows = (int)weight->shape[0];
     m->columns = (int)weight->shape[1];
@@ -64,7 +64,7 @@ static void open_matrix(struct matrix *m, const char *folder, const char *name)
 
 static void close_matrix(struct matrix *m)
 {
-    safetensors_free(m->file);
+    tensor_table_free(m->file);
     hessian_release(&m->hessian);
     mem_free(m->weight);
     mem_free(m->x);
@@ -160,7 +160,7 @@ static double number(const json_t *object, const char *key, double otherwise)
 /* Elements of our array that differ from golden's by more than `tolerance`, relative to its
  * magnitude. */
 static long count_differences(const struct packed *details, const char *ours,
-                              const struct safetensors *file, const char *theirs, double tolerance)
+                              const struct tensor_table *file, const char *theirs, double tolerance)
 {
     size_t count;
     long differences = 0;
@@ -183,7 +183,7 @@ static long count_differences(const struct packed *details, const char *ours,
 }
 
 static void compare(const struct matrix *m, const json_t *entry, const struct layer_result *result,
-                    const struct safetensors *file, struct comparison *c)
+                    const struct tensor_table *file, struct comparison *c)
 {
     const json_t *loss = json_object_get(entry, "loss"), *twin = json_object_get(entry, "f64");
     const char *id = json_string_value(json_object_get(entry, "id"));
@@ -251,7 +251,7 @@ static void run_case(const struct matrix *m, const json_t *entry, const char *fo
     const struct quant_method *method = method_of(entry);
     struct layer_result result = {0};
     struct comparison comparison = {0};
-    struct safetensors *file = NULL;
+    struct tensor_table *file = NULL;
     struct arena arena = {0};
     void *options;
     size_t count = (size_t)m->rows * (size_t)m->columns;
@@ -283,7 +283,7 @@ static void run_case(const struct matrix *m, const json_t *entry, const char *fo
         assert_int_equal(safetensors_open_file(&file, path), 0);
         compare(m, entry, &result, file, &comparison);
         report(id, &comparison, tally);
-        safetensors_free(file);
+        tensor_table_free(file);
         mem_free(path);
     }
     layer_result_release(&result);

@@ -72,12 +72,12 @@ static int make_point(const json_t *run, struct point *point)
     return 1;
 }
 
-static void fill_stream(struct stream *stream, const struct safetensors *ids, const char *name,
+static void fill_stream(struct stream *stream, const struct tensor_table *ids, const char *name,
                         int count, int length, int first_target)
 {
     const struct tensor *tensor;
     int32_t *values;
-    FIXTURE_OK(safetensors_get(ids, name, &tensor));
+    FIXTURE_OK(tensor_table_get(ids, name, &tensor));
     FIXTURE_OK(mem_alloc(&values, tensor->count, sizeof *values));
     FIXTURE_OK(tensor_to_int32(tensor, values));
     assert_true((size_t)count * (size_t)length <= tensor->count);
@@ -130,7 +130,7 @@ static int compare_layers(const struct pipeline_output *output, const json_t *la
 }
 
 static int compare_run(const char *folder, const char *name, const struct model *model,
-                       const struct safetensors *ids)
+                       const struct tensor_table *ids)
 {
     char path[2048];
     struct point point;
@@ -176,7 +176,7 @@ static int compare_run(const char *folder, const char *name, const struct model 
 /* One linear layer with the Hessian that the reference had for it: the same loss to 1e-5, or within
  * the bars where single decisions flip; returns whether it misses 1e-5. */
 static int compare_saved(const struct point *point, const json_t *layer,
-                         const struct safetensors *weights, const struct safetensors *saved)
+                         const struct tensor_table *weights, const struct tensor_table *saved)
 {
     char key[160];
     struct arena arena = {0};
@@ -191,9 +191,9 @@ static int compare_saved(const struct point *point, const json_t *layer,
     FIXTURE_OK(mem_alloc(&result.quantized, rows * columns, sizeof *weight));
     FIXTURE_OK(hessian_init(&hessian, (int)columns));
     snprintf(key, sizeof key, "%s.weight", name);
-    FIXTURE_OK(safetensors_read(weights, key, rows, columns, weight));
+    FIXTURE_OK(tensor_table_read(weights, key, rows, columns, weight));
     snprintf(key, sizeof key, "%s.H", name);
-    FIXTURE_OK(safetensors_read(saved, key, columns, columns, hessian.matrix));
+    FIXTURE_OK(tensor_table_read(saved, key, columns, columns, hessian.matrix));
     struct layer_problem problem = {.name = name,
                                     .weight = weight,
                                     .rows = (int)rows,
@@ -219,7 +219,7 @@ static void compare_saved_run(const char *folder, const char *model, const char 
 {
     char path[2048];
     struct point point;
-    struct safetensors *weights, *saved;
+    struct tensor_table *weights, *saved;
     int missed = 0;
     snprintf(path, sizeof path, "%s/models/%s.runs/%s.json", folder, model, name);
     json_t *run = json_load_file(path, 0, NULL), *layers = json_object_get(run, "layers");
@@ -236,8 +236,8 @@ static void compare_saved_run(const char *folder, const char *model, const char 
     /* tiny_opt is barely trained: one row's flip, four weights, is up to 8e-3 of a layer's loss
      * there */
     assert_true(missed <= 1 || strcmp(model, "tiny_opt") == 0);
-    safetensors_free(weights);
-    safetensors_free(saved);
+    tensor_table_free(weights);
+    tensor_table_free(saved);
     mem_free(point.method_options);
     json_decref(run);
 }
@@ -271,7 +271,7 @@ static void test_tiny_llama(void **state)
     }
     char path[2048];
     struct model model = {0};
-    struct safetensors *ids;
+    struct tensor_table *ids;
     struct dirent **entries;
     int missed = 0;
     snprintf(path, sizeof path, "%s/models/tiny_llama", folder);
@@ -286,7 +286,7 @@ static void test_tiny_llama(void **state)
         free(entries[i]);
     }
     free(entries);
-    safetensors_free(ids);
+    tensor_table_free(ids);
     model_close(&model);
     assert_int_equal(missed, 0);
 }

@@ -54,12 +54,12 @@ static float *read_quantized(const char *name)
 {
     char path[600];
     float *out;
-    struct safetensors *file;
+    struct tensor_table *file;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FIXTURE_OK(safetensors_open_file(&file, path));
     FIXTURE_OK(mem_alloc(&out, OUT * IN, sizeof *out));
-    FIXTURE_OK(safetensors_read(file, "W_q", OUT, IN, out));
-    safetensors_free(file);
+    FIXTURE_OK(tensor_table_read(file, "W_q", OUT, IN, out));
+    tensor_table_free(file);
     return out;
 }
 

@@ -492,12 +492,12 @@ static void golden_model_agrees(void **state)
     }
     enum { LENGTH = 128, WINDOWS = 16, VOCABULARY = 512 };
     struct model model = {0};
-    struct safetensors *ids = NULL, *golden = NULL;
+    struct tensor_table *ids = NULL, *golden = NULL;
     const struct tensor *test = NULL, *logits = NULL;
     if (model_open(&model, "build/golden/models/tiny_llama") != 0)
         fail_msg("%s", err_text());
     assert_int_equal(safetensors_open_file(&ids, "build/golden/models/tiny_ids.safetensors"), 0);
-    assert_int_equal(safetensors_get(ids, "test", &test), 0);
+    assert_int_equal(tensor_table_get(ids, "test", &test), 0);
     int32_t *tokens, targets[WINDOWS * LENGTH];
     assert_int_equal(mem_alloc(&tokens, test->count, sizeof *tokens), 0);
     assert_int_equal(tensor_to_int32(test, tokens), 0);
@@ -522,7 +522,7 @@ static void golden_model_agrees(void **state)
     assert_int_equal(
         safetensors_open_file(&golden, "build/golden/models/tiny_llama.runs/fp.logits.safetensors"),
         0);
-    logits = safetensors_at(golden, 0);
+    logits = tensor_table_at(golden, 0);
     assert_int_equal(logits->count, LENGTH * VOCABULARY);
     float *right = floats(logits->count), *ours = floats(logits->count);
     assert_int_equal(tensor_to_float(logits, right), 0);
@@ -534,8 +534,8 @@ static void golden_model_agrees(void **state)
     mem_free(x);
     mem_free(tokens);
     json_decref(run);
-    safetensors_free(ids);
-    safetensors_free(golden);
+    tensor_table_free(ids);
+    tensor_table_free(golden);
     model_close(&model);
 }
 

@@ -342,7 +342,7 @@ static void residual_groups(void **state)
 {
     const char *folder = golden_folder();
     char path[1100], name[24];
-    struct safetensors *file;
+    struct tensor_table *file;
     if (!folder) {
         puts("skipped: ../shared/golden is not there (BITBENCH_SHARED names another place)");
         skip();
@@ -357,8 +357,8 @@ static void residual_groups(void **state)
             snprintf(options.orders, sizeof options.orders, "1,1,%d", order);
             snprintf(name, sizeof name, "x%d", i);
             float *x = golden_tensor(file, name, &count);
-            int rows = (int)safetensors_find(file, name)->shape[0],
-                columns = (int)safetensors_find(file, name)->shape[1];
+            int rows = (int)tensor_table_find(file, name)->shape[0],
+                columns = (int)tensor_table_find(file, name)->shape[1];
             snprintf(name, sizeof name, "mask%d", i);
             float *mask = golden_tensor(file, name, NULL);
             snprintf(name, sizeof name, "y%d_o%d", i, order);
@@ -379,7 +379,7 @@ static void residual_groups(void **state)
             mem_free(mask);
             mem_free(want);
         }
-    safetensors_free(file);
+    tensor_table_free(file);
     (void)state;
 }
 

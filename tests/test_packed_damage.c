@@ -141,13 +141,13 @@ static void edit_tensor(const char *name, enum edit edit, enum dtype dtype)
 {
     char *from = packing_path("base/model.safetensors"), *to = packing_path("damaged/model.safeten"
                                                                             "sors");
-    struct safetensors *tensors;
+    struct tensor_table *tensors;
     struct tensor_source sources[200];
     size_t count = 0, found = 0;
     static uint8_t data[1 << 16];
     FIXTURE_OK(safetensors_open_file(&tensors, from));
-    for (size_t i = 0; i < safetensors_count(tensors); i++) {
-        const struct tensor *t = safetensors_at(tensors, i);
+    for (size_t i = 0; i < tensor_table_count(tensors); i++) {
+        const struct tensor *t = tensor_table_at(tensors, i);
         struct tensor_source *s = &sources[count++];
         *s = (struct tensor_source){t->name, t->dtype, t->rank, {0}, t->data, 0};
         memcpy(s->shape, t->shape, sizeof s->shape);
@@ -177,7 +177,7 @@ static void edit_tensor(const char *name, enum edit edit, enum dtype dtype)
     }
     assert_int_equal(found, 1);
     FIXTURE_OK(safetensors_write(to, sources, count, NULL));
-    safetensors_free(tensors);
+    tensor_table_free(tensors);
     mem_free(from);
     mem_free(to);
 }

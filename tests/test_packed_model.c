@@ -79,12 +79,12 @@ static void assert_config_extended(const char *name)
 static size_t tensor_bytes(const char *model)
 {
     char *path = packing_path(model);
-    struct safetensors *tensors;
+    struct tensor_table *tensors;
     size_t bytes = 0;
-    FIXTURE_OK(safetensors_open_folder(&tensors, path));
-    for (size_t i = 0; i < safetensors_count(tensors); i++)
-        bytes += safetensors_at(tensors, i)->bytes;
-    safetensors_free(tensors);
+    FIXTURE_OK(tensor_table_open_folder(&tensors, path));
+    for (size_t i = 0; i < tensor_table_count(tensors); i++)
+        bytes += tensor_table_at(tensors, i)->bytes;
+    tensor_table_free(tensors);
     mem_free(path);
     return bytes;
 }
@@ -246,15 +246,15 @@ static void layers_left_alone_stay(void **state)
     FIXTURE_OK(model_folder_open(&packed, path));
     assert_int_equal(packed_model_of(&packed)->layer_count, 6);
     assert_null(packed_model_of(&run.model));
-    for (size_t i = 0; i < safetensors_count(run.model.tensors); i++) {
-        a = safetensors_at(run.model.tensors, i);
-        b = safetensors_find(packed.tensors, a->name);
+    for (size_t i = 0; i < tensor_table_count(run.model.tensors); i++) {
+        a = tensor_table_at(run.model.tensors, i);
+        b = tensor_table_find(packed.tensors, a->name);
         bool gone = strstr(a->name, ".mlp.") && !strstr(a->name, "layers.0.");
         assert_int_equal(gone, b == NULL);
         if (b)
             assert_memory_equal(a->data, b->data, a->bytes);
     }
-    assert_non_null(safetensors_find(packed.tensors, "model.layers.1.mlp.up_proj.packed.codes"));
+    assert_non_null(tensor_table_find(packed.tensors, "model.layers.1.mlp.up_proj.packed.codes"));
     size_t bytes = model_layer_bytes(&run.model, "model.layers.1.mlp.up_proj");
     assert_int_equal(bytes, 64 * 128 * 2);
     assert_true(model_layer_bytes(&packed, "model.layers.1.mlp.up_proj") < bytes);

@@ -246,13 +246,13 @@ static void test_failed_point_is_stored(void **state)
     FIXTURE_OK(file_read(path, &bytes, &size));
     struct file_writer writer = {0};
     const struct tensor *tensor;
-    struct safetensors *tensors;
+    struct tensor_table *tensors;
     FIXTURE_OK(safetensors_open_file(&tensors, path));
-    FIXTURE_OK(safetensors_get(tensors, "model.layers.2.mlp.down_proj.weight", &tensor));
+    FIXTURE_OK(tensor_table_get(tensors, "model.layers.2.mlp.down_proj.weight", &tensor));
     char *place = memmem(bytes, size, tensor->data, tensor->bytes);
     assert_non_null(place);
     memset(place + 10, 0xff, 2); /* a float16 NaN */
-    safetensors_free(tensors);
+    tensor_table_free(tensors);
     FIXTURE_OK(file_write_begin(&writer, path));
     FIXTURE_OK(file_write(&writer, bytes, size));
     FIXTURE_OK(file_write_commit(&writer));

@@ -45,7 +45,7 @@ static void write_raw(long long length, const char *header, size_t size, size_t 
 
 static void refused(const char *header, size_t data, const char *words)
 {
-    struct safetensors *tensors = NULL;
+    struct tensor_table *tensors = NULL;
     write_raw(-1, header, strlen(header), data);
     expect_error(safetensors_open_file(&tensors, path), ERR_FORMAT, words);
     assert_null(tensors);
@@ -123,7 +123,7 @@ static void false_lengths_are_refused(void **state)
 {
     static const long long lengths[] = {3, 100, 0x7fffffffffffffffLL,
                                         (long long)0x8000000000000000ULL, -8};
-    struct safetensors *tensors = NULL;
+    struct tensor_table *tensors = NULL;
     (void)state;
     for (size_t i = 1; i < sizeof lengths / sizeof *lengths; i++) {
         write_raw(lengths[i], "{}", 2, 0);
@@ -143,7 +143,7 @@ static void false_lengths_are_refused(void **state)
 /* Deep nesting must not exhaust the stack. */
 static void deep_json_is_refused(void **state)
 {
-    struct safetensors *tensors = NULL;
+    struct tensor_table *tensors = NULL;
     char *deep;
     size_t size = 1 << 20;
     (void)state;
@@ -170,7 +170,7 @@ static void damaged_files_do_no_harm(void **state)
         {.name = "b", .dtype = DTYPE_BOOL, .rank = 1, .shape = {3}, .data = bytes}};
     char *good;
     size_t size;
-    struct safetensors *tensors = NULL;
+    struct tensor_table *tensors = NULL;
     (void)state;
     assert_int_equal(safetensors_write(path, sources, 2, NULL), 0);
     assert_int_equal(file_read(path, &good, &size), 0);
@@ -186,7 +186,7 @@ static void damaged_files_do_no_harm(void **state)
         int rc = safetensors_open_file(&tensors, path);
         assert_true(rc == 0 || (rc == ERR_FORMAT && !strchr(err_text(), '\n')));
         if (rc == 0)
-            safetensors_free(tensors);
+            tensor_table_free(tensors);
         for (int j = 0; j < 2; j++)
             put_byte(file, at[j], (unsigned char)good[at[j]]);
     }
@@ -234,7 +234,7 @@ static void what_is_written_comes_back(void **state)
         {.name = "wide", .dtype = DTYPE_I64, .rank = 0, .data = wide},
         {.name = "empty", .dtype = DTYPE_U8, .rank = 2, .shape = {0, 5}, .data = flags}};
     enum { COUNT = sizeof sources / sizeof *sources };
-    struct safetensors *tensors = NULL;
+    struct tensor_table *tensors = NULL;
     float back[6];
     int32_t integers[3];
     (void)state;
@@ -243,35 +243,35 @@ static void what_is_written_comes_back(void **state)
     json_decref(metadata);
     if (safetensors_open_file(&tensors, path) != 0)
         fail_msg("%s", err_text());
-    assert_int_equal(safetensors_count(tensors), COUNT);
-    assert_string_equal(safetensors_at(tensors, 0)->name, "brain");
-    assert_string_equal(safetensors_metadata(tensors, "format"), "pt");
-    assert_null(safetensors_metadata(tensors, "none"));
-    assert_int_equal(safetensors_read(tensors, "z", 2, 3, back), 0);
+    assert_int_equal(tensor_table_count(tensors), COUNT);
+    assert_string_equal(tensor_table_at(tensors, 0)->name, "brain");
+    assert_string_equal(tensor_table_metadata(tensors, "format"), "pt");
+    assert_null(tensor_table_metadata(tensors, "none"));
+    assert_int_equal(tensor_table_read(tensors, "z", 2, 3, back), 0);
     assert_memory_equal(back, values, sizeof values);
-    assert_int_equal((uintptr_t)safetensors_find(tensors, "double")->data % 8, 0);
-    assert_int_equal(safetensors_read(tensors, "double", 6, 0, back), 0);
+    assert_int_equal((uintptr_t)tensor_table_find(tensors, "double")->data % 8, 0);
+    assert_int_equal(tensor_table_read(tensors, "double", 6, 0, back), 0);
     assert_memory_equal(back, values, sizeof values);
-    assert_int_equal(safetensors_read(tensors, "half", 3, 2, back), 0);
+    assert_int_equal(tensor_table_read(tensors, "half", 3, 2, back), 0);
     assert_true(back[0] == 1.5f && back[1] == -2.25f && back[3] == 65504 && back[4] == 0 &&
                 signbit(back[4]) && back[5] == 0);
     assert_true(fabsf(back[2] - 3e-5f) < 3e-8f);
-    assert_int_equal(tensor_to_int32(safetensors_find(tensors, "whole"), integers), 0);
+    assert_int_equal(tensor_to_int32(tensor_table_find(tensors, "whole"), integers), 0);
     assert_memory_equal(integers, whole, sizeof whole);
-    assert_int_equal(tensor_to_int32(safetensors_find(tensors, "wide"), integers), 0);
+    assert_int_equal(tensor_to_int32(tensor_table_find(tensors, "wide"), integers), 0);
     assert_int_equal(integers[0], -5);
-    assert_int_equal(tensor_to_int32(safetensors_find(tensors, "flags"), integers), 0);
+    assert_int_equal(tensor_to_int32(tensor_table_find(tensors, "flags"), integers), 0);
     assert_int_equal(integers[0] + integers[2], 2);
-    assert_int_equal(safetensors_find(tensors, "empty")->count, 0);
-    assert_null(safetensors_find(tensors, "none"));
-    expect_error(safetensors_read(tensors, "none", 1, 0, back), ERR_MISSING, "no tensor 'none'");
-    expect_error(safetensors_read(tensors, "z", 3, 2, back), ERR_FORMAT,
+    assert_int_equal(tensor_table_find(tensors, "empty")->count, 0);
+    assert_null(tensor_table_find(tensors, "none"));
+    expect_error(tensor_table_read(tensors, "none", 1, 0, back), ERR_MISSING, "no tensor 'none'");
+    expect_error(tensor_table_read(tensors, "z", 3, 2, back), ERR_FORMAT,
                  "shape (2 x 3), where (3 x 2) is needed");
-    expect_error(safetensors_read(tensors, "z", 6, 0, back), ERR_FORMAT, "where (6) is needed");
-    expect_error(safetensors_read(tensors, "whole", 2, 0, back), ERR_FORMAT, "I32, where F32");
-    expect_error(tensor_to_int32(safetensors_find(tensors, "z"), integers), ERR_FORMAT,
+    expect_error(tensor_table_read(tensors, "z", 6, 0, back), ERR_FORMAT, "where (6) is needed");
+    expect_error(tensor_table_read(tensors, "whole", 2, 0, back), ERR_FORMAT, "I32, where F32");
+    expect_error(tensor_to_int32(tensor_table_find(tensors, "z"), integers), ERR_FORMAT,
                  "whole numbers");
-    safetensors_free(tensors);
+    tensor_table_free(tensors);
 }
 
 /* The layout, byte by byte: widest first, then by name; compact JSON padded with spaces. */
@@ -305,17 +305,17 @@ static void values_that_cannot_be_are_refused(void **state)
     const struct tensor_source sources[] = {
         {.name = "f", .dtype = DTYPE_F16, .rank = 1, .shape = {3}, .data = values, .from_float = 1},
         {.name = "i", .dtype = DTYPE_I64, .rank = 1, .shape = {1}, .data = wide}};
-    struct safetensors *tensors = NULL;
+    struct tensor_table *tensors = NULL;
     float back[3];
     int32_t integer;
     (void)state;
     assert_int_equal(safetensors_write(path, sources, 2, NULL), 0);
     assert_int_equal(safetensors_open_file(&tensors, path), 0);
-    expect_error(safetensors_read(tensors, "f", 3, 0, back), ERR_NUMERIC,
+    expect_error(tensor_table_read(tensors, "f", 3, 0, back), ERR_NUMERIC,
                  "tensor 'f': element 1 is not a number");
-    expect_error(tensor_to_int32(safetensors_find(tensors, "i"), &integer), ERR_FORMAT,
+    expect_error(tensor_to_int32(tensor_table_find(tensors, "i"), &integer), ERR_FORMAT,
                  "beyond 32 bits");
-    safetensors_free(tensors);
+    tensor_table_free(tensors);
     struct tensor_source wrong[2] = {sources[0], sources[0]};
     expect_error(safetensors_write(path, wrong, 2, NULL), ERR_INTERNAL, "written twice");
     wrong[0].dtype = DTYPE_I32;
@@ -323,7 +323,7 @@ static void values_that_cannot_be_are_refused(void **state)
     expect_error(safetensors_write("build/test_safetensors/none/x", sources, 1, NULL), ERR_IO,
                  "cannot write");
     assert_int_equal(safetensors_open_file(&tensors, path), 0); /* the old file is still whole */
-    safetensors_free(tensors);
+    tensor_table_free(tensors);
 }
 
 static void write_text(const char *name, const char *text)
@@ -343,43 +343,43 @@ static void bad_shards_are_refused(void **state)
         .name = "a", .dtype = DTYPE_F32, .rank = 1, .shape = {1}, .data = one};
     const struct tensor_source both[] = {
         {.name = "b", .dtype = DTYPE_F32, .rank = 1, .shape = {1}, .data = one}, a};
-    struct safetensors *tensors = NULL;
+    struct tensor_table *tensors = NULL;
     (void)state;
     assert_int_equal(file_make_directories(folder), 0);
     unlink(index);
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_MISSING, "neither");
+    expect_error(tensor_table_open_folder(&tensors, folder), ERR_MISSING, "neither");
     assert_int_equal(safetensors_write("build/test_safetensors/shards/1.safetensors", &a, 1, NULL),
                      0);
     assert_int_equal(
         safetensors_write("build/test_safetensors/shards/2.safetensors", both, 1, NULL), 0);
     write_text(index, "{\"weight_map\": {\"a\": \"1.safetensors\", \"b\": \"2.safetensors\"}}");
-    assert_int_equal(safetensors_open_folder(&tensors, folder), 0);
-    assert_int_equal(safetensors_count(tensors), 2);
-    assert_int_equal(safetensors_file_count(tensors), 2);
-    safetensors_free(tensors);
+    assert_int_equal(tensor_table_open_folder(&tensors, folder), 0);
+    assert_int_equal(tensor_table_count(tensors), 2);
+    assert_int_equal(tensor_table_file_count(tensors), 2);
+    tensor_table_free(tensors);
     write_text(index, "{\"weight_map\": {\"a\": \"2.safetensors\", \"b\": \"1.safetensors\"}}");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_MISSING,
+    expect_error(tensor_table_open_folder(&tensors, folder), ERR_MISSING,
                  "tensor 'a' is not in 2.safetensors");
     write_text(index, "{\"weight_map\": {\"a\": \"1.safetensors\", \"b\": \"2.safetensors\", "
                       "\"c\": \"2.safetensors\"}}");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_MISSING,
+    expect_error(tensor_table_open_folder(&tensors, folder), ERR_MISSING,
                  "tensor 'c' is not in 2.safetensors");
     write_text(index, "{\"weight_map\": {\"a\": \"1.safetensors\", \"b\": \"3.safetensors\"}}");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_MISSING, "3.safetensors");
+    expect_error(tensor_table_open_folder(&tensors, folder), ERR_MISSING, "3.safetensors");
     write_text(index, "{\"weight_map\": {\"a\": \"../shards/1.safetensors\"}}");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT,
+    expect_error(tensor_table_open_folder(&tensors, folder), ERR_FORMAT,
                  "not the name of a file beside it");
     write_text(index, "{\"weight_map\": {}}");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT, "no 'weight_map'");
+    expect_error(tensor_table_open_folder(&tensors, folder), ERR_FORMAT, "no 'weight_map'");
     write_text(index, "{\"weight_map\": ");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT, "not valid JSON");
+    expect_error(tensor_table_open_folder(&tensors, folder), ERR_FORMAT, "not valid JSON");
     assert_int_equal(
         safetensors_write("build/test_safetensors/shards/2.safetensors", both, 2, NULL), 0);
     write_text(index, "{\"weight_map\": {\"a\": \"1.safetensors\", \"b\": \"2.safetensors\"}}");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT,
+    expect_error(tensor_table_open_folder(&tensors, folder), ERR_FORMAT,
                  "tensor 'a' is in two files");
     write_text(index, "{\"weight_map\": {\"b\": \"2.safetensors\"}}");
-    expect_error(safetensors_open_folder(&tensors, folder), ERR_FORMAT,
+    expect_error(tensor_table_open_folder(&tensors, folder), ERR_FORMAT,
                  "'a' of build/test_safetensors/shards/2.safetensors is not in");
 }
 

@@ -42,15 +42,15 @@ static void stir(struct train_model *model)
 /* The trainer's model takes the exported weights back, which are rounded to float16. */
 static void round_weights(struct train_model *model, const char *folder)
 {
-    struct safetensors *file;
-    FIXTURE_OK(safetensors_open_folder(&file, folder));
+    struct tensor_table *file;
+    FIXTURE_OK(tensor_table_open_folder(&file, folder));
     for (int i = 0; i < model->tensor_count; i++) {
         const struct train_tensor *t = &model->tensors[i];
-        FIXTURE_OK(safetensors_read(file, t->name, (size_t)(t->rows ? t->rows : t->columns),
-                                    (size_t)(t->rows ? t->columns : 0),
-                                    model->weights + t->offset));
+        FIXTURE_OK(tensor_table_read(file, t->name, (size_t)(t->rows ? t->rows : t->columns),
+                                     (size_t)(t->rows ? t->columns : 0),
+                                     model->weights + t->offset));
     }
-    safetensors_free(file);
+    tensor_table_free(file);
 }
 
 static void compare(const char *folder, int context)

@@ -76,7 +76,7 @@ static void assert_same_file(const char *folder, const char *a, const char *b, c
 /* Tensors of two checkpoints, moments included. */
 static void assert_same_checkpoint(const char *folder, const char *a, const char *b)
 {
-    struct safetensors *files[2];
+    struct tensor_table *files[2];
     const char *names[2] = {a, b};
     for (int i = 0; i < 2; i++) {
         char *path;
@@ -84,17 +84,17 @@ static void assert_same_checkpoint(const char *folder, const char *a, const char
         FIXTURE_OK(safetensors_open_file(&files[i], path));
         mem_free(path);
     }
-    assert_true(safetensors_count(files[0]) > 30);
-    assert_int_equal(safetensors_count(files[0]), safetensors_count(files[1]));
-    for (size_t i = 0; i < safetensors_count(files[0]); i++) {
-        const struct tensor *first = safetensors_at(files[0], i),
-                            *second = safetensors_at(files[1], i);
+    assert_true(tensor_table_count(files[0]) > 30);
+    assert_int_equal(tensor_table_count(files[0]), tensor_table_count(files[1]));
+    for (size_t i = 0; i < tensor_table_count(files[0]); i++) {
+        const struct tensor *first = tensor_table_at(files[0], i),
+                            *second = tensor_table_at(files[1], i);
         assert_string_equal(first->name, second->name);
         assert_int_equal(first->bytes, second->bytes);
         assert_memory_equal(first->data, second->data, first->bytes);
     }
-    safetensors_free(files[0]);
-    safetensors_free(files[1]);
+    tensor_table_free(files[0]);
+    tensor_table_free(files[1]);
 }
 
 static void test_interrupted_run_resumes(void **state)

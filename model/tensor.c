@@ -1,0 +1,67 @@
+/* One tensor: its shape checked, its values converted. */
+#include "core/err.h"
+#include "model/tensor_table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int tensor_check_shape(const struct tensor *tensor, size_t rows, size_t columns)
+{
+    char shape[TENSOR_MAX_RANK * 24 + 8] = "";
+    int rank = columns ? 2 : 1;
+    if (tensor->rank == rank && tensor->shape[0] == rows &&
+        (rank == 1 || tensor->shape[1] == columns))
+        return 0;
+    for (int i = 0, used = 0; i < tensor->rank; i++)
+        used += snprintf(shape + used, sizeof shape - (size_t)used, i ? " x %zu" : "%zu",
+                         tensor->shape[i]);
+    if (columns)
+        return err_set(ERR_FORMAT, "%s: tensor '%s' has shape (%s), where (%zu x %zu) is needed",
+                       tensor->file, tensor->name, shape, rows, columns);
+    return err_set(ERR_FORMAT, "%s: tensor '%s' has shape (%s), where (%zu) is needed",
+                   tensor->file, tensor->name, shape, rows);
+}
+
+int tensor_to_float(const struct tensor *tensor, float *out)
+{
+    int rc = dtype_to_float(tensor->dtype, tensor->data, tensor->count, out);
+    return rc ? err_prefix(rc, "%s: tensor '%s'", tensor->file, tensor->name) : 0;
+}
+
+/* *value = element `index` of an integer tensor; unsigned 64-bit values beyond int64 come out as
+ * INT64_MAX. */
+static int integer_at(const struct tensor *tensor, size_t index, int64_t *value)
+{
+    size_t size = dtype_size(tensor->dtype);
+    uint64_t bits = 0;
+    memcpy(&bits, (const uint8_t *)tensor->data + index * size, size);
+    switch (tensor->dtype) {
+    case DTYPE_I8: *value = (int8_t)bits; return 0;
+    case DTYPE_I16: *value = (int16_t)bits; return 0;
+    case DTYPE_I32: *value = (int32_t)bits; return 0;
+    case DTYPE_I64: *value = (int64_t)bits; return 0;
+    case DTYPE_BOOL:
+    case DTYPE_U8:
+    case DTYPE_U16:
+    case DTYPE_U32:
+    case DTYPE_U64: *value = bits > INT64_MAX ? INT64_MAX : (int64_t)bits; return 0;
+    default:
+        return err_set(ERR_FORMAT, "%s: tensor '%s' is %s, where whole numbers are needed",
+                       tensor->file, tensor->name, dtype_name(tensor->dtype));
+    }
+}
+
+int tensor_to_int32(const struct tensor *tensor, int32_t *out)
+{
+    for (size_t i = 0; i < tensor->count; i++) {
+        int64_t value = 0;
+        int rc = integer_at(tensor, i, &value);
+        if (rc)
+            return rc;
+        if (value < INT32_MIN || value > INT32_MAX)
+            return err_set(ERR_FORMAT, "%s: tensor '%s': element %zu is beyond 32 bits",
+                           tensor->file, tensor->name, i);
+        out[i] = (int32_t)value;
+    }
+    return 0;
+}
