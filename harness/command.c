@@ -6,6 +6,7 @@
 #include "core/nearest.h"
 #include "core/pool.h"
 #include "core/progress.h"
+#include "datasets/data_folder.h"
 #include "linalg/blas_memory.h"
 #include "linalg/matmul.h"
 
@@ -38,6 +39,12 @@ const struct option global_option_table[] = {
      .fallback = "results/bitbench.db",
      .choices = "PATH",
      .help = "the SQLite database"},
+    {.name = "data",
+     .type = OPTION_TEXT,
+     .offset = FIELD(data),
+     .fallback = "",
+     .choices = "FOLDER",
+     .help = "the folder with wikitext2, ptb, c4 and the zero-shot tasks (docs/datasets.md)"},
     {.name = "json",
      .type = OPTION_BOOL,
      .offset = FIELD(json),
@@ -61,6 +68,7 @@ bool command_takes(const struct command *command, const struct option *global)
     unsigned needed = global->offset == FIELD(threads)    ? COMMAND_COMPUTES
                       : global->offset == FIELD(database) ? COMMAND_DATABASE
                       : global->offset == FIELD(json)     ? COMMAND_JSON
+                      : global->offset == FIELD(data)     ? COMMAND_DATA
                                                           : 0;
     return (command->flags & needed) == needed;
 }
@@ -315,6 +323,7 @@ static int dispatch(const struct command_line *line)
     progress_set_mode(line->global.json    ? PROGRESS_JSON
                       : line->global.quiet ? PROGRESS_QUIET
                                            : PROGRESS_AUTO);
+    TRY(data_folder_set(line->global.data));
     if (command->flags & COMMAND_COMPUTES) {
         matmul_init();
         TRY(pool_start(line->global.threads));

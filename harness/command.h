@@ -34,7 +34,8 @@ struct strbuf;
 enum command_flags {
     COMMAND_JSON = 1 << 0,     /* takes --json */
     COMMAND_DATABASE = 1 << 1, /* takes --database */
-    COMMAND_COMPUTES = 1 << 2  /* takes --threads; the pool is started before run() */
+    COMMAND_COMPUTES = 1 << 2, /* takes --threads; the pool is started before run() */
+    COMMAND_DATA = 1 << 3      /* takes --data: the folder with data sets (datasets/data_folder.h) */
 };
 
 /* What positional arguments name, for the shell completion. */
@@ -51,7 +52,7 @@ enum argument_kind {
 struct global_options {
     int threads; /* 0: one for each core */
     bool quiet, json, help;
-    char database[OPTION_TEXT_SIZE];
+    char database[OPTION_TEXT_SIZE], data[OPTION_TEXT_SIZE];
 };
 
 struct command_line {
