@@ -35,7 +35,7 @@ enum command_flags {
     COMMAND_JSON = 1 << 0,     /* takes --json */
     COMMAND_DATABASE = 1 << 1, /* takes --database */
     COMMAND_COMPUTES = 1 << 2, /* takes --threads; the pool is started before run() */
-    COMMAND_DATA = 1 << 3      /* takes --data: the folder with data sets (datasets/data_folder.h) */
+    COMMAND_DATA = 1 << 3 /* takes --data: the folder with data sets (datasets/data_folder.h) */
 };
 
 /* What positional arguments name, for the shell completion. */
