@@ -24,17 +24,6 @@ struct builder {
     int anchor_count;
 };
 
-static void node_release(struct yaml_node *node)
-{
-    for (int i = 0; i < node->count; i++)
-        node_release(&node->items[i]);
-    mem_free(node->items);
-    mem_free(node->text);
-    mem_free(node->key);
-    mem_free(node->origin);
-    *node = (struct yaml_node){0};
-}
-
 static int fail(const struct builder *b, int line, const char *what)
 {
     return err_set(ERR_FORMAT, "%s:%d: %s", b->path, line, what);
@@ -100,22 +89,6 @@ static int count_node(struct builder *b, int line)
     return fail(b, line, what);
 }
 
-/* Makes room for one more item and gives it, zeroed. */
-static int add_item(struct yaml_node *node, struct yaml_node **item)
-{
-    int count = node->count;
-    /* Capacities are the powers of two, so they need no field. */
-    if ((count & (count - 1)) == 0) {
-        size_t capacity = count ? 2 * (size_t)count : 1;
-        int rc = mem_resize(&node->items, (size_t)count, capacity, sizeof *node->items);
-        if (rc)
-            return rc;
-    }
-    *item = &node->items[node->count++];
-    **item = (struct yaml_node){0};
-    return 0;
-}
-
 static int copy_node(struct builder *b, const struct yaml_node *from, int line,
                      struct yaml_node *to)
 {
@@ -127,7 +100,7 @@ static int copy_node(struct builder *b, const struct yaml_node *from, int line,
         TRY(mem_strdup(&to->text, from->text));
     for (int i = 0; i < from->count; i++) {
         const struct yaml_node *source = &from->items[i];
-        TRY(add_item(to, &item));
+        TRY(yaml_node_append(to, &item));
         TRY(copy_node(b, source, source->line, item));
         item->key_line = source->key_line;
         if (source->key)
@@ -191,7 +164,7 @@ static int build_list(struct builder *b, int depth, struct yaml_node *node)
             return rc;
         if (event.type == YAML_SEQUENCE_END_EVENT)
             break;
-        rc = add_item(node, &item);
+        rc = yaml_node_append(node, &item);
         if (rc == 0)
             rc = build(b, &event, depth + 1, item);
         yaml_event_delete(&event);
@@ -224,7 +197,7 @@ static int read_key(struct builder *b, const yaml_event_t *event, struct yaml_no
         return err_set(ERR_FORMAT,
                        "%s:%d: the key '%.80s' stands here for the second time; first on line %d",
                        b->path, line, key, before->key_line);
-    TRY(add_item(map, item));
+    TRY(yaml_node_append(map, item));
     (*item)->key_line = line;
     TRY(mem_strdup(&(*item)->key, key));
 out:
@@ -320,7 +293,7 @@ static int build_document(struct builder *b, struct yaml_node *root)
     TRY(expect(b, YAML_DOCUMENT_END_EVENT, "text behind the document's end"));
     TRY(expect(b, YAML_STREAM_END_EVENT, "a second document begins; one is expected"));
     if (yaml_is_null(root)) {
-        node_release(root);
+        yaml_node_release(root);
         *root = (struct yaml_node){.kind = YAML_MAP, .line = 1};
     }
 out:
@@ -350,7 +323,7 @@ int yaml_parse(struct yaml *yaml, const char *name, const char *text, size_t siz
 out:
     yaml_parser_delete(&b.parser);
     for (int i = 0; i < b.anchor_count; i++) {
-        node_release(&b.anchors[i].node);
+        yaml_node_release(&b.anchors[i].node);
         mem_free(b.anchors[i].name);
     }
     mem_free(b.anchors);
@@ -371,7 +344,7 @@ int yaml_load(struct yaml *yaml, const char *path)
 
 void yaml_release(struct yaml *yaml)
 {
-    node_release(&yaml->root);
+    yaml_node_release(&yaml->root);
     mem_free(yaml->path);
     *yaml = (struct yaml){0};
 }

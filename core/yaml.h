@@ -25,7 +25,8 @@ struct yaml_node {
     int quoted; /* the scalar was quoted, or a block of text: it is no number, boolean or null */
     struct yaml_node *items; /* YAML_LIST and YAML_MAP: in the order of the file */
     int count;
-    char *origin; /* NULL: the file; else where it was set from: "--set bits=2" */
+    char *origin; /* NULL: the file; else where it is from: "--set bits=2", "other.yaml:3" */
+    int overridden; /* 1: set by yaml_override */
 };
 
 struct yaml {
@@ -59,6 +60,19 @@ void yaml_where(const struct yaml *yaml, const struct yaml_node *node, char *out
  * it comes from in messages: "--set bits=2". */
 int yaml_override(struct yaml *yaml, struct yaml_node *start, const char *key, const char *value,
                   const char *origin);
+
+/* Adds the members of base's mapping that yaml's lacks; where both have a mapping these are merged
+ * in the same way, where both have something else yaml's stays. Both roots have to be mappings.
+ * What is taken leaves base, and its origin becomes "PATH:LINE" of base. */
+int yaml_merge(struct yaml *yaml, struct yaml *base);
+
+/* *to = a copy of the whole node, its key included. *budget is lessened by the number of nodes;
+ * ERR_FORMAT when it does not suffice. */
+int yaml_node_copy(struct yaml_node *to, const struct yaml_node *from, int *budget);
+
+/* *item = one more element, zeroed, of a list or a mapping (which then needs its key). */
+int yaml_node_append(struct yaml_node *node, struct yaml_node **item);
+void yaml_node_release(struct yaml_node *node);
 
 /* Kinds in words for messages: "a text", "a list", "a mapping". */
 const char *yaml_kind_name(enum yaml_kind kind);

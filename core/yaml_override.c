@@ -9,6 +9,7 @@
 static int mark_origin(struct yaml_node *node, const char *origin)
 {
     int rc = mem_strdup(&node->origin, origin);
+    node->overridden = 1;
     for (int i = 0; rc == 0 && i < node->count; i++)
         rc = mark_origin(&node->items[i], origin);
     return rc;
@@ -39,7 +40,7 @@ static int add_key(struct yaml_node *map, const char *key, size_t length, const 
                    struct yaml_node **out)
 {
     int rc;
-    struct yaml_node fresh = {.kind = YAML_MAP}, *items = NULL;
+    struct yaml_node fresh = {.kind = YAML_MAP, .overridden = 1}, *items = NULL;
     TRY(mem_printf(&fresh.key, "%.*s", (int)length, key));
     TRY(mem_strdup(&fresh.origin, origin));
     /* A capacity of the next power of two, as the builder keeps it. */

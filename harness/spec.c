@@ -14,17 +14,62 @@ static const char *const no_words[] = {NULL};
 
 /* ---- name, title, model ---- */
 
-static int take_text(const struct yaml *yaml, const char *key, char **out)
+static int take_node(const struct yaml *yaml, const struct yaml_node *node, const char *key,
+                     char **out)
 {
-    const struct yaml_node *node = yaml_get(&yaml->root, key);
-    if (!node)
-        return 0;
     if (node->kind != YAML_TEXT || yaml_is_null(node) || !node->text[0])
         return yaml_error(yaml, node, "%s: a text is expected", key);
     if (strlen(node->text) >= OPTION_TEXT_SIZE)
         return yaml_error(yaml, node, "%s: the text has %zu bytes; at most %d are allowed", key,
                           strlen(node->text), OPTION_TEXT_SIZE - 1);
     return mem_strdup(out, node->text);
+}
+
+static int take_text(const struct yaml *yaml, const char *key, char **out)
+{
+    const struct yaml_node *node = yaml_get(&yaml->root, key);
+    return node ? take_node(yaml, node, key, out) : 0;
+}
+
+/* One model, or a list of several. */
+static int read_models(struct experiment *experiment, const struct yaml *yaml)
+{
+    int rc;
+    const struct yaml_node *node = yaml_get(&yaml->root, "model");
+    const struct yaml_node *items = node && node->kind == YAML_LIST ? node->items : node;
+    int count = node && node->kind == YAML_LIST ? node->count : 1;
+    if (count == 0 || count > SPEC_MAX_MODELS)
+        return yaml_error(yaml, node, "model: a list of 1 to %d models is expected",
+                          SPEC_MAX_MODELS);
+    TRY(mem_calloc(&experiment->models, (size_t)count, sizeof *experiment->models));
+    for (; experiment->model_count < count; experiment->model_count++) {
+        char **model = &experiment->models[experiment->model_count];
+        if (node)
+            TRY(take_node(yaml, &items[experiment->model_count], "model", model));
+        else
+            TRY(mem_strdup(model, "embedded"));
+        for (int i = 0; i < experiment->model_count; i++)
+            if (strcmp(*model, experiment->models[i]) == 0) {
+                rc = yaml_error(yaml, &items[experiment->model_count],
+                                "model: '%.80s' is in the list twice", *model);
+                goto out;
+            }
+    }
+    TRY(experiment_choose_model(experiment, 0));
+out:
+    return rc;
+}
+
+int experiment_choose_model(struct experiment *experiment, int index)
+{
+    char *model = NULL;
+    int rc = mem_strdup(&model, experiment->models[index]);
+    if (rc)
+        return rc;
+    mem_free(experiment->model);
+    experiment->model = model;
+    experiment->model_index = index;
+    return 0;
 }
 
 /* The experiment's name: of the key, or the file's without folder and .yaml. It becomes part of
@@ -54,8 +99,8 @@ static int take_name(struct experiment *experiment, const struct yaml *yaml)
 
 static int read_heading(struct experiment *experiment, const struct yaml *yaml)
 {
-    static const char *const keys[] = {"name",       "title",   "model", "calibration",
-                                       "evaluation", "methods", NULL};
+    static const char *const keys[] = {"name",    "title",   "model", "calibration", "evaluation",
+                                       "methods", "include", "sets",  NULL};
     int rc = 0;
     if (yaml->root.kind != YAML_MAP)
         return yaml_error(
@@ -71,11 +116,9 @@ static int read_heading(struct experiment *experiment, const struct yaml *yaml)
     }
     TRY(take_name(experiment, yaml));
     TRY(take_text(yaml, "title", &experiment->title));
-    TRY(take_text(yaml, "model", &experiment->model));
+    TRY(read_models(experiment, yaml));
     if (!experiment->title)
         TRY(mem_strdup(&experiment->title, experiment->name));
-    if (!experiment->model)
-        TRY(mem_strdup(&experiment->model, "embedded"));
 out:
     return rc;
 }
@@ -144,7 +187,7 @@ out:
 static bool overridden(const struct yaml_node *map)
 {
     for (int i = 0; i < map->count; i++)
-        if (map->items[i].origin)
+        if (map->items[i].overridden)
             return true;
     return false;
 }
@@ -187,6 +230,11 @@ static int read_tasks(struct experiment *experiment, const struct yaml *yaml,
         const struct yaml_node *name = yaml_get(&items[i], "task");
         memset(spec, 0, sizeof *spec);
         TRY(read_entry(yaml, &items[i], choice_option_table, spec));
+        if (choice_spec_resolve(spec) != 0) {
+            char text[800];
+            snprintf(text, sizeof text, "%s", err_text());
+            return yaml_error(yaml, &items[i], "%s", text);
+        }
         if (!name || !spec->task[0])
             return yaml_error(yaml, &items[i], "task: a name is missing");
         rc = task_open(spec->task, &source);
@@ -223,73 +271,6 @@ out:
     return rc;
 }
 
-/* ---- values from the command line ---- */
-
-/* 1 when every method that the entry names has the option. */
-static bool entry_takes(const struct yaml_node *entry, const char *key)
-{
-    const struct yaml_node *name = yaml_get(entry, "method");
-    const struct yaml_node *names = name && name->kind == YAML_LIST ? name->items : name;
-    int count = !name ? 0 : name->kind == YAML_LIST ? name->count : 1;
-    for (int i = 0; i < count; i++) {
-        const struct quant_method *method = names[i].kind == YAML_TEXT ? method_find(names[i].text)
-                                                                       : NULL;
-        if (!method ||
-            !(options_find(method->options, key) || options_find(harness_option_table, key)))
-            return false;
-    }
-    return count > 0;
-}
-
-/* "methods.bits=2" goes to those methods that have the option; other keys go where they say. */
-static int override_methods(struct yaml *yaml, const char *key, const char *value,
-                            const char *origin)
-{
-    int rc = 0, taken = 0;
-    struct yaml_node *list = NULL;
-    for (int i = 0; i < yaml->root.count; i++)
-        if (strcmp(yaml->root.items[i].key, "methods") == 0)
-            list = &yaml->root.items[i];
-    if (!list || list->kind != YAML_LIST)
-        return err_set(ERR_USAGE, "%s: the spec has no list of methods", origin);
-    for (int i = 0; i < list->count; i++) {
-        if (!entry_takes(&list->items[i], key))
-            continue;
-        TRY(yaml_override(yaml, &list->items[i], key, value, origin));
-        taken++;
-    }
-    if (!taken)
-        rc = err_set(ERR_USAGE, "%s: no method of the spec has the option '%.80s'", origin, key);
-out:
-    return rc;
-}
-
-static int apply_override(struct yaml *yaml, const char *text, bool *methods_touched)
-{
-    int rc;
-    char *key = NULL, *origin = NULL;
-    const char *equals = strchr(text, '=');
-    if (!equals || equals == text)
-        return err_set(ERR_USAGE,
-                       "--set %.200s: KEY=VALUE is expected, such as calibration.samples=64", text);
-    if (yaml->root.kind != YAML_MAP)
-        return 0; /* read_heading says why */
-    TRY(mem_printf(&key, "%.*s", (int)(equals - text), text));
-    TRY(mem_printf(&origin, "--set %.200s", text));
-    const char *rest = key + 8;
-    if (strncmp(key, "methods.", 8) == 0)
-        *methods_touched = true;
-    if (*methods_touched && strncmp(key, "methods.", 8) == 0 && !strchr(rest, '.') &&
-        !isdigit((unsigned char)*rest))
-        TRY(override_methods(yaml, rest, equals + 1, origin));
-    else
-        TRY(yaml_override(yaml, &yaml->root, key, equals + 1, origin));
-out:
-    mem_free(key);
-    mem_free(origin);
-    return rc;
-}
-
 /* ---- the whole ---- */
 
 /* The path itself, or where our own data has it. */
@@ -302,23 +283,15 @@ static int find_spec(const char *path, char **found)
     return mem_strdup(found, path);
 }
 
-/* The spec as read, with the values from the command line as comments behind it. */
-static int keep_text(struct experiment *experiment, const char *path, const char *const *overrides,
-                     int count)
+/* The values from the command line stand as comments behind the spec as read. */
+static int keep_text(struct experiment *experiment, struct strbuf *text,
+                     const char *const *overrides, int count)
 {
     int rc;
-    char *text = NULL;
-    struct strbuf whole = {0};
-    TRY(file_read(path, &text, NULL));
-    TRY(strbuf_puts(&whole, text));
     for (int i = 0; i < count; i++)
-        TRY(strbuf_printf(&whole, "%s# --set %s\n",
-                          whole.length && whole.data[whole.length - 1] != '\n' ? "\n" : "",
-                          overrides[i]));
-    TRY(mem_strdup(&experiment->text, whole.data));
+        TRY(strbuf_printf(text, "# --set %s\n", overrides[i]));
+    TRY(mem_strdup(&experiment->text, text->data ? text->data : ""));
 out:
-    mem_free(text);
-    strbuf_release(&whole);
     return rc;
 }
 
@@ -329,14 +302,15 @@ int spec_load(struct experiment *experiment, const char *path, const char *const
     bool methods_touched = false;
     char *found = NULL;
     struct yaml yaml = {0};
+    struct strbuf text = {0};
     struct axes calibration = {0};
     struct experiment fresh = {0};
     TRY(find_spec(path, &found));
-    TRY(yaml_load(&yaml, found));
+    TRY(spec_read_files(&yaml, found, &text));
     for (int i = 0; i < override_count; i++)
-        TRY(apply_override(&yaml, overrides[i], &methods_touched));
+        TRY(spec_override(&yaml, overrides[i], &methods_touched));
     TRY(mem_strdup(&fresh.path, found));
-    TRY(keep_text(&fresh, found, overrides, override_count));
+    TRY(keep_text(&fresh, &text, overrides, override_count));
     TRY(read_heading(&fresh, &yaml));
     TRY(read_calibration(&yaml, &calibration));
     TRY(read_evaluation(&fresh, &yaml));
@@ -346,6 +320,7 @@ int spec_load(struct experiment *experiment, const char *path, const char *const
 out:
     experiment_release(&fresh);
     yaml_release(&yaml);
+    strbuf_release(&text);
     mem_free(found);
     return rc;
 }
@@ -360,6 +335,9 @@ void experiment_release(struct experiment *experiment)
     mem_free(experiment->title);
     mem_free(experiment->path);
     mem_free(experiment->model);
+    for (int i = 0; i < experiment->model_count; i++)
+        mem_free(experiment->models[i]);
+    mem_free(experiment->models);
     mem_free(experiment->text);
     *experiment = (struct experiment){0};
 }

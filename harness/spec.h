@@ -44,11 +44,16 @@ extern const struct option perplexity_option_table[];
 
 struct choice_spec {
     char task[OPTION_TEXT_SIZE];
-    int items;   /* 0: all */
-    int scoring; /* enum scoring, or -1: the task's own */
+    char range[OPTION_TEXT_SIZE]; /* "items" as written: "200", "100-199" */
+    char rules[OPTION_TEXT_SIZE]; /* "scoring" as written: "sum", "sum+characters", "default" */
     int seed;
+    int first, items;  /* of range: that many from number `first` on; 0: all */
+    unsigned scorings; /* of rules: 1u << SCORE_... of each; 0: the task's own */
 };
 extern const struct option choice_option_table[];
+
+/* Fills the last members from range and rules, which are brought into one form. ERR_USAGE. */
+int choice_spec_resolve(struct choice_spec *spec);
 
 struct point {
     const struct quant_method *method; /* NULL: full precision (`method: full`) */
@@ -62,8 +67,12 @@ struct point {
 
 struct experiment {
     char name[SPEC_NAME];
-    char *title, *path, *model; /* model: a folder, or "embedded" */
-    char *text;                 /* the spec as read, for the record */
+    char *title, *path;
+    char *model;   /* the present one of `models`: a folder, a name (see models.h) or "embedded" */
+    char **models; /* in the order of the spec, at least one */
+    int model_count;
+    int model_index; /* of `model` */
+    char *text;      /* the spec as read, included files as comments: for the record */
     struct perplexity_spec *perplexities;
     int perplexity_count;
     struct choice_spec *choices;
@@ -72,9 +81,13 @@ struct experiment {
     int point_count;
 };
 
-enum { SPEC_MAX_POINTS = 10000 };
+enum { SPEC_MAX_POINTS = 10000, SPEC_MAX_MODELS = 64 };
 
-/* Reads a spec; a path that is not there is also looked for among the program's own data. In
+/* Reads a spec; a path that is not there is also looked for among the program's own data.
+ * `include: FILE`, or a list of files, beside the spec brings in the keys that the spec does not
+ * set, mapping by mapping; "- set: NAME" in methods, evaluation.perplexity or evaluation.tasks
+ * stands for the entries of that list in `sets`. `model` may be a list: the points are the same for
+ * each. In
  * `methods` and `calibration` a list of values means a grid: every combination, in the order
  * written, the last key fastest, and the calibration's keys fastest of all (methods that need no
  * calibration are not repeated for them). overrides are "key=value" texts of --set ("model=PATH",
@@ -84,6 +97,9 @@ enum { SPEC_MAX_POINTS = 10000 };
 int spec_load(struct experiment *experiment, const char *path, const char *const *overrides,
               int override_count);
 void experiment_release(struct experiment *experiment);
+
+/* The points are for the index-th model of the list from now on; spec_load chooses the first. */
+int experiment_choose_model(struct experiment *experiment, int index);
 
 /* 1 when the point's settings include its calibration: the method needs one, or layer errors are
  * wanted. */

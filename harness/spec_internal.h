@@ -2,6 +2,7 @@
 #ifndef HARNESS_SPEC_INTERNAL_H
 #define HARNESS_SPEC_INTERNAL_H
 
+#include "core/mem.h"
 #include "core/yaml.h"
 #include "harness/spec.h"
 
@@ -47,6 +48,13 @@ int spec_unknown(const struct yaml *yaml, const struct yaml_node *node, const st
  */
 int spec_check_corpora(const struct yaml *yaml, const struct yaml_node *node, const char *list,
                        bool joined);
+
+/* spec_include.c: the file, what it includes, and its sets in place of their names; *text receives
+ * the files' texts. */
+int spec_read_files(struct yaml *yaml, const char *path, struct strbuf *text);
+
+/* Applies one "key=value"; *methods_touched becomes true by keys of methods. */
+int spec_override(struct yaml *yaml, const char *text, bool *methods_touched);
 
 /* spec_grid.c: fills points. drop_equal: equal points are counted once instead of being an error.
  */

@@ -105,8 +105,8 @@ static void a_whole_spec(void **state)
     assert_int_equal(e.choice_count, 2);
     assert_string_equal(e.choices[0].task, "kjv_half");
     assert_int_equal(e.choices[0].items, 200);
-    assert_int_equal(e.choices[0].scoring, -1);
-    assert_int_equal(e.choices[1].scoring, SCORE_SUM);
+    assert_int_equal(e.choices[0].scorings, 0);
+    assert_int_equal(e.choices[1].scorings, 1u << SCORE_SUM);
     assert_int_equal(e.choices[1].seed, 3);
     labels(&e, (const char *[]){"full", "gptq bits=3 quant_only=mlp", NULL});
     assert_null(e.points[0].method);
@@ -269,7 +269,8 @@ static void unknown_words(void **state)
     refuses("modle: x\nmethods: [{method: full}]\n",
             ":1: unknown key 'modle'; did you mean 'model'?");
     refuses("x1: 3\nmethods: [{method: full}]\n",
-            ":1: unknown key 'x1'; valid are name, title, model, calibration, evaluation, methods");
+            ":1: unknown key 'x1'; valid are name, title, model, calibration, evaluation, methods, "
+            "include, sets");
     refuses("calibration:\n  sample: 3\nmethods: [{method: full}]\n",
             ":2: unknown key 'sample'; did you mean 'samples'?");
     refuses("evaluation:\n  perplexities: []\nmethods: [{method: full}]\n",
