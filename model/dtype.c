@@ -1,27 +1,39 @@
 #include "model/dtype.h"
 
 #include "core/err.h"
+#include "model/dtype_blocks.h"
 
 #include <string.h>
 
 static const struct {
     const char *name;
-    size_t size;
+    uint16_t bytes, elements; /* of a block; one element where there are none */
 } types[DTYPES] = {
-    [DTYPE_BOOL] = {"BOOL", 1},       [DTYPE_U8] = {"U8", 1},
-    [DTYPE_I8] = {"I8", 1},           [DTYPE_F8_E4M3] = {"F8_E4M3", 1},
-    [DTYPE_F8_E5M2] = {"F8_E5M2", 1}, [DTYPE_F8_E8M0] = {"F8_E8M0", 1},
-    [DTYPE_U16] = {"U16", 2},         [DTYPE_I16] = {"I16", 2},
-    [DTYPE_F16] = {"F16", 2},         [DTYPE_BF16] = {"BF16", 2},
-    [DTYPE_U32] = {"U32", 4},         [DTYPE_I32] = {"I32", 4},
-    [DTYPE_F32] = {"F32", 4},         [DTYPE_U64] = {"U64", 8},
-    [DTYPE_I64] = {"I64", 8},         [DTYPE_F64] = {"F64", 8},
-    [DTYPE_C64] = {"C64", 8},
+    [DTYPE_BOOL] = {"BOOL", 1, 1},       [DTYPE_U8] = {"U8", 1, 1},
+    [DTYPE_I8] = {"I8", 1, 1},           [DTYPE_F8_E4M3] = {"F8_E4M3", 1, 1},
+    [DTYPE_F8_E5M2] = {"F8_E5M2", 1, 1}, [DTYPE_F8_E8M0] = {"F8_E8M0", 1, 1},
+    [DTYPE_U16] = {"U16", 2, 1},         [DTYPE_I16] = {"I16", 2, 1},
+    [DTYPE_F16] = {"F16", 2, 1},         [DTYPE_BF16] = {"BF16", 2, 1},
+    [DTYPE_U32] = {"U32", 4, 1},         [DTYPE_I32] = {"I32", 4, 1},
+    [DTYPE_F32] = {"F32", 4, 1},         [DTYPE_U64] = {"U64", 8, 1},
+    [DTYPE_I64] = {"I64", 8, 1},         [DTYPE_F64] = {"F64", 8, 1},
+    [DTYPE_C64] = {"C64", 8, 1},         [DTYPE_Q4_0] = {"Q4_0", 18, 32},
+    [DTYPE_Q4_1] = {"Q4_1", 20, 32},     [DTYPE_Q5_0] = {"Q5_0", 22, 32},
+    [DTYPE_Q5_1] = {"Q5_1", 24, 32},     [DTYPE_Q8_0] = {"Q8_0", 34, 32},
+    [DTYPE_Q2_K] = {"Q2_K", 84, 256},    [DTYPE_Q3_K] = {"Q3_K", 110, 256},
+    [DTYPE_Q4_K] = {"Q4_K", 144, 256},   [DTYPE_Q5_K] = {"Q5_K", 176, 256},
+    [DTYPE_Q6_K] = {"Q6_K", 210, 256},   [DTYPE_TQ1_0] = {"TQ1_0", 54, 256},
+    [DTYPE_TQ2_0] = {"TQ2_0", 66, 256},
 };
+
+size_t dtype_block(enum dtype dtype)
+{
+    return types[dtype].elements;
+}
 
 size_t dtype_size(enum dtype dtype)
 {
-    return types[dtype].size;
+    return types[dtype].bytes;
 }
 
 const char *dtype_name(enum dtype dtype)
@@ -31,7 +43,7 @@ const char *dtype_name(enum dtype dtype)
 
 int dtype_parse(enum dtype *dtype, const char *name)
 {
-    for (int i = 0; i < DTYPES; i++) {
+    for (int i = 0; i < DTYPE_FIRST_BLOCK; i++) {
         if (strcmp(types[i].name, name) == 0) {
             *dtype = (enum dtype)i;
             return 0;
@@ -124,6 +136,10 @@ int dtype_to_float(enum dtype dtype, const void *source, size_t count, float *ou
         }
         return 0;
     default:
+        if (dtype >= DTYPE_FIRST_BLOCK && count % dtype_block(dtype) == 0) {
+            dtype_blocks_to_float(dtype, source, count / dtype_block(dtype), out);
+            return 0;
+        }
         return err_set(ERR_FORMAT, "elements are %s, where F32, F16, BF16 or F64 is needed",
                        dtype_name(dtype));
     }

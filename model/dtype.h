@@ -23,14 +23,29 @@ enum dtype {
     DTYPE_I64,
     DTYPE_F64,
     DTYPE_C64,
-    DTYPES
+    /* GGUF's quantized types: neighbouring elements share a block with scales of its own. */
+    DTYPE_Q4_0,
+    DTYPE_Q4_1,
+    DTYPE_Q5_0,
+    DTYPE_Q5_1,
+    DTYPE_Q8_0,
+    DTYPE_Q2_K,
+    DTYPE_Q3_K,
+    DTYPE_Q4_K,
+    DTYPE_Q5_K,
+    DTYPE_Q6_K,
+    DTYPE_TQ1_0,
+    DTYPE_TQ2_0,
+    DTYPES,
+    DTYPE_FIRST_BLOCK = DTYPE_Q4_0
 };
 
-/* Bytes of one element. */
+/* Elements of a block, and its bytes; for types without blocks 1 and the bytes of one element. */
+size_t dtype_block(enum dtype dtype);
 size_t dtype_size(enum dtype dtype);
-/* As safetensors spells it: "F32", "BF16", ... */
+/* Spelled as safetensors and GGUF do: "F32", "BF16", "Q4_K", ... */
 const char *dtype_name(enum dtype dtype);
-/* 0 and *dtype, or ERR_FORMAT that lists what is known. */
+/* 0 and *dtype, or ERR_FORMAT that lists what is known: the types without blocks. */
 int dtype_parse(enum dtype *dtype, const char *name);
 
 /* IEEE binary16 and bfloat16, as bits. To float32 is exact; from float32 rounds to nearest, ties to
@@ -40,8 +55,9 @@ uint16_t float_to_half(float value);
 float bfloat_to_float(uint16_t bfloat);
 uint16_t float_to_bfloat(float value);
 
-/* out[i] = the value of source[i] as float32, for F32, F16, BF16 and F64 (rounded to nearest).
- * source may have any alignment. ERR_FORMAT for other types. */
+/* out[i] = the value of source[i] as float32, for F32, F16, BF16, F64 (rounded to nearest) and the
+ * types with blocks (count a multiple of dtype_block). source may have any alignment. ERR_FORMAT
+ * for other types. */
 int dtype_to_float(enum dtype dtype, const void *source, size_t count, float *out);
 
 /* The other way, for F32, F16, BF16 and F64. */

@@ -2,6 +2,7 @@
 #ifndef MODEL_TENSOR_PART_H
 #define MODEL_TENSOR_PART_H
 
+#include "core/arena.h"
 #include "core/file.h"
 #include "model/tensor_table.h"
 
@@ -29,5 +30,10 @@ int tensor_table_open_part(struct tensor_table **out, const char *path, tensor_p
  * folder. */
 int tensor_table_open_index(struct tensor_table **out, const char *folder, const char *index_path,
                             tensor_part_open *open);
+
+/* *out = a name of `size` bytes, copied out of a file with a NUL behind it: 1 to 400 bytes of UTF-8
+ * without control characters. what: "a key", for messages. */
+int tensor_name_copy(struct arena *arena, const char *path, const char *what, const char *bytes,
+                     size_t size, const char **out);
 
 #endif

@@ -3,6 +3,7 @@
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include "linalg/finite.h"
 #include "model/tensor_part.h"
 #include "model/tensor_table_internal.h"
@@ -10,6 +11,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Of a tensor or a key, in bytes. */
+enum { NAME_LIMIT = 400 };
 
 static int by_name(const void *left, const void *right)
 {
@@ -65,6 +69,28 @@ void tensor_part_release(struct tensor_part *part)
     file_unmap(&part->map);
     mem_free(part->path);
     *part = (struct tensor_part){0};
+}
+
+int tensor_name_copy(struct arena *arena, const char *path, const char *what, const char *bytes,
+                     size_t size, const char **out)
+{
+    char *name;
+    int shown = size < 40 ? (int)size : 40, rc;
+    if (size == 0 || size > NAME_LIMIT)
+        return err_set(ERR_FORMAT, "%s: %s of %zu bytes: 1 to %d are possible", path, what, size,
+                       NAME_LIMIT);
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)bytes[i] < 0x20 || bytes[i] == 0x7f)
+            return err_set(ERR_FORMAT, "%s: %s holds the control character 0x%02x", path, what,
+                           (unsigned)(unsigned char)bytes[i]);
+    if (!text_is_utf8(bytes, size, NULL))
+        return err_set(ERR_FORMAT, "%s: %s, '%.*s', is not UTF-8", path, what, shown, bytes);
+    if ((rc = arena_alloc(arena, &name, size + 1, 1)) != 0)
+        return rc;
+    memcpy(name, bytes, size);
+    name[size] = '\0';
+    *out = name;
+    return 0;
 }
 
 void tensor_table_free(struct tensor_table *table)
