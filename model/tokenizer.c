@@ -118,13 +118,15 @@ out:
     return rc;
 }
 
-static int encode(const struct tokenizer *tokenizer, bool plain, const char *text, size_t size,
-                  int32_t **ids, size_t *count)
+static int encode(const struct tokenizer *tokenizer, bool plain, bool bos, const char *text,
+                  size_t size, int32_t **ids, size_t *count)
 {
     int rc;
     struct encoding e = {.tokenizer = tokenizer, .plain = plain};
     TRY(tokenizer->kind->encoder_open(tokenizer, &e.encoder));
     TRY(bpe_grow(&e.list.ids, &e.list.capacity, size / 8 + 16, sizeof *e.list.ids));
+    if (bos && tokenizer->adds_bos)
+        TRY(token_list_add(&e.list, &(int32_t){tokenizer->bos}, 1));
     TRY(encode_pass(&e, 0, text, size));
     *ids = e.list.ids;
     *count = e.list.count;
@@ -138,13 +140,19 @@ out:
 int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size,
                      int32_t **ids, size_t *count)
 {
-    return encode(tokenizer, false, text, size, ids, count);
+    return encode(tokenizer, false, false, text, size, ids, count);
+}
+
+int tokenizer_encode_default(const struct tokenizer *tokenizer, const char *text, size_t size,
+                             int32_t **ids, size_t *count)
+{
+    return encode(tokenizer, false, true, text, size, ids, count);
 }
 
 int tokenizer_encode_plain(const struct tokenizer *tokenizer, const char *text, size_t size,
                            int32_t **ids, size_t *count)
 {
-    return encode(tokenizer, true, text, size, ids, count);
+    return encode(tokenizer, true, false, text, size, ids, count);
 }
 
 size_t tokenizer_lacks(const struct tokenizer *tokenizer, const char *text, size_t size)

@@ -25,8 +25,8 @@ const char *tokenizer_hash(const struct tokenizer *tokenizer);
 /* -1: none. */
 int tokenizer_bos(const struct tokenizer *tokenizer);
 int tokenizer_eos(const struct tokenizer *tokenizer);
-/* Whether the tokenizer's authors put BOS before every text (OPT and LLaMA do, GPT-2 and SmolLM2 do
- * not). */
+/* Whether the tokenizer's authors put BOS before every text (OPT's </s> and LLaMA's <s>; GPT-2 and
+ * SmolLM2 put none). */
 bool tokenizer_adds_bos(const struct tokenizer *tokenizer);
 
 /* *ids = the tokens of text[0..size), without BOS; owned by the caller (mem_free). Added tokens,
@@ -40,7 +40,14 @@ bool tokenizer_adds_bos(const struct tokenizer *tokenizer);
 int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size,
                      int32_t **ids, size_t *count);
 
-/* The same, but special tokens within the text are ordinary text. */
+/* What tokenizer(text) gives in Hugging Face: tokenizer_encode, with BOS once in front where
+ * tokenizer_adds_bos. Published data loaders call it with the whole joined corpus, so BOS stands
+ * once in front of all; lm-evaluation-harness calls it for each request. Text that is to follow
+ * other tokens (a continuation, a document within a stream) goes through tokenizer_encode. */
+int tokenizer_encode_default(const struct tokenizer *tokenizer, const char *text, size_t size,
+                             int32_t **ids, size_t *count);
+
+/* As tokenizer_encode, but special tokens within the text are ordinary text. */
 int tokenizer_encode_plain(const struct tokenizer *tokenizer, const char *text, size_t size,
                            int32_t **ids, size_t *count);
 
