@@ -66,14 +66,44 @@ int documents_join(const struct documents *documents, const char *joiner, char *
 /* One question: the score of each choice is that of its continuation given its context. */
 struct question {
     char **contexts;      /* one for each choice, or all the same pointer */
-    char **continuations; /* choices of them */
+    char **continuations; /* choices of them; one where the task is to say how a text goes on */
     int choices, gold;
     int id; /* stable within the task: 0-based line or draw */
 };
 
-/* How a choice's score is made of log-likelihoods. */
-enum scoring { SCORE_SUM, SCORE_TOKENS, SCORE_BYTES, SCORE_CHARACTERS, SCORE_PMI, SCORE_COUNT };
-extern const char *const scoring_names[]; /* "sum", "tokens", "bytes", "characters", "pmi", NULL */
+/* How a choice's score is made of log-likelihoods. The last two are for questions with one
+ * continuation: whether each of its tokens is the most probable one, and the perplexity of a whole
+ * continuation. */
+enum scoring {
+    SCORE_SUM,
+    SCORE_TOKENS,
+    SCORE_BYTES,
+    SCORE_CHARACTERS,
+    SCORE_PMI,
+    SCORE_GREEDY,
+    SCORE_PERPLEXITY,
+    SCORE_COUNT
+};
+extern const char *const scoring_names[]; /* "sum", "tokens", "bytes", "characters", "pmi",
+                                             "greedy", "perplexity", NULL */
+
+/* How a context and a continuation become tokens. In both, white space at the context's end goes to
+ * the continuation, and the continuation's tokens are those of the two together behind as many as
+ * the context has alone. */
+enum pair_rule {
+    PAIRS_START, /* the beginning-of-text token stands in front of everything, and a pair that is
+                    longer than the model's positions is an error */
+    PAIRS_PLAIN  /* as in lm-evaluation-harness 0.4.13: that token stands in front where the
+                    tokenizer's authors put it, or where the context is empty, and of a pair that is
+                    too long the end is kept */
+};
+
+/* The text whose length SCORE_BYTES and SCORE_CHARACTERS divide by. */
+enum choice_length {
+    LENGTH_CONTINUATION, /* the continuation as it stands */
+    LENGTH_TRIMMED,      /* without its first byte, the space that joins it to the context */
+    LENGTH_CONTEXT       /* the context: the choices differ there */
+};
 
 struct questions {
     struct question *items; /* owned, with everything in them */
@@ -86,10 +116,14 @@ struct task {
     const char *name, *title, *source;
     int version;
     enum scoring scoring; /* the default rule */
-    const char *premise;  /* what stands before a continuation in PMI's log p(choice): words behind
-                             which any choice may stand; NULL: only the start of the text */
-    const char *corpus;   /* the built-in corpus whose test documents it is made of, or NULL */
-    const char *path;     /* the file of a task of one's own, else NULL */
+    unsigned more;        /* further rules that are measured by default: 1u << SCORE_... */
+    enum pair_rule pairs;
+    enum choice_length lengths;
+    const char *premise; /* what stands before a continuation in PMI's log p(choice): words behind
+                            which any choice may stand; NULL: only the start of the text */
+    const char *corpus;  /* the built-in corpus whose test documents it is made of, or NULL */
+    const char *file;    /* within the folder of data sets ("piqa/valid.jsonl"), or NULL */
+    const char *path;    /* the file of a task of one's own, else NULL */
     /* At most limit questions (0: all), drawn with seed where the task draws: the first n of a
      * larger limit are the questions of limit n. */
     int (*load)(const struct task *task, struct questions *out, size_t limit, uint64_t seed);
@@ -112,13 +146,14 @@ struct corpus_source {
 int corpus_open(const char *name, struct corpus_source *source);
 void corpus_close(struct corpus_source *source);
 
-/* The same for tasks: a name, or "jsonl:PATH", a line an object, for instance
+/* The same for tasks: a name; or "jsonl:PATH", a line an object, for instance
  *   {"context": "The sky is", "choices": [" blue.", " a fish."], "answer": 0}
- * or with "contexts": [...], one for each choice; an optional whole number "id". See
- * docs/datasets.md. */
+ * or with "contexts": [...], one for each choice; an optional whole number "id"; a first line
+ * {"task": {...}} may say how it is scored; or "lastword:PATH", texts whose last word is to be
+ * found. See docs/datasets.md. ERR_FORMAT for a first line that is wrong. */
 struct task_source {
     struct task task;
-    char *name, *path;
+    char *name, *path, *premise;
 };
 int task_open(const char *name, struct task_source *source);
 void task_close(struct task_source *source);

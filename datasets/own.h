@@ -6,6 +6,10 @@
 #include "datasets/dataset.h"
 
 extern const struct corpus corpus_own_file, corpus_own_documents;
-extern const struct task task_own;
+extern const struct task task_own, task_own_last_word;
+
+/* Takes over what the file's first line says of a task_own: {"task": {...}}. *premise (may stay
+ * NULL) is the caller's. A file that cannot be read says so when it is loaded. */
+int own_task_describe(struct task *task, char **premise);
 
 #endif

@@ -1,23 +1,20 @@
 /* Multiple-choice questions of the user's own: a JSON object a line. */
 #include "core/err.h"
 #include "core/file.h"
+#include "datasets/jsonlines.h"
 #include "datasets/own.h"
 #include "datasets/questions.h"
 
-#include <jansson.h>
 #include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_CHOICES = 64 };
 
-struct place {
-    const char *path;
-    size_t line;
-};
-
 /* The strings of an array member; every one must be text. ERR_MISSING when there is no such member.
  */
-static int read_texts(const json_t *object, const char *key, const struct place *place,
+static int read_texts(const json_t *object, const char *key, const struct json_place *place,
                       const char **texts, int *count)
 {
     const json_t *array = json_object_get(object, key);
@@ -36,7 +33,7 @@ static int read_texts(const json_t *object, const char *key, const struct place 
 }
 
 static int add_question(struct questions *questions, const json_t *object,
-                        const struct place *place)
+                        const struct json_place *place)
 {
     const char *choices[MAX_CHOICES], *contexts[MAX_CHOICES];
     int count = 0, contexts_count = 1;
@@ -75,51 +72,157 @@ static int add_question(struct questions *questions, const json_t *object,
                          id ? (int)json_integer_value(id) : (int)questions->count);
 }
 
-static int add_line(struct questions *questions, const char *line, size_t length,
-                    const struct place *place)
+/* ---- the first line: what the file says of the whole task ---- */
+
+struct heading {
+    bool there;
+    struct task *fill; /* what it says goes there, with *premise */
+    char **premise;
+    struct hash *hash; /* or, without fill, what it says is added to this */
+};
+
+/* Sets the bit of a rule by its name. */
+static int add_rule(const json_t *name, unsigned *rules, const struct json_place *place)
 {
-    json_error_t error;
-    json_t *object = json_loadb(line, length, JSON_REJECT_DUPLICATES, &error);
-    if (!object)
-        return err_set(ERR_FORMAT, "%s:%zu: not a JSON object: column %d: %s", place->path,
-                       place->line, error.column, error.text);
-    int rc = json_is_object(object)
-                 ? add_question(questions, object, place)
-                 : err_set(ERR_FORMAT, "%s:%zu: not a JSON object", place->path, place->line);
-    json_decref(object);
+    const char *text = json_string_value(name);
+    for (int s = 0; text && s <= SCORE_PMI; s++)
+        if (strcmp(text, scoring_names[s]) == 0) {
+            *rules |= 1u << s;
+            return 0;
+        }
+    return err_set(
+        ERR_FORMAT,
+        "%s:%zu: \"scoring\" is one of sum, tokens, bytes, characters, pmi, or a list of "
+        "them",
+        place->path, place->line);
+}
+
+static int take_scoring(struct task *task, const json_t *value, const struct json_place *place)
+{
+    unsigned rules = 0;
+    int rc = 0, first = 0;
+    for (size_t i = 0; json_is_array(value) && i < json_array_size(value); i++)
+        TRY(add_rule(json_array_get(value, i), &rules, place));
+    if (!rules)
+        TRY(add_rule(value, &rules, place));
+    while (!(rules >> first & 1))
+        first++;
+    task->scoring = (enum scoring)first;
+    task->more = rules;
+out:
     return rc;
 }
 
-/* The first `limit` lines of the file, in its order; the seed has no part in it. */
+/* {"scoring": ..., "tokens": "start" or "plain", "premise": "..."} */
+static int take_heading(const struct heading *heading, const json_t *object,
+                        const struct json_place *place)
+{
+    int rc = 0;
+    const char *key;
+    json_t *value;
+    char *premise = NULL;
+    struct task *task = heading->fill;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        const char *text = json_string_value(value);
+        if (strcmp(key, "scoring") == 0) {
+            TRY(take_scoring(task, value, place));
+        } else if (strcmp(key, "tokens") == 0 && text && strcmp(text, "start") == 0) {
+            task->pairs = PAIRS_START;
+        } else if (strcmp(key, "tokens") == 0 && text && strcmp(text, "plain") == 0) {
+            task->pairs = PAIRS_PLAIN;
+        } else if (strcmp(key, "tokens") == 0) {
+            rc = err_set(ERR_FORMAT, "%s:%zu: \"tokens\" is \"start\" or \"plain\"", place->path,
+                         place->line);
+        } else if (strcmp(key, "premise") == 0 && text) {
+            TRY(mem_strdup(&premise, text));
+        } else {
+            rc = err_set(ERR_FORMAT,
+                         "%s:%zu: \"%s\": a task's first line may have \"scoring\", \"tokens\" and "
+                         "\"premise\" (a text)",
+                         place->path, place->line, key);
+        }
+        if (rc)
+            goto out;
+    }
+    task->premise = *heading->premise = premise;
+    premise = NULL;
+out:
+    mem_free(premise);
+    return rc;
+}
+
+/* What the heading says changes what is measured: it belongs to the questions' hash. */
+static int hash_heading(const struct heading *heading, const json_t *object,
+                        const struct json_place *place)
+{
+    char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
+    if (!text)
+        return err_set(ERR_MEMORY, "out of memory: %s:%zu", place->path, place->line);
+    hash_add(heading->hash, text, strlen(text));
+    free(text);
+    return 0;
+}
+
+static int see_first(void *context, const json_t *object, const struct json_place *place)
+{
+    struct heading *heading = context;
+    const json_t *task = json_object_get(object, "task");
+    heading->there = task != NULL;
+    if (!task)
+        return 0;
+    if (!json_is_object(task))
+        return err_set(ERR_FORMAT, "%s:%zu: \"task\" must be an object", place->path, place->line);
+    return heading->fill ? take_heading(heading, task, place) : hash_heading(heading, task, place);
+}
+
+int own_task_describe(struct task *task, char **premise)
+{
+    struct heading heading = {.fill = task, .premise = premise};
+    if (!file_exists(task->path))
+        return 0;
+    int rc = json_lines(task->path, 1, see_first, &heading);
+    return heading.there ? rc : 0; /* what else is wrong, loading says */
+}
+
+struct reader {
+    struct questions questions;
+    bool heading; /* the first object is no question */
+};
+
+static int see_question(void *context, const json_t *object, const struct json_place *place)
+{
+    struct reader *reader = context;
+    if (reader->heading) {
+        reader->heading = false;
+        return 0;
+    }
+    return add_question(&reader->questions, object, place);
+}
+
+/* The first `limit` questions of the file, in its order; the seed has no part in it. */
 static int load(const struct task *task, struct questions *out, size_t limit, uint64_t seed)
 {
-    struct questions fresh = {0};
-    struct file_map map = {0};
-    struct place place = {.path = task->path};
+    struct reader reader = {{0}, false};
+    struct hash hash;
+    struct heading heading = {.hash = &hash};
     int rc;
     (void)seed;
-    TRY(file_map_open(&map, task->path));
-    const char *text = (const char *)map.data;
-    for (size_t at = 0, length; at < map.size && (limit == 0 || fresh.count < limit);
-         at += length + 1) {
-        const char *newline = memchr(text + at, '\n', map.size - at);
-        length = newline ? (size_t)(newline - text) - at : map.size - at;
-        place.line++;
-        size_t blank = 0;
-        while (blank < length && strchr(" \t\r", text[at + blank]) && text[at + blank])
-            blank++;
-        if (blank < length)
-            TRY(add_line(&fresh, text + at, length, &place));
+    hash_init(&hash);
+    TRY(json_lines(task->path, 1, see_first, &heading));
+    reader.heading = heading.there;
+    TRY(json_lines(task->path, limit && heading.there ? limit + 1 : limit, see_question, &reader));
+    if (reader.questions.count == 0)
+        TRY(err_set(ERR_FORMAT, "%s: there is no question in it", task->path));
+    questions_finish(&reader.questions);
+    if (heading.there) {
+        hash_add(&hash, reader.questions.hash, strlen(reader.questions.hash));
+        hash_finish(&hash, reader.questions.hash);
     }
-    if (fresh.count == 0)
-        TRY(err_set(ERR_FORMAT, "%s: there is no question in it (%zu bytes)", task->path,
-                    map.size));
-    questions_finish(&fresh);
-    *out = fresh;
-    fresh = (struct questions){0};
+    *out = reader.questions;
+    reader.questions = (struct questions){0};
 out:
-    file_unmap(&map);
-    questions_release(&fresh);
+    questions_release(&reader.questions);
     return rc;
 }
 

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const scoring_names[] = {"sum", "tokens", "bytes", "characters", "pmi", NULL};
+const char *const scoring_names[] = {"sum", "tokens", "bytes",      "characters",
+                                     "pmi", "greedy", "perplexity", NULL};
 
 static void question_release(struct question *question)
 {
@@ -58,6 +59,16 @@ int questions_add(struct questions *questions, const char *const *contexts, int 
 out:
     question_release(&fresh);
     return rc;
+}
+
+void questions_drop(struct questions *questions, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        question_release(&questions->items[i]);
+    memmove(questions->items, questions->items + count,
+            (questions->count - count) * sizeof *questions->items);
+    questions->count -= count;
+    questions_finish(questions);
 }
 
 void questions_finish(struct questions *questions)

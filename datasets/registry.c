@@ -61,7 +61,7 @@ const struct task *task_find(const char *name)
             return tasks[i];
         names[i] = tasks[i]->name;
     }
-    unknown("task", name, names, "a task of your own is given as jsonl:PATH");
+    unknown("task", name, names, "a task of your own is given as jsonl:PATH or lastword:PATH");
     return NULL;
 }
 
@@ -121,24 +121,31 @@ int task_open(const char *name, struct task_source *source)
 {
     struct task_source fresh = {0};
     const char *path = behind(name, "jsonl:");
-    const struct task *found = path ? &task_own : task_find(name);
-    if (!found)
+    const struct task *found = &task_own;
+    int rc = 0;
+    if (!path && (path = behind(name, "lastword:")) != NULL)
+        found = &task_own_last_word;
+    if (!path && !(found = task_find(name)))
         return ERR_USAGE;
     fresh.task = *found;
     if (path) {
-        int rc = keep(name, path, &fresh.name, &fresh.path);
-        if (rc)
-            return rc;
+        TRY(keep(name, path, &fresh.name, &fresh.path));
         fresh.task.name = fresh.task.title = fresh.name;
         fresh.task.path = fresh.path;
     }
+    if (found == &task_own)
+        TRY(own_task_describe(&fresh.task, &fresh.premise));
     *source = fresh;
-    return 0;
+    fresh = (struct task_source){0};
+out:
+    task_close(&fresh);
+    return rc;
 }
 
 void task_close(struct task_source *source)
 {
     mem_free(source->name);
     mem_free(source->path);
+    mem_free(source->premise);
     *source = (struct task_source){0};
 }

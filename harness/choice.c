@@ -1,125 +1,94 @@
+/* Questions become requests: their tokens laid out in the stream. choice_score.c makes metrics of
+ * what the model says of them. */
 #include "core/err.h"
 #include "core/mem.h"
+#include "datasets/pythontext.h"
+#include "datasets/questions.h"
 #include "harness/evaluation.h"
-#include "harness/statistics.h"
+#include "harness/token_pair.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-/* Text that grows into tokens: the context's trailing spaces belong to the
- * continuation, as in lm-evaluation-harness, so that the continuation begins
- * where a token begins. */
-static size_t context_length(const char *context)
+/* What the choices of one question become: their tokens, and where their rows are. */
+struct question_work {
+    struct pair_encoder encoder;
+    struct token_pair *pairs;
+    struct stream_branch *branches;
+};
+
+/* The context for PMI: the task's premise, with the white space that the question's context ends
+ * with. */
+static int add_premise(struct strbuf *text, const char *premise, const char *context)
 {
     size_t length = strlen(context);
     while (length > 0 && strchr(" \t\n\r\f\v", context[length - 1]))
         length--;
-    return length;
+    text->length = 0;
+    return strbuf_printf(text, "%s%s", premise, context + length);
 }
-
-static int code_points(const char *text)
-{
-    int count = 0;
-    for (; *text; text++)
-        count += ((unsigned char)*text & 0xC0) != 0x80;
-    return count;
-}
-
-/* A choice as tokens: start, context, continuation. */
-struct choice_tokens {
-    int32_t *ids;
-    int count, first; /* the continuation's tokens are first .. count - 1 */
-};
-
-/* The continuation's tokens are those behind the tokens that the context has when it stands alone.
- */
-static int tokenize_choice(const struct tokenizer *tokenizer, const char *context,
-                           size_t context_size, const char *continuation, int32_t start,
-                           struct choice_tokens *out)
-{
-    int rc;
-    struct strbuf text = {0};
-    int32_t *ids = NULL;
-    size_t count, alone = 0;
-    TRY(strbuf_add(&text, context, context_size));
-    if (context_size > 0) {
-        TRY(tokenizer_encode(tokenizer, text.data, text.length, &ids, &alone));
-        mem_free(ids);
-        ids = NULL;
-    }
-    TRY(strbuf_puts(&text, context + context_size)); /* the spaces cut off */
-    TRY(strbuf_puts(&text, continuation));
-    TRY(tokenizer_encode(tokenizer, text.data, text.length, &ids, &count));
-    if (count <= alone || count > INT32_MAX - 2) {
-        rc = err_set(ERR_FORMAT, "a continuation gives no token of its own: '%.40s'", continuation);
-        goto out;
-    }
-    TRY(mem_alloc(&out->ids, count + 1, sizeof *out->ids));
-    out->ids[0] = start;
-    memcpy(out->ids + 1, ids, count * sizeof *ids);
-    out->count = (int)count + 1;
-    out->first = (int)alone + 1;
-out:
-    strbuf_release(&text);
-    mem_free(ids);
-    return rc;
-}
-
-/* What the choices of one question become: their tokens, and where their rows are. */
-struct question_work {
-    struct choice_tokens *tokens;
-    struct stream_branch *branches;
-};
 
 /* Adds the choices of a question behind their contexts, or, for PMI, behind the task's premise. */
-static int add_choices(struct stream *stream, const struct tokenizer *tokenizer,
-                       const struct question *item, const char *premise, int32_t start,
-                       const struct question_work *work)
+static int add_choices(struct stream *stream, const struct question *item, const char *premise,
+                       struct question_work *work)
 {
     int rc = 0;
     struct strbuf text = {0};
-    memset(work->tokens, 0, (size_t)item->choices * sizeof *work->tokens);
+    memset(work->pairs, 0, (size_t)item->choices * sizeof *work->pairs);
     for (int c = 0; c < item->choices; c++) {
-        const char *context = item->contexts[c];
-        size_t length = context_length(context);
-        text.length = 0;
-        if (premise) { /* the spaces between context and continuation stay */
-            TRY(strbuf_printf(&text, "%s%s", premise, context + length));
-            context = text.data;
-            length = strlen(premise);
-        }
-        TRY(tokenize_choice(tokenizer, context, length, item->continuations[c], start,
-                            &work->tokens[c]));
-        work->branches[c] = (struct stream_branch){.tokens = work->tokens[c].ids,
-                                                   .length = work->tokens[c].count,
-                                                   .first_target = work->tokens[c].first};
+        struct token_pair *pair = &work->pairs[c];
+        if (premise)
+            TRY(add_premise(&text, premise, item->contexts[c]));
+        TRY(token_pair_encode(&work->encoder, premise ? text.data : item->contexts[c],
+                              item->continuations[c], pair));
+        work->branches[c] = (struct stream_branch){
+            .tokens = pair->ids, .length = pair->count, .first_target = pair->first};
     }
     TRY(stream_add_branches(stream, work->branches, item->choices));
 out:
     for (int c = 0; c < item->choices; c++)
-        mem_free(work->tokens[c].ids);
+        mem_free(work->pairs[c].ids);
     strbuf_release(&text);
     return rc;
 }
 
+/* The text that bytes and characters are counted of. */
+static const char *measured_text(const struct task *task, const struct question *item, int choice)
+{
+    const char *continuation = item->continuations[choice];
+    switch (task->lengths) {
+    case LENGTH_TRIMMED: return continuation + (continuation[0] != '\0');
+    case LENGTH_CONTEXT: return item->contexts[choice];
+    default: return continuation;
+    }
+}
+
+static bool measures(const struct choice_set *set, enum scoring rule)
+{
+    for (int r = 0; r < set->rule_count; r++)
+        if (set->rules[r] == rule)
+            return true;
+    return false;
+}
+
 static int prepare_question(struct choice_set *set, struct stream *stream,
-                            const struct tokenizer *tokenizer, const struct question *item,
-                            int32_t start, const struct question_work *work,
+                            const struct question *item, struct question_work *work,
                             struct choice_request *requests)
 {
     int rc;
-    TRY(add_choices(stream, tokenizer, item, NULL, start, work));
-    for (int c = 0; c < item->choices; c++)
-        requests[c] = (struct choice_request){.row = work->branches[c].row,
-                                              .tokens = work->branches[c].length -
-                                                        work->branches[c].first_target,
-                                              .length = work->branches[c].length,
-                                              .bytes = (int)strlen(item->continuations[c]),
-                                              .characters = code_points(item->continuations[c])};
-    if (set->scoring != SCORE_PMI)
+    TRY(add_choices(stream, item, NULL, work));
+    for (int c = 0; c < item->choices; c++) {
+        const struct stream_branch *branch = &work->branches[c];
+        const char *text = measured_text(set->task, item, c);
+        requests[c] = (struct choice_request){.row = branch->row,
+                                              .tokens = branch->length - branch->first_target,
+                                              .length = branch->length,
+                                              .bytes = (int)strlen(text),
+                                              .characters = (int)python_length(text)};
+    }
+    if (!measures(set, SCORE_PMI))
         goto out;
-    TRY(add_choices(stream, tokenizer, item, set->task->premise ? set->task->premise : "", start,
-                    work));
+    TRY(add_choices(stream, item, set->task->premise ? set->task->premise : "", work));
     for (int c = 0; c < item->choices; c++) {
         requests[c].premise_row = work->branches[c].row;
         requests[c].premise_tokens = work->branches[c].length - work->branches[c].first_target;
@@ -139,35 +108,65 @@ static void count_choices(const struct questions *questions, size_t *total, size
     }
 }
 
+/* Loads the questions first .. first + items - 1. */
 static int load_questions(struct choice_set *set)
 {
-    int rc = set->task->load(set->task, &set->questions, (size_t)set->spec->items,
-                             (uint64_t)set->spec->seed);
-    if (rc == 0 && set->questions.count == 0)
-        rc = err_set(ERR_FORMAT, "task %s: no questions", set->task->name);
-    return rc;
+    const struct choice_spec *spec = set->spec;
+    size_t first = (size_t)spec->first, limit = spec->items ? first + (size_t)spec->items : 0;
+    int rc = set->task->load(set->task, &set->questions, limit, (uint64_t)spec->seed);
+    if (rc)
+        return rc;
+    if (set->questions.count == 0)
+        return err_set(ERR_FORMAT, "task %s: no questions", set->task->name);
+    if (first >= set->questions.count)
+        return err_set(ERR_USAGE,
+                       "task %s: items from number %zu on are asked for, and the last "
+                       "one is number %zu",
+                       set->task->name, first, set->questions.count - 1);
+    if (first)
+        questions_drop(&set->questions, first);
+    return 0;
 }
 
-int choice_prepare(struct choice_set *set, struct stream *stream, const struct tokenizer *tokenizer)
+/* The rules that the user named, or the task's own, which come first in its order. */
+static int choose_rules(struct choice_set *set)
+{
+    const struct task *task = set->task;
+    unsigned wanted = set->spec->scorings;
+    bool single = task->scoring >= SCORE_GREEDY;
+    if (!wanted) {
+        wanted = task->more & ~(1u << task->scoring);
+        set->rules[set->rule_count++] = task->scoring;
+    }
+    for (int s = 0; s < SCORE_COUNT; s++) {
+        if (!(wanted >> s & 1))
+            continue;
+        if (single != (s >= SCORE_GREEDY))
+            return err_set(ERR_USAGE, "task %s: scoring %s is for questions with %s; these have %s",
+                           task->name, scoring_names[s], single ? "choices" : "one continuation",
+                           single ? "one continuation" : "choices");
+        set->rules[set->rule_count++] = (enum scoring)s;
+    }
+    return 0;
+}
+
+int choice_prepare(struct choice_set *set, struct stream *stream, const struct tokenizer *tokenizer,
+                   int max_positions)
 {
     int rc;
     size_t choices, most, next = 0;
-    struct question_work work = {0};
-    int32_t bos = tokenizer_bos(tokenizer), start = bos >= 0 ? bos : tokenizer_eos(tokenizer);
-    set->scoring = set->spec->scoring >= 0 ? (enum scoring)set->spec->scoring : set->task->scoring;
-    if (start < 0)
-        return err_set(ERR_FORMAT,
-                       "task %s: the tokenizer names no beginning-of-text token to start a "
-                       "context with",
-                       set->task->name);
+    struct question_work work = {.encoder = {.tokenizer = tokenizer,
+                                             .rule = set->task->pairs,
+                                             .max_positions = max_positions}};
+    TRY(choose_rules(set));
     TRY(load_questions(set));
     count_choices(&set->questions, &choices, &most);
     TRY(mem_calloc(&set->requests, choices, sizeof *set->requests));
-    TRY(mem_calloc(&work.tokens, most, sizeof *work.tokens));
+    TRY(mem_calloc(&work.pairs, most, sizeof *work.pairs));
     TRY(mem_calloc(&work.branches, most, sizeof *work.branches));
     for (size_t q = 0; q < set->questions.count; q++) {
         const struct question *item = &set->questions.items[q];
-        rc = prepare_question(set, stream, tokenizer, item, start, &work, set->requests + next);
+        rc = prepare_question(set, stream, item, &work, set->requests + next);
         if (rc) {
             err_prefix(rc, "task %s, item %d", set->task->name, item->id);
             goto out;
@@ -176,9 +175,20 @@ int choice_prepare(struct choice_set *set, struct stream *stream, const struct t
     }
     memcpy(set->hash, set->questions.hash, sizeof set->hash);
 out:
-    mem_free(work.tokens);
+    pair_encoder_release(&work.encoder);
+    mem_free(work.pairs);
     mem_free(work.branches);
     return rc;
+}
+
+void choice_rules(const struct choice_set *set, char *out, size_t size)
+{
+    size_t used = 0;
+    *out = '\0';
+    for (int s = 0; s < SCORE_COUNT && used < size; s++)
+        if (measures(set, (enum scoring)s))
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? "+" : "",
+                                     scoring_names[s]);
 }
 
 void choice_release(struct choice_set *set)
@@ -187,84 +197,4 @@ void choice_release(struct choice_set *set)
     task_close(&set->source);
     mem_free(set->requests);
     *set = (struct choice_set){0};
-}
-
-/* The sum over the rows that predict a continuation. */
-static double log_likelihood(const struct token_score *scores, int row, int tokens)
-{
-    double sum = 0;
-    for (int i = 0; i < tokens; i++)
-        sum += (double)scores[row + i].log_probability;
-    return sum;
-}
-
-static double choice_score(enum scoring scoring, const struct choice_request *request,
-                           const struct token_score *scores)
-{
-    double sum = log_likelihood(scores, request->row, request->tokens);
-    switch (scoring) {
-    case SCORE_TOKENS: return sum / (double)request->tokens;
-    case SCORE_BYTES: return sum / (double)request->bytes;
-    case SCORE_CHARACTERS: return sum / (double)request->characters;
-    case SCORE_PMI:
-        return sum - log_likelihood(scores, request->premise_row, request->premise_tokens);
-    default: return sum;
-    }
-}
-
-/* The first maximum wins. NaN scores lose to every number; all NaN: the first
- * choice. */
-static void judge(const struct question *item, const double *choice_scores,
-                  struct metric_part *part)
-{
-    int best = 0;
-    for (int c = 1; c < item->choices; c++)
-        if (choice_scores[c] > choice_scores[best] ||
-            (isnan(choice_scores[best]) && !isnan(choice_scores[c])))
-            best = c;
-    double second = -INFINITY;
-    for (int c = 0; c < item->choices; c++)
-        if (c != best && choice_scores[c] > second)
-            second = choice_scores[c];
-    *part = (struct metric_part){.index = item->id,
-                                 .count = best,
-                                 .gold = item->gold,
-                                 .value = best == item->gold,
-                                 .margin = choice_scores[best] - second};
-}
-
-int choice_metric(const struct choice_set *set, const struct stream *stream,
-                  const struct token_score *scores, struct metric_record *metric)
-{
-    int rc;
-    double *values = NULL;
-    struct metric_part *parts = NULL;
-    size_t next = 0;
-    int most = 0, count = (int)set->questions.count;
-    for (int q = 0; q < count; q++)
-        most = set->questions.items[q].choices > most ? set->questions.items[q].choices : most;
-    TRY(mem_alloc(&values, (size_t)most, sizeof *values));
-    TRY(mem_calloc(&parts, (size_t)count, sizeof *parts));
-    for (int q = 0; q < count; q++) {
-        const struct question *item = &set->questions.items[q];
-        for (int c = 0; c < item->choices; c++)
-            values[c] = choice_score(set->scoring, &set->requests[next++], scores);
-        judge(item, values, &parts[q]);
-    }
-    *metric = (struct metric_record){.kind = "accuracy",
-                                     .dataset = set->task->name,
-                                     .split = "test",
-                                     .rule = scoring_names[set->scoring],
-                                     .data_hash = set->hash,
-                                     .bits_per_byte = NAN,
-                                     .count = count,
-                                     .parts = parts,
-                                     .part_count = count};
-    TRY(statistics_accuracy(parts, count, &metric->value, &metric->standard_error, &metric->low,
-                            &metric->high));
-    parts = NULL;
-out:
-    mem_free(values);
-    mem_free(parts);
-    return rc;
 }

@@ -14,8 +14,8 @@
 
 struct eval_command {
     char model[OPTION_TEXT_SIZE], corpora[OPTION_TEXT_SIZE], tasks[OPTION_TEXT_SIZE],
-        samples[OPTION_TEXT_SIZE];
-    int window, tokens, items, split, scoring, seed;
+        items[OPTION_TEXT_SIZE], scoring[OPTION_TEXT_SIZE], samples[OPTION_TEXT_SIZE];
+    int window, tokens, split, seed;
 };
 
 static const struct option eval_table[] = {
@@ -58,21 +58,20 @@ static const struct option eval_table[] = {
      .offset = offsetof(struct eval_command, tasks),
      .fallback = "",
      .choices = "NAMES",
-     .help = "multiple-choice tasks, separated by commas: kjv_half, jsonl:PATH, ..."},
+     .help = "tasks, separated by commas: piqa, kjv_half, jsonl:PATH, lastword:PATH, ..."},
     {.name = "items",
-     .type = OPTION_INT,
+     .type = OPTION_TEXT,
      .offset = offsetof(struct eval_command, items),
      .fallback = "0",
-     .low = 0,
-     .high = 1e9,
      .choices = "ITEMS",
-     .help = "only the first questions of each task (0: all)"},
+     .help = "only so many first questions of each task (0: all), or A-B: number A to B, from 0"},
     {.name = "scoring",
-     .type = OPTION_CHOICE,
+     .type = OPTION_TEXT,
      .offset = offsetof(struct eval_command, scoring),
      .fallback = "default",
-     .choices = "default|sum|tokens|bytes|characters|pmi",
-     .help = "how a choice is scored; default: the task's own rule"},
+     .choices = "RULES",
+     .help = "how a choice is scored: sum, tokens, bytes, characters or pmi, several joined by +; "
+             "default: the task's own rules"},
     {.name = "seed",
      .type = OPTION_INT,
      .offset = offsetof(struct eval_command, seed),
@@ -130,9 +129,15 @@ static int make_experiment(const struct eval_command *options, struct experiment
     names = options->tasks;
     for (int i = 0; i < task_count; i++) {
         struct choice_spec *spec = &experiment->choices[experiment->choice_count++];
-        *spec = (struct choice_spec){
-            .items = options->items, .scoring = options->scoring - 1, .seed = options->seed};
+        *spec = (struct choice_spec){.seed = options->seed};
+        snprintf(spec->range, sizeof spec->range, "%s", options->items);
+        snprintf(spec->rules, sizeof spec->rules, "%s", options->scoring);
         next_name(&names, spec->task, sizeof spec->task);
+        rc = choice_spec_resolve(spec);
+        if (rc) {
+            err_prefix(rc, "--items, --scoring");
+            goto out;
+        }
     }
 out:
     return rc;
@@ -185,20 +190,29 @@ static int print_metric(const struct metric_record *m, bool json)
     return 0;
 }
 
-static int write_samples(struct file_writer *writer, const struct metric_record *m)
+/* One line a window. */
+static int write_windows(struct file_writer *writer, const struct metric_record *m)
 {
     int rc = 0;
-    bool accuracy = strcmp(m->kind, "accuracy") == 0;
     for (int i = 0; rc == 0 && i < m->part_count; i++) {
         const struct metric_part *part = &m->parts[i];
-        json_t *object = accuracy
-                             ? json_pack("{s:s, s:i, s:i, s:i}", "task", m->dataset, "doc_id",
-                                         part->index, "pred", part->count, "gold", part->gold)
-                             : json_pack("{s:s, s:i, s:f, s:i}", "corpus", m->dataset, "window",
-                                         part->index, "nll", part->value, "tokens", part->count);
-        if (accuracy)
-            set_number(object, "margin", part->margin);
-        rc = print_line(writer->stream, writer->path, object);
+        rc = print_line(writer->stream, writer->path,
+                        json_pack("{s:s, s:i, s:f, s:i}", "corpus", m->dataset, "window",
+                                  part->index, "nll", part->value, "tokens", part->count));
+    }
+    return rc;
+}
+
+/* One line a question. */
+static int write_items(struct file_writer *writer, const struct choice_set *set,
+                       const struct stream *stream, const struct token_score *scores)
+{
+    int rc = 0;
+    for (int q = 0; rc == 0 && q < (int)set->questions.count; q++) {
+        json_t *sample = NULL;
+        rc = choice_sample(set, q, stream, scores, &sample);
+        if (rc == 0)
+            rc = print_line(writer->stream, writer->path, sample);
     }
     return rc;
 }
@@ -207,20 +221,18 @@ static int write_samples(struct file_writer *writer, const struct metric_record 
 static int report(const struct evaluation *evaluation, const struct pipeline_output *output,
                   bool json, struct file_writer *writer)
 {
-    int rc = 0, total = evaluation->perplexity_count + evaluation->choice_count;
+    int rc = 0, total = evaluation_metric_count(evaluation);
     for (int i = 0; rc == 0 && i < total; i++) {
         struct metric_record metric = {0};
-        int c = i - evaluation->perplexity_count;
-        rc = c < 0 ? perplexity_metric(&evaluation->perplexities[i], &evaluation->stream,
-                                       output->scores, &metric)
-                   : choice_metric(&evaluation->choices[c], &evaluation->stream, output->scores,
-                                   &metric);
+        rc = evaluation_metric(evaluation, i, output->scores, &metric);
         if (rc == 0)
             rc = print_metric(&metric, json);
-        if (rc == 0 && writer)
-            rc = write_samples(writer, &metric);
+        if (rc == 0 && writer && i < evaluation->perplexity_count)
+            rc = write_windows(writer, &metric);
         mem_free(metric.parts);
     }
+    for (int i = 0; rc == 0 && writer && i < evaluation->choice_count; i++)
+        rc = write_items(writer, &evaluation->choices[i], &evaluation->stream, output->scores);
     return rc;
 }
 

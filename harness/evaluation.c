@@ -22,16 +22,39 @@ int evaluation_prepare(struct evaluation *evaluation, const struct experiment *e
         set->spec = &experiment->choices[i];
         TRY(task_open(set->spec->task, &set->source));
         set->task = &set->source.task;
-        TRY(choice_prepare(set, &evaluation->stream, cache->tokenizer));
+        TRY(choice_prepare(set, &evaluation->stream, cache->tokenizer, evaluation->max_positions));
     }
 out:
     return rc;
+}
+
+int evaluation_metric_count(const struct evaluation *evaluation)
+{
+    int count = evaluation->perplexity_count;
+    for (int i = 0; i < evaluation->choice_count; i++)
+        count += evaluation->choices[i].rule_count;
+    return count;
+}
+
+int evaluation_metric(const struct evaluation *evaluation, int index,
+                      const struct token_score *scores, struct metric_record *metric)
+{
+    if (index < evaluation->perplexity_count)
+        return perplexity_metric(&evaluation->perplexities[index], &evaluation->stream, scores,
+                                 metric);
+    index -= evaluation->perplexity_count;
+    const struct choice_set *set = evaluation->choices;
+    for (; index >= set->rule_count; set++)
+        index -= set->rule_count;
+    return choice_metric(set, index, &evaluation->stream, scores, metric);
 }
 
 /* Requests lie in the order of questions and choices. */
 static int check_questions(const struct choice_set *set, int max_positions)
 {
     size_t next = 0;
+    if (set->task->pairs == PAIRS_PLAIN)
+        return 0; /* the ends of longer ones were kept */
     for (size_t q = 0; q < set->questions.count; q++)
         for (int c = 0; c < set->questions.items[q].choices; c++) {
             int length = set->requests[next++].length;

@@ -28,14 +28,16 @@ struct choice_request {
 struct choice_set {
     const struct choice_spec *spec; /* borrowed */
     struct task_source source;
-    const struct task *task; /* source.task */
-    enum scoring scoring;
+    const struct task *task;         /* source.task */
+    enum scoring rules[SCORE_COUNT]; /* one metric each */
+    int rule_count;
     struct questions questions;
     struct choice_request *requests; /* one for each choice of each question, in order */
     char hash[HASH_HEX_SIZE];
 };
 
 struct evaluation {
+    int max_positions; /* the model's, set before evaluation_prepare; 0: no limit is known */
     struct stream stream;
     struct perplexity_set *perplexities;
     int perplexity_count;
@@ -47,6 +49,12 @@ struct evaluation {
 int evaluation_prepare(struct evaluation *evaluation, const struct experiment *experiment,
                        struct corpus_cache *cache);
 void evaluation_release(struct evaluation *evaluation);
+
+/* Texts first, then questions by each of their rules: how many metrics there are, and one of them,
+ * whose parts are allocated (mem_free). */
+int evaluation_metric_count(const struct evaluation *evaluation);
+int evaluation_metric(const struct evaluation *evaluation, int index,
+                      const struct token_score *scores, struct metric_record *metric);
 
 /* Against what the model was made for: ERR_USAGE for a question that is longer than its positions,
  * a warning for windows, whose length the user chose. */
@@ -62,11 +70,19 @@ int perplexity_prepare(struct perplexity_set *set, struct stream *stream,
 int perplexity_metric(const struct perplexity_set *set, const struct stream *stream,
                       const struct token_score *scores, struct metric_record *metric);
 
-/* choice.c: the same for questions. */
-int choice_prepare(struct choice_set *set, struct stream *stream,
-                   const struct tokenizer *tokenizer);
-int choice_metric(const struct choice_set *set, const struct stream *stream,
+/* choice.c: the same for questions, whose set->task is there; rule is 0 .. set->rule_count - 1. */
+int choice_prepare(struct choice_set *set, struct stream *stream, const struct tokenizer *tokenizer,
+                   int max_positions);
+int choice_metric(const struct choice_set *set, int rule, const struct stream *stream,
                   const struct token_score *scores, struct metric_record *metric);
+/* *out = {task, doc_id, ll, is_greedy, pred, pred_norm, gold} of question number `question` of the
+ * set: the log-likelihood of each choice, whether its tokens are all the most probable ones, the
+ * choice by SCORE_SUM and by SCORE_CHARACTERS; pred_RULE for other rules of the set. Questions with
+ * one continuation have no pred. The caller's (json_decref). */
+int choice_sample(const struct choice_set *set, int question, const struct stream *stream,
+                  const struct token_score *scores, json_t **out);
+/* The set's rules joined by +, in one order: "sum", "sum+characters". */
+void choice_rules(const struct choice_set *set, char *out, size_t size);
 void choice_release(struct choice_set *set);
 
 #endif

@@ -28,10 +28,12 @@ static int describe_evaluation(const struct evaluation *evaluation, json_t **out
     }
     for (int i = 0; i < evaluation->choice_count; i++) {
         const struct choice_set *set = &evaluation->choices[i];
+        char rules[128];
+        choice_rules(set, rules, sizeof rules);
         bad |= json_array_append_new(
             questions, json_pack("{s:s, s:i, s:s, s:i, s:s}", "task", set->task->name, "version",
-                                 set->task->version, "scoring", scoring_names[set->scoring],
-                                 "items", (int)set->questions.count, "hash", set->hash));
+                                 set->task->version, "scoring", rules, "items",
+                                 (int)set->questions.count, "hash", set->hash));
     }
     json_t *object = json_pack("{s:o, s:o}", "texts", texts, "questions", questions);
     if (bad || !object) {
@@ -51,6 +53,7 @@ int run_open_model(struct run *run)
     TRY(tokenizer_open(&run->tokenizer, folder));
     TRY(model_check_tokenizer(&run->model, run->tokenizer));
     run->corpora.tokenizer = run->tokenizer;
+    run->evaluation.max_positions = run->model.config.max_positions;
     TRY(evaluation_prepare(&run->evaluation, &run->experiment, &run->corpora));
     TRY(evaluation_check_lengths(&run->evaluation, run->model.config.max_positions));
     TRY(host_check_memory("evaluation", run->evaluation.stream.rows, run->model.config.width));
@@ -162,19 +165,9 @@ out:
 static int measure(struct run *run, const struct pipeline_output *output,
                    struct metric_record *metrics, int *count)
 {
-    int rc = 0;
-    const struct evaluation *evaluation = &run->evaluation;
-    for (int i = 0; i < evaluation->perplexity_count; i++) {
-        TRY(perplexity_metric(&evaluation->perplexities[i], &evaluation->stream, output->scores,
-                              &metrics[*count]));
-        ++*count;
-    }
-    for (int i = 0; i < evaluation->choice_count; i++) {
-        TRY(choice_metric(&evaluation->choices[i], &evaluation->stream, output->scores,
-                          &metrics[*count]));
-        ++*count;
-    }
-out:
+    int rc = 0, total = evaluation_metric_count(&run->evaluation);
+    for (; rc == 0 && *count < total; *count += rc == 0)
+        rc = evaluation_metric(&run->evaluation, *count, output->scores, &metrics[*count]);
     return rc;
 }
 
@@ -227,7 +220,7 @@ static int compute_point(struct point_job *job)
                                    .evaluation = evaluation->stream.rows ? &evaluation->stream
                                                                          : NULL};
     TRY(pipeline_run(&input, &job->output));
-    TRY(mem_calloc(&job->metrics, (size_t)(evaluation->perplexity_count + evaluation->choice_count),
+    TRY(mem_calloc(&job->metrics, (size_t)evaluation_metric_count(evaluation),
                    sizeof *job->metrics));
     TRY(measure(run, &job->output, job->metrics, &job->metric_count));
     TRY(collect_warnings(run, calibration, &job->output, &job->warnings));

@@ -74,15 +74,21 @@ static int common_beginning(const struct stream_branch *branches, int count)
     return common;
 }
 
-/* Each on its own: there is nothing to share. */
+/* Each on its own: there is nothing to share. The last token predicts nothing, and may lie beyond
+ * the model's positions. */
 static int add_apart(struct stream *stream, struct stream_branch *branches, int count)
 {
-    int rc = 0;
-    for (int b = 0; rc == 0 && b < count; b++) {
-        branches[b].row = stream->rows + branches[b].first_target - 1;
-        rc = stream_add(stream, branches[b].tokens, branches[b].length, branches[b].first_target);
+    for (int b = 0; b < count; b++) {
+        const struct stream_branch *one = &branches[b];
+        int rc = reserve(stream, one->length - 1);
+        if (rc)
+            return rc;
+        branches[b].row = stream->rows + one->first_target - 1;
+        for (int i = 0; i + 1 < one->length; i++)
+            append(stream, one->tokens[i], i + 1 >= one->first_target ? one->tokens[i + 1] : -1, 0);
+        stream->offsets[++stream->count] = stream->rows;
     }
-    return rc;
+    return 0;
 }
 
 int stream_add_branches(struct stream *stream, struct stream_branch *branches, int count)

@@ -37,7 +37,7 @@ static inline void packing_open(struct run *run, const char *model)
     FIXTURE_OK(mem_calloc(&e->choices, 1, sizeof *e->choices));
     e->perplexity_count = e->choice_count = 1;
     e->perplexities[0] = (struct perplexity_spec){.tokens = 400, .window = 48, .split = 2};
-    e->choices[0] = (struct choice_spec){.scoring = -1};
+    e->choices[0] = (struct choice_spec){.seed = 0};
     snprintf(e->perplexities[0].corpus, OPTION_TEXT_SIZE, "file:%s/text.txt", packing_root);
     snprintf(e->choices[0].task, OPTION_TEXT_SIZE, "jsonl:%s/questions.jsonl", packing_root);
     FIXTURE_OK(run_open_model(run));
@@ -102,8 +102,8 @@ static inline int packing_run(struct run *run, const struct point *point, const 
     TRY(pipeline_run(&input, &result->output));
     TRY(perplexity_metric(&run->evaluation.perplexities[0], &run->evaluation.stream,
                           result->output.scores, &result->metrics[0]));
-    TRY(choice_metric(&run->evaluation.choices[0], &run->evaluation.stream, result->output.scores,
-                      &result->metrics[1]));
+    TRY(choice_metric(&run->evaluation.choices[0], 0, &run->evaluation.stream,
+                      result->output.scores, &result->metrics[1]));
     if (folder)
         TRY(packed_write_commit(&writer, made, &result->file_bytes));
 out:

@@ -8,7 +8,7 @@
 #include "harness/model_folder.h"
 #include "linalg/cpu.h"
 #include "linalg/matmul.h"
-#include "tests/plain_llama.h"
+#include "tests/plain_model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +24,7 @@ static const char *const text = "And it came to pass in those days, that there w
 static void test_logits_agree_with_plain_forward(void **state)
 {
     struct model model = {0};
+    struct plain values;
     struct tokenizer *tokenizer;
     char *folder;
     int32_t *ids;
@@ -41,7 +42,9 @@ static void test_logits_agree_with_plain_forward(void **state)
     double *plain = malloc(sizeof *plain * count * (size_t)vocabulary), worst = 0, spread = 0;
     FIXTURE_OK(model_forward(&model, &batch, x));
     FIXTURE_OK(model_logits(&model, x, rows, logits));
-    plain_logits(&model, ids, rows, plain);
+    FIXTURE_OK(plain_read(&values, &model));
+    plain_logits(&values, ids, rows, plain);
+    plain_release(&values);
     for (size_t i = 0; i < count * (size_t)vocabulary; i++) {
         worst = fmax(worst, fabs((double)logits[i] - plain[i]));
         spread = fmax(spread, fabs(plain[i]));
@@ -200,7 +203,7 @@ static void test_questions(void **state)
     for (int i = 0; i < 2; i++) {
         struct pipeline_output output = {0};
         compute(&run, i, &output);
-        FIXTURE_OK(choice_metric(&run.evaluation.choices[0], &run.evaluation.stream, output.scores,
+        FIXTURE_OK(choice_metric(&run.evaluation.choices[0], 0, &run.evaluation.stream, output.scores,
                                  &answers[i]));
         pipeline_output_release(&output);
         print_message("%s: kjv_half %.1f %% +- %.1f\n", run.experiment.points[i].label,

@@ -1,0 +1,64 @@
+#include "datasets/jsonlines.h"
+
+#include "core/err.h"
+#include "core/file.h"
+
+#include <string.h>
+
+static int see_line(const char *line, size_t length, const struct json_place *place,
+                    json_line_see *see, void *context)
+{
+    json_error_t error;
+    json_t *object = json_loadb(line, length, JSON_REJECT_DUPLICATES, &error);
+    if (!object)
+        return err_set(ERR_FORMAT, "%s:%zu: not a JSON object: column %d: %s", place->path,
+                       place->line, error.column, error.text);
+    int rc = json_is_object(object)
+                 ? see(context, object, place)
+                 : err_set(ERR_FORMAT, "%s:%zu: not a JSON object", place->path, place->line);
+    json_decref(object);
+    return rc;
+}
+
+static int is_blank(const char *line, size_t length)
+{
+    size_t at = 0;
+    while (at < length && line[at] && strchr(" \t\r", line[at]))
+        at++;
+    return at == length;
+}
+
+int json_lines(const char *path, size_t limit, json_line_see *see, void *context)
+{
+    struct file_map map = {0};
+    struct json_place place = {.path = path};
+    size_t seen = 0;
+    int rc;
+    TRY(file_map_open(&map, path));
+    const char *text = (const char *)map.data;
+    for (size_t at = 0, length; at < map.size && (limit == 0 || seen < limit); at += length + 1) {
+        const char *newline = memchr(text + at, '\n', map.size - at);
+        length = newline ? (size_t)(newline - text) - at : map.size - at;
+        place.line++;
+        if (is_blank(text + at, length))
+            continue;
+        TRY(see_line(text + at, length, &place, see, context));
+        seen++;
+    }
+    if (seen == 0)
+        rc = err_set(ERR_FORMAT, "%s: there is no question in it (%zu bytes)", path, map.size);
+out:
+    file_unmap(&map);
+    return rc;
+}
+
+int json_line_text(const json_t *object, const char *key, const struct json_place *place,
+                   const char **text)
+{
+    const char *found = json_string_value(json_object_get(object, key));
+    if (!found)
+        return err_set(ERR_FORMAT, "%s:%zu: \"%s\" (a text) is missing", place->path, place->line,
+                       key);
+    *text = found;
+    return 0;
+}
