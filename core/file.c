@@ -10,18 +10,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int open_regular(const char *path, int *fd, size_t *size)
+int file_open(const char *path, int *file, size_t *size)
 {
     struct stat info;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not hold us
-                                                            up */
-    if (*fd < 0)
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not hold
+                                                            us up */
+    if (fd < 0)
         return err_set(errno == ENOENT ? ERR_MISSING : ERR_IO, "%s: %s", path, strerror(errno));
-    if (fstat(*fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        close(*fd);
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        close(fd);
         return err_set(ERR_IO, "%s: not a regular file", path);
     }
+    *file = fd;
     *size = (size_t)info.st_size;
+    return 0;
+}
+
+int file_read_at(int file, const char *path, size_t at, void *bytes, size_t count)
+{
+    for (size_t done = 0; done < count;) {
+        ssize_t got = pread(file, (char *)bytes + done, count - done, (off_t)(at + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return err_set(ERR_IO, "%s: read stopped at byte %zu of %zu", path, at + done,
+                           at + count);
+        done += (size_t)got;
+    }
     return 0;
 }
 
@@ -29,7 +44,7 @@ int file_map_open(struct file_map *map, const char *path)
 {
     int fd;
     size_t size;
-    int rc = open_regular(path, &fd, &size);
+    int rc = file_open(path, &fd, &size);
     if (rc)
         return rc;
     void *data = NULL;
@@ -55,21 +70,12 @@ void file_unmap(struct file_map *map)
 int file_read(const char *path, char **out, size_t *size)
 {
     int fd, rc;
-    size_t length, done = 0;
+    size_t length;
     char *text = NULL;
-    if ((rc = open_regular(path, &fd, &length)) != 0)
+    if ((rc = file_open(path, &fd, &length)) != 0)
         return rc;
     TRY(mem_alloc(&text, length + 1, 1));
-    while (done < length) {
-        ssize_t got = read(fd, text + done, length - done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            rc = err_set(ERR_IO, "%s: read stopped at byte %zu of %zu", path, done, length);
-            goto out;
-        }
-        done += (size_t)got;
-    }
+    TRY(file_read_at(fd, path, 0, text, length));
     text[length] = '\0';
     *out = text;
     text = NULL;

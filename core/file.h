@@ -16,6 +16,11 @@ struct file_map {
 int file_map_open(struct file_map *map, const char *path);
 void file_unmap(struct file_map *map);
 
+/* Opens a regular file for reading (close); *size = its bytes. */
+int file_open(const char *path, int *file, size_t *size);
+/* bytes = the `count` bytes from byte `at` on; path is for the message. */
+int file_read_at(int file, const char *path, size_t at, void *bytes, size_t count);
+
 /* *out = the whole content with a NUL behind it (not counted in *size; size may be NULL); owned by
  * the caller. */
 int file_read(const char *path, char **out, size_t *size);

@@ -1,8 +1,11 @@
 #include "core/hash.h"
 
+#include "core/err.h"
 #include "core/file.h"
+#include "core/mem.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 void hash_init(struct hash *hash)
 {
@@ -30,13 +33,27 @@ void hash_bytes(const void *bytes, size_t count, char hex[HASH_HEX_SIZE])
     hash_finish(&hash, hex);
 }
 
+/* Read and not mapped: the pages of a large model would all count as ours. */
 int hash_file(const char *path, char hex[HASH_HEX_SIZE])
 {
-    struct file_map map;
-    int rc = file_map_open(&map, path);
-    if (rc == 0) {
-        hash_bytes(map.data, map.size, hex);
-        file_unmap(&map);
+    enum { PIECE = 1 << 20 };
+    int rc, file = -1;
+    size_t size;
+    uint8_t *piece = NULL;
+    struct hash hash;
+    TRY(file_open(path, &file, &size));
+    TRY(mem_alloc(&piece, PIECE, 1));
+    hash_init(&hash);
+    for (size_t at = 0; at < size;) {
+        size_t count = size - at < PIECE ? size - at : PIECE;
+        TRY(file_read_at(file, path, at, piece, count));
+        hash_add(&hash, piece, count);
+        at += count;
     }
+    hash_finish(&hash, hex);
+out:
+    if (file >= 0)
+        close(file);
+    mem_free(piece);
     return rc;
 }

@@ -6,8 +6,12 @@
 #include "core/mem.h"
 #include "core/progress.h"
 #include "harness/layer_loss.h"
+#include "harness/memory_plan.h"
 #include "harness/model_size.h"
 #include "harness/operator.h"
+#include "harness/readahead.h"
+#include "model/tensor_pages.h"
+#include "model/workspace.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,6 +19,10 @@
 
 static const char *const stage_names[STAGE_COUNT] = {"load", "calibrate", "quantize", "diagnose",
                                                      "evaluate"};
+
+/* What of the forward pass's working memory is kept while it is not needed, in floats: fresh pages
+ * would cost a small model time. */
+enum { KEPT_WORKSPACE = 16 << 20 };
 
 /* Everything that lives while a point is computed. */
 struct pipeline {
@@ -25,8 +33,10 @@ struct pipeline {
     struct hessian hessians[MODEL_MAX_INPUTS];
     bool have_hessians;
     struct layer_operator op; /* of all quantized layers */
-    float *calibration_x, *evaluation_x;
-    double wall, cpu; /* when the present stage began */
+    struct states calibration_x, evaluation_x;
+    struct readahead ahead;
+    int last_quantized; /* the last block with a layer to quantize; -1: none */
+    double wall, cpu;   /* when the present stage began */
     double packed_bytes, replaced_bytes;
 };
 
@@ -95,8 +105,8 @@ static int calibrate_block(struct pipeline *p)
 {
     const struct stream_tap tap = {see_input, p};
     stage_begin(p);
-    int rc = stream_block(p->input->model, &p->block, p->input->calibration, p->calibration_x, &tap,
-                          "calibrate");
+    int rc = stream_block(p->input->model, &p->block, p->input->calibration, &p->calibration_x,
+                          &tap, "calibrate");
     for (int i = 0; rc == 0 && i < p->block.input_count; i++)
         hessian_finish(&p->hessians[i]);
     p->have_hessians = rc == 0;
@@ -175,44 +185,72 @@ out:
     return rc;
 }
 
+/* A Hessian and its factors go when the last layer that they are for is done. */
+static void release_hessian_behind(struct pipeline *p, int linear)
+{
+    int input = p->block.linears[linear].input;
+    for (int i = linear + 1; i < p->block.linear_count; i++)
+        if (p->block.linears[i].input == input)
+            return;
+    hessian_release(&p->hessians[input]);
+}
+
 static int quantize_block(struct pipeline *p, int block)
 {
     int rc = 0;
     const struct pipeline_input *in = p->input;
     if (in->calibration)
         TRY(calibrate_block(p));
+    workspace_trim(in->model->workspace, KEPT_WORKSPACE);
     for (int i = 0; i < p->block.linear_count; i++) {
         struct linear *linear = &p->block.linears[i];
-        if (!pipeline_selects(in->point, in->model->config.layers, block, linear->name))
-            continue;
-        progress_stage("quantize", i, p->block.linear_count, 0);
-        TRY(quantize_linear(p, block, linear));
-        TRY(interrupt_check());
+        if (pipeline_selects(in->point, in->model->config.layers, block, linear->name)) {
+            progress_stage("quantize", i, p->block.linear_count, 0);
+            TRY(quantize_linear(p, block, linear));
+            TRY(interrupt_check());
+        }
+        release_hessian_behind(p, i);
     }
 out:
     release_hessians(p);
     return rc;
 }
 
-static int run_block(struct pipeline *p, int block)
+/* The weights' pages are dropped as soon as they are converted, and the next block's are fetched
+ * while this one computes. */
+static int load_block(struct pipeline *p, int block)
 {
-    int rc;
+    const struct model *model = p->input->model;
+    char prefix[MODEL_NAME_SIZE];
+    stage_begin(p);
+    readahead_wait(&p->ahead);
+    int rc = model->architecture->load_block(model, block, &p->block);
+    model_linear_name(model, block, "", prefix);
+    tensor_pages_drop(model->tensors, prefix);
+    stage_end(p, STAGE_LOAD, 0);
+    return rc;
+}
+
+static int run_block(struct pipeline *p, int block, int end)
+{
+    int rc = 0;
     const struct pipeline_input *in = p->input;
     const struct model *model = in->model;
     progress_block(block, model->config.layers);
-    stage_begin(p);
-    TRY(model->architecture->load_block(model, block, &p->block));
-    stage_end(p, STAGE_LOAD, 0);
+    if (block > 0)
+        TRY(load_block(p, block));
+    if (block + 1 < end)
+        readahead_start(&p->ahead, model, block + 1);
     if (block_selected(p, block))
         TRY(quantize_block(p, block));
-    if (in->calibration && block + 1 < model->config.layers) {
+    if (in->calibration && block < p->last_quantized) {
         stage_begin(p);
-        TRY(stream_block(model, &p->block, in->calibration, p->calibration_x, NULL, "calibrate"));
+        TRY(stream_block(model, &p->block, in->calibration, &p->calibration_x, NULL, "calibrate"));
         stage_end(p, calibration_stage(p), 0);
     }
     if (in->evaluation) {
         stage_begin(p);
-        TRY(stream_block(model, &p->block, in->evaluation, p->evaluation_x, NULL, "evaluate"));
+        TRY(stream_block(model, &p->block, in->evaluation, &p->evaluation_x, NULL, "evaluate"));
         stage_end(p, STAGE_EVALUATE, 0);
     }
 out:
@@ -220,10 +258,40 @@ out:
     return rc;
 }
 
-static int start_stream(const struct model *model, const struct stream *stream, float **x)
+static int start_stream(const struct model *model, const struct stream *stream, const char *what,
+                        const char *folder, struct states *x)
 {
-    int rc = mem_alloc(x, (size_t)stream->rows * (size_t)model->config.width, sizeof **x);
-    return rc ? rc : stream_embed(model, stream, *x);
+    int rc = states_open(x, what, stream->rows, model->config.width, stream_largest_chunk(stream),
+                         folder);
+    return rc ? rc : stream_embed(model, stream, x);
+}
+
+/* Blocks are alike: the first one, which is loaded, tells what all of them take. */
+static int start(struct pipeline *p)
+{
+    int rc;
+    const struct pipeline_input *in = p->input;
+    const struct quant_method *method = in->point->method;
+    struct memory_plan plan;
+    p->last_quantized = -1;
+    for (int block = 0; block < in->model->config.layers; block++)
+        p->last_quantized = block_selected(p, block) ? block : p->last_quantized;
+    const struct memory_needs needs = {.model = in->model,
+                                       .block = &p->block,
+                                       .calibration = in->calibration,
+                                       .evaluation = in->evaluation,
+                                       .quantizes = method != NULL,
+                                       .factorizes = method && method->caps & QM_NEEDS_HESSIAN,
+                                       .keeps_packed = in->sink != NULL};
+    TRY(memory_plan_make(&needs, &plan));
+    if (in->calibration)
+        TRY(start_stream(in->model, in->calibration, "calibration",
+                         plan.calibration_file > 0 ? plan.folder : NULL, &p->calibration_x));
+    if (in->evaluation)
+        TRY(start_stream(in->model, in->evaluation, "evaluation",
+                         plan.evaluation_file > 0 ? plan.folder : NULL, &p->evaluation_x));
+out:
+    return rc;
 }
 
 static int score(struct pipeline *p)
@@ -231,10 +299,8 @@ static int score(struct pipeline *p)
     int rc;
     const struct stream *stream = p->input->evaluation;
     stage_begin(p);
-    progress_stage("score", 0, 0, 0);
     TRY(mem_calloc(&p->out.scores, (size_t)stream->rows, sizeof *p->out.scores));
-    TRY(model_score(p->input->model, p->evaluation_x, stream->targets, stream->rows,
-                    p->out.scores));
+    TRY(stream_score(p->input->model, stream, &p->evaluation_x, p->out.scores));
     stage_end(p, STAGE_EVALUATE, stream->rows);
 out:
     return rc;
@@ -266,12 +332,12 @@ int pipeline_run(const struct pipeline_input *input, struct pipeline_output *out
         p.out.timings[s].stage = stage_names[s];
     TRY(mem_calloc(&p.out.layers, (size_t)model->config.layers * MODEL_MAX_LINEARS,
                    sizeof *p.out.layers));
-    if (input->calibration)
-        TRY(start_stream(model, input->calibration, &p.calibration_x));
-    if (input->evaluation)
-        TRY(start_stream(model, input->evaluation, &p.evaluation_x));
-    for (int block = 0; block < model->config.layers; block++)
-        TRY(run_block(&p, block));
+    TRY(load_block(&p, 0));
+    TRY(start(&p));
+    /* Where nothing is evaluated, the work ends with the last block that is quantized. */
+    int end = input->evaluation ? model->config.layers : p.last_quantized + 1;
+    for (int block = 0; block < end; block++)
+        TRY(run_block(&p, block, end));
     if (input->point->method && p.out.layer_count == 0)
         TRY(err_set(ERR_USAGE, "min_layer, max_layer, quant_only and invert leave no layer of the "
                                "model to quantize"));
@@ -284,8 +350,11 @@ out:
     pipeline_output_release(&p.out);
     release_hessians(&p);
     arena_release(&p.arena);
-    mem_free(p.calibration_x);
-    mem_free(p.evaluation_x);
+    states_close(&p.calibration_x);
+    states_close(&p.evaluation_x);
+    readahead_wait(&p.ahead);
+    block_release(&p.block);
+    workspace_trim(model->workspace, KEPT_WORKSPACE);
     return rc;
 }
 

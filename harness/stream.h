@@ -4,6 +4,7 @@
 #ifndef HARNESS_STREAM_H
 #define HARNESS_STREAM_H
 
+#include "harness/states.h"
 #include "model/model.h"
 
 struct stream {
@@ -34,19 +35,27 @@ int stream_add_branches(struct stream *stream, struct stream_branch *branches, i
 
 void stream_release(struct stream *stream);
 
+/* Rows that stream_embed and stream_block ask for at once, at most: for states_open. */
+int stream_largest_chunk(const struct stream *stream);
+
 /* x (rows x width) = the embeddings of the whole stream. */
-int stream_embed(const struct model *model, const struct stream *stream, float *x);
+int stream_embed(const struct model *model, const struct stream *stream, struct states *x);
 
 /* One block over the whole stream in chunks of whole sequences (at most about
- * 4,096 rows). With tap, x stays as it is and the taps see the block's inputs,
- * chunk by chunk, with the number of sequences in the chunk; without, x is
- * updated. stage names the work for the progress display. */
+ * 4,096 rows, whatever the memory: the sums of the Hessians depend on them). With tap, x stays as
+ * it is and the taps see the block's inputs, chunk by chunk, with the number of sequences in the
+ * chunk; without, x is updated. stage names the work for the progress display. */
 struct stream_tap {
     int (*see)(void *context, int input, const float *x, int rows, int width, int sequences);
     void *context;
 };
 int stream_block(const struct model *model, const struct block *block, const struct stream *stream,
-                 float *x, const struct stream_tap *tap, const char *stage);
+                 struct states *x, const struct stream_tap *tap, const char *stage);
+
+/* What the head says of the last hidden states x: scores has one a row; rows without a target get
+ * zeros. The rows with one are brought together, a few thousand at a time. */
+int stream_score(const struct model *model, const struct stream *stream, struct states *x,
+                 struct token_score *scores);
 
 /* SHA-256 of the little-endian ids and the sequences' lengths. */
 void stream_hash(const struct stream *stream, char hex[HASH_HEX_SIZE]);

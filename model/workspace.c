@@ -40,6 +40,15 @@ int workspace_rope(struct workspace *workspace, int positions, int head_size, do
     return 0;
 }
 
+void workspace_trim(struct workspace *workspace, size_t most)
+{
+    if (workspace->capacity <= most)
+        return;
+    mem_free(workspace->data);
+    workspace->data = NULL;
+    workspace->capacity = 0;
+}
+
 void workspace_release(struct workspace *workspace)
 {
     mem_free(workspace->data);

@@ -21,6 +21,9 @@ size_t workspace_round(size_t count);
 /* Tables for at least `positions` positions: see llama_rope_table. */
 int workspace_rope(struct workspace *workspace, int positions, int head_size, double theta);
 
+/* Gives the memory of workspace_floats back when it is more than `most` floats. */
+void workspace_trim(struct workspace *workspace, size_t most);
+
 void workspace_release(struct workspace *workspace);
 
 #endif

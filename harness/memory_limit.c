@@ -1,0 +1,42 @@
+#include "harness/memory_limit.h"
+
+#include "core/machine.h"
+#include "core/size.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t of_command_line, of_spec;
+static const char *spill_folder = "";
+
+size_t memory_limit(void)
+{
+    return of_command_line ? of_command_line : of_spec ? of_spec : machine_memory() / 4 * 3;
+}
+
+static int set(size_t *limit, const char *text, const char *where)
+{
+    *limit = 0;
+    return !*text || strcmp(text, "auto") == 0 ? 0 : size_parse(text, where, limit);
+}
+
+int memory_limit_from_command_line(const char *text, const char *where)
+{
+    return set(&of_command_line, text, where);
+}
+
+int memory_limit_from_spec(const char *text, const char *where)
+{
+    return set(&of_spec, text, where);
+}
+
+void memory_set_spill_folder(const char *folder)
+{
+    spill_folder = folder;
+}
+
+const char *memory_spill_folder(void)
+{
+    const char *temporary = getenv("TMPDIR");
+    return *spill_folder ? spill_folder : temporary && *temporary ? temporary : "/var/tmp";
+}

@@ -1,0 +1,22 @@
+/* How much memory this process may take, and where hidden states go that do not fit. Like the
+ * number of threads these belong to the process; no result depends on them. */
+#ifndef HARNESS_MEMORY_LIMIT_H
+#define HARNESS_MEMORY_LIMIT_H
+
+#include <stddef.h>
+
+/* The limit in bytes: what --memory said, else the spec's key, else three quarters of what machine
+ * and control group have. */
+size_t memory_limit(void);
+
+/* Text as of --memory and of the spec's key ("12G"; "" or "auto": not given). ERR_USAGE, beginning
+ * with `where`. */
+int memory_limit_from_command_line(const char *text, const char *where);
+int memory_limit_from_spec(const char *text, const char *where);
+
+/* The folder of spilled states: what --spill-dir said ("": not given), else $TMPDIR, else /var/tmp.
+ * folder is borrowed. */
+void memory_set_spill_folder(const char *folder);
+const char *memory_spill_folder(void);
+
+#endif

@@ -1,0 +1,47 @@
+/* What a point will hold in memory at its peak, and what of it goes to a file so that the limit is
+ * kept. One block is in memory at a time; where the hidden states of a stream lie does not change
+ * any result. */
+#ifndef HARNESS_MEMORY_PLAN_H
+#define HARNESS_MEMORY_PLAN_H
+
+#include "harness/stream.h"
+#include "methods/method.h"
+
+enum memory_part {
+    MEMORY_HELD,        /* the program as it is: weights outside the blocks, texts, tokens */
+    MEMORY_BLOCK,       /* a block in float32 */
+    MEMORY_PASS,        /* the forward pass of a chunk of rows, and scoring */
+    MEMORY_HESSIANS,    /* of all inputs of a block */
+    MEMORY_METHOD,      /* quantizing one linear layer: factorization, scratch, packed arrays */
+    MEMORY_PACKED,      /* packed layers that wait until the whole model is written */
+    MEMORY_CALIBRATION, /* hidden states, or the chunk in hand of spilled ones */
+    MEMORY_EVALUATION,
+    MEMORY_PARTS
+};
+
+struct memory_plan {
+    double bytes[MEMORY_PARTS];
+    double peak;                              /* of bytes: not all parts are there at once */
+    double calibration_file, evaluation_file; /* bytes spilled; 0: in memory */
+    double limit;
+    const char *folder; /* of what is spilled; borrowed, NULL when nothing is */
+};
+
+/* What the plan is made of. */
+struct memory_needs {
+    const struct model *model;
+    const struct block *block;                     /* any block of the model, loaded */
+    const struct stream *calibration, *evaluation; /* or NULL */
+    bool quantizes, factorizes; /* a method works, and reads the inverse Hessian */
+    bool keeps_packed;          /* `bitbench quantize` */
+};
+
+/* Puts the streams' states where they fit: both in memory if possible, else the evaluation's, the
+ * calibration's, or both in files. ERR_MEMORY, with how much is needed, when the limit is too small
+ * for what has to be in memory; ERR_IO when the folder has no room. */
+int memory_plan_make(const struct memory_needs *needs, struct memory_plan *plan);
+
+/* A table of the parts for --dry-run, to stdout. */
+void memory_plan_print(const struct memory_plan *plan);
+
+#endif
