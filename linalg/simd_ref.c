@@ -95,6 +95,25 @@ void rmsnorm_ref(float *y, const float *x, const float *weight, float epsilon, i
         y[i] = (float)(x[i] * factor * weight[i]);
 }
 
+void layernorm_ref(float *y, const float *x, const float *weight, const float *bias, float epsilon,
+                   int n)
+{
+    double mean = 0, squares = 0;
+    for (int i = 0; i < n; i++)
+        mean += (double)x[i] / n;
+    for (int i = 0; i < n; i++)
+        squares += (x[i] - mean) * (x[i] - mean);
+    double factor = 1 / sqrt(squares / n + epsilon);
+    for (int i = 0; i < n; i++)
+        y[i] = (float)((x[i] - mean) * factor * weight[i] + bias[i]);
+}
+
+void relu_ref(float *y, const float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = x[i] < 0 ? 0 : x[i];
+}
+
 void rope_ref(float *x, const float *cosine, const float *sine, int n)
 {
     for (int i = 0, half = n / 2; i < half; i++) {

@@ -128,21 +128,35 @@ struct span {
     int from, to;
 };
 
-/* The keys, counted from `key`, that row r of a tile does not see though they lie before it: the
- * branches between the trunk and its own. */
-static struct span hidden_keys(const struct attention *a, const struct piece *tile, int r, int key)
+/* The first position that row r of a tile reaches back to. */
+static int reach(const struct attention *a, const struct piece *tile, int r)
 {
-    int row = tile->first_row + tile->start + r % tile->count;
-    int branch = a->branch ? a->branch[row] : 0;
-    if (branch == 0)
-        return (struct span){0, 0};
-    return (struct span){tile->trunk > key ? tile->trunk - key : 0, branch - key};
+    int row = tile->start + r % tile->count;
+    int branch = a->branch ? a->branch[tile->first_row + row] : 0;
+    int position = branch > 0 ? tile->trunk + row - branch : row;
+    bool all = a->shape->window == 0 || position < a->shape->window;
+    return all ? 0 : position - a->shape->window + 1;
+}
+
+/* The keys, counted from `key`, that row r of a tile does not see though they lie before it: those
+ * out of its window's reach, and the branches between the trunk and its own. */
+static void hidden_keys(const struct attention *a, const struct piece *tile, int r, int key,
+                        struct span hidden[2])
+{
+    int branch = a->branch ? a->branch[tile->first_row + tile->start + r % tile->count] : 0;
+    int far = reach(a, tile, r), trunk = tile->trunk;
+    hidden[0] = (struct span){0, far - key};
+    hidden[1] = (struct span){0, 0};
+    if (branch > 0 && far <= trunk)
+        hidden[1] = (struct span){trunk > key ? trunk - key : 0, branch - key};
+    else if (branch > 0)
+        hidden[0].to += branch - trunk;
 }
 
 /* Row r of the scores becomes exp(score - new maximum), 0 where the query does not see the key; the
  * sum and what was gathered so far are brought to the new maximum. */
 static void soften_row(const struct attention *a, const struct tile_memory *memory, int r,
-                       int visible, struct span hidden, int keys, bool first)
+                       int visible, const struct span hidden[2], int keys, bool first)
 {
     float *scores = memory->scores + (size_t)r * KEYS,
           *out = memory->out + (size_t)r * (size_t)a->shape->head_size;
@@ -153,11 +167,18 @@ static void soften_row(const struct attention *a, const struct tile_memory *memo
     int whole = padded_to_panels(visible); /* exp(-inf) is 0: whole vectors rather than a rest */
     for (int i = visible; i < whole; i++)
         scores[i] = -INFINITY;
-    for (int i = hidden.from; i < hidden.to && i < visible; i++)
-        scores[i] = -INFINITY;
+    for (int h = 0; h < 2; h++)
+        for (int i = hidden[h].from; i < hidden[h].to && i < visible; i++)
+            scores[i] = -INFINITY;
     float top = simd.max(scores, whole);
     if (!first && memory->top[r] > top)
         top = memory->top[r];
+    if (top == -INFINITY) { /* the window begins behind these keys */
+        memset(scores, 0, (size_t)keys * sizeof *scores);
+        memory->top[r] = top;
+        memory->sum[r] = 0;
+        return;
+    }
     float sum = simd.exp_sum(scores, scores, top, whole);
     if (whole < keys)
         memset(scores + whole, 0, (size_t)(keys - whole) * sizeof *scores);
@@ -173,14 +194,23 @@ static void soften_row(const struct attention *a, const struct tile_memory *memo
 /* out += scores V. The panels of V hold all keys of the part, of which this tile may see only the
  * first: so panel by panel. */
 static void add_values(const struct attention *a, const struct piece *tile,
-                       const struct tile_memory *memory, int key, int keys)
+                       const struct tile_memory *memory, int key, int keys, bool first)
 {
     int size = a->shape->head_size, part = tile->length - key < KEYS ? tile->length - key : KEYS;
     for (int column = 0; column < size; column += PANEL)
         panel_product(memory->scores, KEYS, a->group * tile->count,
                       packed_values(a, tile, key) + (size_t)column * (size_t)part,
-                      size - column < PANEL ? size - column : PANEL, keys, key > 0,
+                      size - column < PANEL ? size - column : PANEL, keys, !first,
                       memory->out + column, size);
+}
+
+/* The first key of the first part that some query of the tile sees. */
+static int first_part(const struct attention *a, const struct piece *tile)
+{
+    int least = a->shape->window > 0 ? reach(a, tile, 0) : 0;
+    for (int r = 1; least > 0 && r < tile->count; r++)
+        least = reach(a, tile, r) < least ? reach(a, tile, r) : least;
+    return least / KEYS * KEYS;
 }
 
 static int attend_tile(void *context, int index, int worker)
@@ -190,20 +220,22 @@ static int attend_tile(void *context, int index, int worker)
     struct tile_memory memory = divide(a->shape,
                                        a->scratch + tile_floats(a->shape) * (size_t)worker);
     int size = a->shape->head_size, rows = a->group * tile->count;
-    int end = tile->start + tile->count; /* keys that some query of the tile sees */
+    int begin = first_part(a, tile), end = tile->start + tile->count; /* keys that some query of the
+                                                                         tile sees */
     float factor = 1.0f / sqrtf((float)size);
     for (int r = 0; r < rows; r++)
         simd.scale(memory.q + (size_t)r * (size_t)size, factor, query_row(a, tile, r), size);
-    for (int key = 0; key < end; key += KEYS) {
+    for (int key = begin; key < end; key += KEYS) {
         int keys = end - key < KEYS ? end - key : KEYS;
+        struct span hidden[2];
         panel_product(memory.q, size, rows, packed_keys(a, tile, key), keys, size, false,
                       memory.scores, KEYS);
         for (int r = 0; r < rows; r++) {
             int visible = tile->start + r % tile->count + 1 - key;
-            soften_row(a, &memory, r, visible < keys ? visible : keys, hidden_keys(a, tile, r, key),
-                       keys, key == 0);
+            hidden_keys(a, tile, r, key, hidden);
+            soften_row(a, &memory, r, visible < keys ? visible : keys, hidden, keys, key == begin);
         }
-        add_values(a, tile, &memory, key, keys);
+        add_values(a, tile, &memory, key, keys, key == begin);
     }
     for (int r = 0; r < rows; r++)
         simd.scale(query_row(a, tile, r), 1.0f / memory.sum[r],

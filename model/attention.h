@@ -10,6 +10,7 @@
 struct attention_shape {
     int heads, kv_heads, head_size;   /* heads / kv_heads query heads share a key-value head */
     int q_stride, k_stride, v_stride; /* floats from a row to the next */
+    int window; /* a row sees itself and the window - 1 positions before it; 0: all before it */
 };
 
 /* Floats of working memory for a batch, with the pool's present number of threads. */

@@ -20,6 +20,15 @@ const struct architecture *const architectures[] = {
 #undef ARCHITECTURE
     NULL};
 
+const char *model_position_limit(const struct model_config *config)
+{
+    if (config->learned_positions)
+        return "the model has no embeddings for later positions";
+    if (config->rope.kind == ROPE_DYNAMIC)
+        return "with dynamic scaling of the rotary positions, later ones would change all others";
+    return NULL;
+}
+
 void block_release(struct block *block)
 {
     mem_free(block->storage);

@@ -6,6 +6,7 @@
 #define MODEL_MODEL_H
 
 #include "core/hash.h"
+#include "model/rope.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -20,7 +21,23 @@ struct model_config {
     double norm_epsilon, rope_theta;
     bool tied_head;
     int bos_id, eos_id; /* -1: none */
+    /* What only some families or checkpoints have; all zero is the plain LLaMA. */
+    struct rope_scaling rope;
+    bool learned_positions; /* rows of an embedding are added, in place of the rotation */
+    bool layer_norm;        /* LayerNorm with gain and bias, in place of RMSNorm */
+    bool norm_after;        /* norms behind attention and MLP, in place of before them */
+    bool no_final_norm;
+    bool relu;       /* the MLP is relu(x W1) W2, in place of silu(x W_gate) (x W_up) W_down */
+    unsigned biases; /* bit i: linear layer i of a block has a bias */
+    int window;      /* attention reaches back that many positions; 0: to the beginning */
+    int window_from; /* first block with that window */
+    int embedding_width; /* of the stored embedding, with a projection to width and one back; 0:
+                            width itself */
 };
+
+/* Why a sequence cannot be longer than max_positions, or NULL where it can (with positions that the
+ * model did not see in training). */
+const char *model_position_limit(const struct model_config *config);
 
 /* One linear layer. `apply`, when not NULL, replaces the plain product: y (rows x out) = f(x (rows
  * x in)). It is how a packed weight, an 8-bit activation or a trained quantizer takes part in the
@@ -29,7 +46,7 @@ struct linear {
     const char *name;  /* "self_attn.q_proj": within the block, as in the checkpoint without
                           ".weight" */
     float *weight;     /* out x in, or NULL when apply holds its own form */
-    const float *bias; /* out, or NULL */
+    const float *bias; /* out, or NULL; added behind apply's result too */
     int out, in;
     int input; /* index of the distinct input that feeds it: q, k and v share 0, o has 1, gate and
                   up 2, down 3 */
@@ -43,7 +60,8 @@ enum { MODEL_MAX_LINEARS = 8, MODEL_MAX_INPUTS = 4 };
 struct block {
     struct linear linears[MODEL_MAX_LINEARS];
     int linear_count, input_count;
-    const float *vectors[8]; /* norms and other vectors, in the architecture's own order */
+    const float *vectors[4]; /* norms and other vectors, in the architecture's own order */
+    int window;              /* config.window in the blocks that have it; 0 */
     float *storage;          /* everything above points into this one allocation */
 };
 void block_release(struct block *block);
@@ -73,16 +91,38 @@ static inline int batch_trunk(const struct batch *batch, int sequence)
     return trunk;
 }
 
+/* The position of a row of that sequence, whose trunk has `trunk` rows. */
+static inline int batch_position(const struct batch *batch, int sequence, int trunk, int row)
+{
+    int place = row - batch->offsets[sequence], branch = batch->branch ? batch->branch[row] : 0;
+    return branch > 0 ? trunk + place - branch : place;
+}
+
 /* Sees each distinct linear input of a block once: x is rows x width, valid during the call. */
 typedef int block_tap(void *context, int input, const float *x, int rows, int width);
 
 struct model;
 
+/* One tensor that a checkpoint of some configuration holds: rows x columns, or a vector of rows
+ * when columns is 0. */
+struct model_tensor {
+    char name[96];
+    int rows, columns;
+    enum { TENSOR_OUTER, TENSOR_LINEAR, TENSOR_BIAS, TENSOR_VECTOR } place;
+    int index; /* of block.linears or block.vectors */
+    int input; /* of a linear layer: see struct linear */
+};
+
 struct architecture {
     const char *name;   /* config.json's model_type */
     const char *blocks; /* "model.layers": tensors of block 3 begin with "model.layers.3." */
-    int version;        /* part of every point's id: raise it when results change */
+    const char *const *linear_names; /* of a block's linear layers: struct linear's name */
+    int version; /* part of every point's id: raise it when results change */
     int (*read_config)(const json_t *json, struct model_config *config, const char *where);
+    /* The index-th tensor of a block (layer -1: of what lies outside the blocks); false behind the
+     * last. */
+    bool (*tensor_at)(const struct model_config *config, int layer, int index,
+                      struct model_tensor *out);
     /* Checks that every tensor is there with the shape the config implies, and that there is no
      * surplus. */
     int (*check_tensors)(const struct model *model);

@@ -28,6 +28,12 @@ static int check_shape(const struct model_config *c, int sequences, int context)
         return err_set(ERR_USAGE,
                        "model shape: head_size %d must be even, since positions rotate pairs",
                        c->head_size);
+    if (c->layer_norm || c->relu || c->norm_after || c->learned_positions || c->biases ||
+        c->window || c->rope.kind != ROPE_PLAIN)
+        return err_set(ERR_USAGE,
+                       "model shape: only the plain LLaMA architecture can be trained: no biases, "
+                       "no sliding window, no scaling of the rotary positions, not '%s'",
+                       c->architecture);
     if ((double)sequences * context > 1 << 24 || (double)c->vocabulary * c->width > 1 << 30 ||
         (double)c->hidden * c->width > 1 << 30 || c->layers > 1024)
         return err_set(ERR_USAGE,
@@ -213,7 +219,7 @@ static int model_buffers(struct train_model *m)
     TRY(mem_calloc(&m->cosine, angles, real));
     TRY(mem_calloc(&m->sine, angles, real));
     TRY(mem_calloc(&m->negative_sine, angles, real));
-    llama_rope_table(m->context, c->head_size, c->rope_theta, m->cosine, m->sine);
+    rope_table(c, m->context, m->cosine, m->sine);
     for (size_t i = 0; i < angles; i++)
         m->negative_sine[i] = -m->sine[i];
 out:

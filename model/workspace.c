@@ -1,7 +1,7 @@
 #include "model/workspace.h"
 
 #include "core/mem.h"
-#include "model/llama.h"
+#include "model/model.h"
 
 int workspace_floats(struct workspace *workspace, size_t count, float **out)
 {
@@ -23,12 +23,12 @@ size_t workspace_round(size_t count)
     return (count + 15) / 16 * 16;
 }
 
-int workspace_rope(struct workspace *workspace, int positions, int head_size, double theta)
+int workspace_rope(struct workspace *workspace, const struct model_config *config, int positions)
 {
     if (positions <= workspace->rope_positions)
         return 0;
     float *table;
-    size_t half = (size_t)positions * (size_t)(head_size / 2);
+    size_t half = (size_t)positions * (size_t)(config->head_size / 2);
     int rc = mem_alloc(&table, 2 * half, sizeof *table);
     if (rc)
         return rc;
@@ -36,7 +36,7 @@ int workspace_rope(struct workspace *workspace, int positions, int head_size, do
     workspace->cosine = table;
     workspace->sine = table + half;
     workspace->rope_positions = positions;
-    llama_rope_table(positions, head_size, theta, workspace->cosine, workspace->sine);
+    rope_table(config, positions, workspace->cosine, workspace->sine);
     return 0;
 }
 

@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+struct model_config;
+
 struct workspace {
     float *data;
     size_t capacity;      /* floats */
@@ -18,8 +20,8 @@ int workspace_floats(struct workspace *workspace, size_t count, float **out);
 /* A count rounded up so that what follows it stays 64-byte aligned. */
 size_t workspace_round(size_t count);
 
-/* Tables for at least `positions` positions: see llama_rope_table. */
-int workspace_rope(struct workspace *workspace, int positions, int head_size, double theta);
+/* Tables for at least `positions` positions: see rope_table. */
+int workspace_rope(struct workspace *workspace, const struct model_config *config, int positions);
 
 /* Gives the memory of workspace_floats back when it is more than `most` floats. */
 void workspace_trim(struct workspace *workspace, size_t most);

@@ -88,12 +88,12 @@ static void blocked_attention_equals_naive(void **state)
     for (size_t n = 0; n < sizeof lengths / sizeof *lengths; n++) {
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             int size = sizes[i];
-            struct attention_shape a = {4, 2, size, 4 * size, 2 * size, 2 * size};
+            struct attention_shape a = {4, 2, size, 4 * size, 2 * size, 2 * size, 0};
             if (lengths[n] < 200 || size == 8 || size == 64)
                 check_attention(&a, lengths[n], &rng);
         }
     }
-    struct attention_shape many = {13, 1, 6, 78, 6, 6};
+    struct attention_shape many = {13, 1, 6, 78, 6, 6, 0};
     check_attention(&many, 50, &rng);
 }
 
@@ -101,7 +101,7 @@ static void blocked_attention_equals_naive(void **state)
 static void large_scores_do_not_overflow(void **state)
 {
     enum { LENGTH = 1100, SIZE = 8 };
-    static const struct attention_shape a = {1, 1, SIZE, SIZE, SIZE, SIZE};
+    static const struct attention_shape a = {1, 1, SIZE, SIZE, SIZE, SIZE, 0};
     const int offsets[] = {0, LENGTH};
     struct batch batch = {.offsets = offsets, .count = 1};
     float *q = floats(LENGTH * SIZE), *k = floats(LENGTH * SIZE), *v = floats(LENGTH * SIZE);
@@ -124,7 +124,7 @@ static void large_scores_do_not_overflow(void **state)
 static void threads_do_not_change_a_bit(void **state)
 {
     enum { LENGTH = 700 };
-    static const struct attention_shape a = {6, 2, 64, 384, 128, 128};
+    static const struct attention_shape a = {6, 2, 64, 384, 128, 128, 0};
     const int offsets[] = {0, 1, 90, LENGTH};
     struct batch batch = {.offsets = offsets, .count = 3};
     struct rng rng;
@@ -154,7 +154,7 @@ static void threads_do_not_change_a_bit(void **state)
 /* Twice the length must not take four times the memory. */
 static void memory_grows_with_the_length(void **state)
 {
-    static const struct attention_shape a = {9, 3, 64, 576, 192, 192};
+    static const struct attention_shape a = {9, 3, 64, 576, 192, 192, 0};
     const int once[] = {0, 8192}, twice[] = {0, 16384};
     struct batch small = {.offsets = once, .count = 1}, large = {.offsets = twice, .count = 1};
     (void)state;

@@ -8,6 +8,7 @@
 #include "harness/model_folder.h"
 #include "linalg/cpu.h"
 #include "linalg/matmul.h"
+#include "tests/fixture.h"
 #include "tests/plain_model.h"
 
 #include <setjmp.h>

@@ -10,19 +10,66 @@
 #include "core/pool.h"
 #include "linalg/matmul.h"
 #include "linalg/simd.h"
+#include "model/transformer.h"
 #include "tests/golden.h"
-#include "tests/tiny_llama.h"
+#include "tests/plain_model.h"
 
 static const char folder[] = "build/test_llama";
 
-static const struct model_config grouped = {"llama", 3,   96,   160,   6,    2, 16,
-                                            1500,    512, 1e-5, 10000, true, 1, 2};
-static const struct model_config plain = {"llama", 2,   64,   100,    4,     4,  16,
-                                          300,     512, 1e-6, 500000, false, -1, 2};
-static const struct model_config wide_heads = {"llama", 2,   128,  160,   2,    2,  64,
-                                               200,     512, 1e-5, 10000, true, -1, -1};
-static const struct model_config odd_heads = {"llama", 2,   72,   90,    3,     1,  10,
-                                              77,      512, 1e-5, 10000, false, -1, -1};
+static const struct model_config grouped = {.architecture = "llama",
+                                            .layers = 3,
+                                            .width = 96,
+                                            .hidden = 160,
+                                            .heads = 6,
+                                            .kv_heads = 2,
+                                            .head_size = 16,
+                                            .vocabulary = 1500,
+                                            .max_positions = 512,
+                                            .norm_epsilon = 1e-5,
+                                            .rope_theta = 10000,
+                                            .tied_head = true,
+                                            .bos_id = 1,
+                                            .eos_id = 2};
+static const struct model_config untied = {.architecture = "llama",
+                                           .layers = 2,
+                                           .width = 64,
+                                           .hidden = 100,
+                                           .heads = 4,
+                                           .kv_heads = 4,
+                                           .head_size = 16,
+                                           .vocabulary = 300,
+                                           .max_positions = 512,
+                                           .norm_epsilon = 1e-6,
+                                           .rope_theta = 500000,
+                                           .bos_id = -1,
+                                           .eos_id = 2};
+static const struct model_config wide_heads = {.architecture = "llama",
+                                               .layers = 2,
+                                               .width = 128,
+                                               .hidden = 160,
+                                               .heads = 2,
+                                               .kv_heads = 2,
+                                               .head_size = 64,
+                                               .vocabulary = 200,
+                                               .max_positions = 512,
+                                               .norm_epsilon = 1e-5,
+                                               .rope_theta = 10000,
+                                               .tied_head = true,
+                                               .bos_id = -1,
+                                               .eos_id = -1};
+static const struct model_config odd_heads = {.architecture = "llama",
+                                              .layers = 2,
+                                              .width = 72,
+                                              .hidden = 90,
+                                              .heads = 3,
+                                              .kv_heads = 1,
+                                              .head_size = 10,
+                                              .vocabulary = 77,
+                                              .max_positions = 512,
+                                              .norm_epsilon = 1e-5,
+                                              .rope_theta = 10000,
+                                              .bos_id = -1,
+                                              .eos_id = -1};
 
 static void draw_tokens(int32_t *tokens, int count, int vocabulary, uint64_t seed)
 {
@@ -34,11 +81,11 @@ static void draw_tokens(int32_t *tokens, int count, int vocabulary, uint64_t see
 
 static struct model *open_model(const struct model_config *config, enum dtype dtype)
 {
-    struct tiny tiny;
+    struct plain plain;
     struct model *model = NULL;
-    assert_int_equal(tiny_init(&tiny, config, 7), 0);
-    assert_int_equal(tiny_write(&tiny, folder, dtype), 0);
-    tiny_release(&tiny);
+    assert_int_equal(plain_random(&plain, config, 7), 0);
+    assert_int_equal(plain_write(&plain, folder, dtype), 0);
+    plain_release(&plain);
     assert_int_equal(mem_calloc(&model, 1, sizeof *model), 0);
     if (model_open(model, folder) != 0)
         fail_msg("%s", err_text());
@@ -70,7 +117,7 @@ static float *forward(const struct model *model, const int32_t *tokens, const in
 
 static void check_against_plain(const struct model_config *config, int length, enum dtype dtype)
 {
-    struct tiny tiny;
+    struct plain plain;
     int32_t tokens[400];
     const int offsets[] = {0, length};
     size_t count = (size_t)length * (size_t)config->vocabulary;
@@ -79,9 +126,9 @@ static void check_against_plain(const struct model_config *config, int length, e
     float *x = forward(model, tokens, offsets, 1), *logits = floats(count);
     double *right;
     assert_int_equal(mem_alloc(&right, count, sizeof *right), 0);
-    assert_int_equal(tiny_init(&tiny, config, 7), 0);
-    tiny_round(&tiny, dtype);
-    assert_int_equal(tiny_logits(&tiny, tokens, length, right), 0);
+    assert_int_equal(plain_random(&plain, config, 7), 0);
+    plain_round(&plain, dtype);
+    plain_logits(&plain, tokens, length, right);
     assert_int_equal(model_logits(model, x, length, logits), 0);
     double worst = 0;
     for (size_t i = 0; i < count; i++)
@@ -106,7 +153,7 @@ static void check_against_plain(const struct model_config *config, int length, e
     mem_free(x);
     mem_free(logits);
     mem_free(right);
-    tiny_release(&tiny);
+    plain_release(&plain);
     close_model(model);
 }
 
@@ -114,7 +161,7 @@ static void logits_agree_with_a_plain_forward(void **state)
 {
     (void)state;
     check_against_plain(&grouped, 70, DTYPE_F32);
-    check_against_plain(&plain, 140, DTYPE_F32);
+    check_against_plain(&untied, 140, DTYPE_F32);
     check_against_plain(&odd_heads, 33, DTYPE_F32);
     check_against_plain(&wide_heads, 100, DTYPE_F32);
     check_against_plain(&grouped, 1, DTYPE_F32);
@@ -135,7 +182,7 @@ static void every_instruction_set_agrees(void **state)
 static void half_precision_weights_are_read(void **state)
 {
     (void)state;
-    check_against_plain(&plain, 20, DTYPE_F16);
+    check_against_plain(&untied, 20, DTYPE_F16);
     check_against_plain(&grouped, 20, DTYPE_BF16);
 }
 
@@ -275,7 +322,7 @@ static void taps_and_own_products_change_nothing(void **state)
     }
     assert_int_equal(taps.rows, LENGTH);
     /* o's input: its product added to the block's input is what the MLP's norm saw. */
-    const float *norm = block.vectors[LLAMA_MLP_NORM];
+    const float *norm = block.vectors[NORM_MLP];
     assert_int_equal(model->architecture->embed(model, &batch, own), 0);
     assert_int_equal(
         matmul_nt(taps.inputs[1], block.linears[LLAMA_O].weight, LENGTH, 96, 96, 1.0f, own), 0);
@@ -311,56 +358,53 @@ static void taps_and_own_products_change_nothing(void **state)
 static void shards_are_one_model(void **state)
 {
     static const char sharded[] = "build/test_llama/shards";
-    struct tiny tiny;
-    struct llama_tensor t;
+    static const char *const files[] = {"model-00001-of-00002.safetensors",
+                                        "model-00002-of-00002.safetensors"};
+    struct plain plain;
     int32_t tokens[] = {1, 2, 3};
     const int offsets[] = {0, 3};
     struct model model = {0};
     (void)state;
-    struct model *single = open_model(&plain, DTYPE_F32);
-    assert_int_equal(tiny_init(&tiny, &plain, 7), 0);
-    int count = llama_tensor_count(&plain);
-    assert_int_equal(
-        tiny_write_part(&tiny, sharded, "model-00001-of-00002.safetensors", DTYPE_F32, 0, 8), 0);
-    assert_int_equal(
-        tiny_write_part(&tiny, sharded, "model-00002-of-00002.safetensors", DTYPE_F32, 8, count),
-        0);
+    struct model *single = open_model(&untied, DTYPE_F32);
+    assert_int_equal(plain_random(&plain, &untied, 7), 0);
+    assert_int_equal(plain_write_part(&plain, sharded, files[0], DTYPE_F32, 0, 8, 0), 0);
+    assert_int_equal(plain_write_part(&plain, sharded, files[1], DTYPE_F32, 8, plain.count, 0), 0);
     json_t *map = json_object(), *config = NULL;
-    for (int i = 0; i < count; i++) {
-        llama_tensor_at(&plain, i, &t);
-        json_object_set_new(map, t.name,
-                            json_string(i < 8 ? "model-00001-of-00002.safetensors"
-                                              : "model-00002-of-00002.safetensors"));
-    }
+    for (int i = 0; i < plain.count; i++)
+        json_object_set_new(map, plain.tensors[i].name, json_string(files[i >= 8]));
     json_t *index = json_pack("{s:{}, s:o}", "metadata", "weight_map", map);
     assert_int_equal(
         json_dump_file(index, "build/test_llama/shards/model.safetensors.index.json", 0), 0);
-    assert_int_equal(llama_config_to_json(&plain, "float32", &config), 0);
-    assert_int_equal(tiny_write_json(sharded, config), 0);
+    assert_int_equal(plain_config(&untied, &config), 0);
+    assert_int_equal(plain_write_json(sharded, config), 0);
     if (model_open(&model, sharded) != 0)
         fail_msg("%s", err_text());
     float *a = forward(single, tokens, offsets, 1), *b = forward(&model, tokens, offsets, 1);
-    assert_memory_equal(a, b, 3 * (size_t)plain.width * sizeof *a);
+    assert_memory_equal(a, b, 3 * (size_t)untied.width * sizeof *a);
     mem_free(a);
     mem_free(b);
     json_decref(index);
     json_decref(config);
-    tiny_release(&tiny);
+    plain_release(&plain);
     model_close(&model);
     close_model(single);
 }
 
 static void the_configuration_survives_a_round(void **state)
 {
-    struct model_config back;
-    json_t *json = NULL;
+    static const struct model_config *const all[] = {&grouped, &untied, &odd_heads};
     (void)state;
-    static const struct model_config *const all[] = {&grouped, &plain, &odd_heads};
     for (int i = 0; i < 3; i++) {
+        struct model_config back;
+        json_t *json = NULL, *again = NULL;
         assert_int_equal(llama_config_to_json(all[i], "float32", &json), 0);
         assert_int_equal(architectures[0]->read_config(json, &back, "config.json"), 0);
-        assert_memory_equal(&back, all[i], sizeof back);
+        assert_int_equal(llama_config_to_json(&back, "float32", &again), 0);
+        assert_true(json_equal(json, again));
+        assert_int_equal(back.max_positions, all[i]->max_positions);
+        assert_true(back.rope_theta == all[i]->rope_theta);
         json_decref(json);
+        json_decref(again);
     }
 }
 
@@ -390,10 +434,11 @@ static void bad_configurations_are_refused(void **state)
         {"head_dim", "15", "even"},
         {"tie_word_embeddings", "false", "no tensor 'lm_head.weight'"},
         {"tie_word_embeddings", "3", "neither true nor false"},
-        {"rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8}", "not supported yet"},
-        {"rope_scaling", "{\"type\": \"linear\", \"factor\": 8}", "not supported yet"},
-        {"hidden_act", "\"gelu\"", "only 'silu'"},
-        {"attention_bias", "true", "not supported yet"},
+        {"rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8}",
+         "'low_freq_factor' is missing"},
+        {"rope_scaling", "{\"type\": \"longrope\", \"factor\": 8}", "not supported"},
+        {"hidden_act", "\"gelu\"", "with 'silu'"},
+        {"attention_bias", "true", "no tensor 'model.layers.0.self_attn.q_proj.bias'"},
         {"bos_token_id", "1500", "not a token id"},
         {"rms_norm_eps", "\"small\"", "not a number"},
     };
@@ -404,7 +449,7 @@ static void bad_configurations_are_refused(void **state)
         json_t *json = NULL;
         assert_int_equal(llama_config_to_json(&grouped, "float32", &json), 0);
         json_object_set_new(json, cases[i].key, json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
-        assert_int_equal(tiny_write_json(folder, json), 0);
+        assert_int_equal(plain_write_json(folder, json), 0);
         int rc = model_open(&model, folder);
         expect_error(rc, strstr(cases[i].words, "no tensor") ? ERR_MISSING : ERR_FORMAT,
                      cases[i].words);
@@ -416,7 +461,7 @@ static void bad_folders_are_refused(void **state)
 {
     struct model model = {0};
     struct block block;
-    struct tiny tiny;
+    struct plain plain;
     (void)state;
     expect_error(model_open(&model, "build/test_llama/nothing"), ERR_MISSING, "config.json");
     close_model(open_model(&grouped, DTYPE_F32));
@@ -426,18 +471,18 @@ static void bad_folders_are_refused(void **state)
     fputs("{\"model_type\": ", file);
     fclose(file);
     expect_error(model_open(&model, folder), ERR_FORMAT, "not valid JSON");
-    assert_int_equal(tiny_init(&tiny, &grouped, 7), 0);
-    tiny.values[2][17] = NAN;
-    assert_int_equal(tiny_write(&tiny, folder, DTYPE_F32), 0);
+    assert_int_equal(plain_random(&plain, &grouped, 7), 0);
+    plain.values[3][17] = NAN;
+    assert_int_equal(plain_write(&plain, folder, DTYPE_F32), 0);
     assert_int_equal(model_open(&model, folder), 0);
     expect_error(model.architecture->load_block(&model, 0, &block), ERR_NUMERIC,
                  "q_proj.weight': element 17 is");
     model_close(&model);
-    tiny.values[0][3] = INFINITY;
-    assert_int_equal(tiny_write(&tiny, folder, DTYPE_F32), 0);
+    plain.values[0][3] = INFINITY;
+    assert_int_equal(plain_write(&plain, folder, DTYPE_F32), 0);
     expect_error(model_open(&model, folder), ERR_NUMERIC,
                  "embed_tokens.weight': element 3 is infinite");
-    tiny_release(&tiny);
+    plain_release(&plain);
 }
 
 static void bad_tokens_and_overflows_are_refused(void **state)

@@ -98,6 +98,10 @@ static void check_rows(const struct simd *s, int n)
     compare(s->name, "softmax", n, 1e-6, 0);
     s->rmsnorm(a, x, y, 1e-5f, n), rmsnorm_ref(b, x, y, 1e-5f, n);
     compare(s->name, "rmsnorm", n, 1e-6, 0);
+    s->layernorm(a, x, y, z, 1e-5f, n), layernorm_ref(b, x, y, z, 1e-5f, n);
+    compare(s->name, "layernorm", n, 1e-6, 3);
+    s->relu(a, x, n), relu_ref(b, x, n);
+    compare(s->name, "relu", n, 0, 0);
     s->silu_mul(a, x, y, n), silu_mul_ref(b, x, y, n);
     compare(s->name, "silu_mul", n, 1e-6, 0);
     if (n % 2 == 0) {

@@ -12,6 +12,46 @@ void SIMD(rmsnorm)(float *y, const float *x, const float *weight, float epsilon,
         y[i] = x[i] * factor * weight[i];
 }
 
+/* sum (x - shift), or, with `squares`, sum (x - shift)^2 */
+static inline float sum_from(const float *x, float shift, int squares, int n)
+{
+    VF by = v_all(shift), first = v_all(0), second = v_all(0);
+    int i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        VF a = v_load(x + i) - by, b = v_load(x + i + LANES) - by;
+        first = squares ? v_fma(a, a, first) : first + a;
+        second = squares ? v_fma(b, b, second) : second + b;
+    }
+    for (; i < n; i += LANES) {
+        int left = n - i < LANES ? n - i : LANES;
+        VF a = v_load_part(x + i, left, shift) - by;
+        first = squares ? v_fma(a, a, first) : first + a;
+    }
+    return v_sum(first + second);
+}
+
+void SIMD(layernorm)(float *y, const float *x, const float *weight, const float *bias,
+                     float epsilon, int n)
+{
+    float mean = sum_from(x, 0.0f, 0, n) / (float)n;
+    float factor = 1.0f / sqrtf(sum_from(x, mean, 1, n) / (float)n + epsilon);
+    VF from = v_all(mean), by = v_all(factor);
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        v_store(y + i, v_fma((v_load(x + i) - from) * by, v_load(weight + i), v_load(bias + i)));
+    for (; i < n; i++)
+        y[i] = (x[i] - mean) * factor * weight[i] + bias[i];
+}
+
+void SIMD(relu)(float *y, const float *x, int n)
+{
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        v_store(y + i, v_max(v_all(0.0f), v_load(x + i))); /* NaN, the second, stays */
+    for (; i < n; i++)
+        y[i] = x[i] < 0 ? 0 : x[i];
+}
+
 void SIMD(rope)(float *x, const float *cosine, const float *sine, int n)
 {
     int half = n / 2, i = 0;

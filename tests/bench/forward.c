@@ -15,6 +15,7 @@
 #include "linalg/matmul.h"
 #include "linalg/simd.h"
 #include "model/llama.h"
+#include "model/transformer.h"
 #include "model/workspace.h"
 
 #include <cblas.h>
@@ -25,8 +26,20 @@
 enum { LAYERS = 30, MOST_TOKENS = 2048, TILE_QUERIES = 64, TILE_KEYS = 512 };
 static const double BAR = 1.2;
 
-static const struct model_config shape = {"llama", LAYERS, 576,  1536,  9,    3, 64,
-                                          49152,   2048,   1e-5, 10000, true, 1, 2};
+static const struct model_config shape = {.architecture = "llama",
+                                          .layers = LAYERS,
+                                          .width = 576,
+                                          .hidden = 1536,
+                                          .heads = 9,
+                                          .kv_heads = 3,
+                                          .head_size = 64,
+                                          .vocabulary = 49152,
+                                          .max_positions = 2048,
+                                          .norm_epsilon = 1e-5,
+                                          .rope_theta = 10000,
+                                          .tied_head = true,
+                                          .bos_id = 1,
+                                          .eos_id = 2};
 
 struct bench {
     struct model model;
@@ -62,7 +75,7 @@ static int make_block(struct block *block)
     if (rc)
         return rc;
     float *at = block->storage;
-    for (int v = 0; v < LLAMA_VECTORS; v++, at += 576)
+    for (int v = NORM_ATTENTION; v <= NORM_MLP; v++, at += 576)
         block->vectors[v] = at;
     for (int i = 0; i < LLAMA_LINEARS; i++) {
         block->linears[i] = (struct linear){

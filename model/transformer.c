@@ -1,27 +1,31 @@
 /* The weights are packed into panels first. Then a block is two chains of steps with attention
  * between them: a tile of rows goes through a whole chain on one thread, while its data is in the
  * cache; where a linear layer has its own `apply`, which wants all rows, the chain is cut. */
-#include "model/llama_forward.h"
+#include "model/transformer.h"
 
 #include "core/pool.h"
 #include "linalg/panel.h"
 #include "linalg/simd.h"
 #include "model/attention.h"
-#include "model/llama.h"
 #include "model/workspace.h"
+
+#include <string.h>
 
 enum { TILE_ROWS = 128 };
 
-enum step { ATTENTION_NORM, QKV, ROPE, O, MLP_NORM, GATE_UP, SWIGLU, DOWN, STEPS };
-static const enum step FIRST_CHAIN[] = {ATTENTION_NORM, ROPE}, SECOND_CHAIN[] = {O, DOWN}; /* first
-                                                                                              and
-                                                                                              last
-                                                                                            */
+enum { Q, K, V, O, MLP }; /* of block.linears; the last one is DOWN, whatever its number */
 
-/* linears[first[step]] up to linears[first[step + 1] - 1] belong to a step. */
-static const int first_linear[STEPS + 1] = {LLAMA_Q,    LLAMA_Q,    LLAMA_O,
-                                            LLAMA_O,    LLAMA_GATE, LLAMA_GATE,
-                                            LLAMA_DOWN, LLAMA_DOWN, LLAMA_LINEARS};
+enum step { BEGIN_NORM, QKV, ROPE, OUT, MLP_NORM, MLP_IN, ACTIVATE, DOWN, END_NORM, STEPS };
+/* first and last steps */
+static const enum step FIRST_CHAIN[] = {BEGIN_NORM, ROPE}, SECOND_CHAIN[] = {OUT, END_NORM};
+
+/* linears[first_linear(step)] up to linears[first_linear(step + 1) - 1] belong to a step. */
+static int first_linear(const struct block *block, enum step step)
+{
+    const int last = block->linear_count - 1;
+    const int first[STEPS + 1] = {Q, Q, O, O, MLP, MLP, last, last, last + 1, last + 1};
+    return first[step];
+}
 
 struct pass {
     const struct model *model;
@@ -31,13 +35,13 @@ struct pass {
     int rows;
     bool whole; /* the next four hold all rows; else one tile for each thread */
     float *attention_input, *mlp_input; /* width each */
-    float *gate, *up;                   /* hidden each; gate becomes silu(gate) up */
+    float *gate, *up;                   /* hidden each; gate becomes what feeds the last layer */
     float *x;                           /* rows x width */
     float *q, *k, *v; /* rows x heads (kv_heads) head_size; attention's result takes q's place */
     float *applied;   /* rows x width: what an o or down layer of its own gave; or NULL */
-    float *packed[LLAMA_LINEARS]; /* the weights as panels; NULL with an apply */
-    float *attention;             /* its working memory */
-    unsigned steps;               /* what the present pool_run does, as bits */
+    float *packed[MODEL_MAX_LINEARS]; /* the weights as panels; NULL with an apply */
+    float *attention;                 /* its working memory */
+    unsigned steps;                   /* what the present pool_run does, as bits */
 };
 
 /* A tile of the pass: where its rows lie in each matrix. */
@@ -64,13 +68,11 @@ static struct tile tile_at(const struct pass *p, int index, int worker)
     return t;
 }
 
-static void norm_rows(const struct model *model, const float *weight, const float *x, int rows,
-                      float *y)
+static void block_norm(const struct pass *p, int which, const float *x, int rows, float *y)
 {
-    int width = model->config.width;
-    for (int r = 0; r < rows; r++)
-        simd.rmsnorm(y + (size_t)r * (size_t)width, x + (size_t)r * (size_t)width, weight,
-                     (float)model->config.norm_epsilon, width);
+    const float *const *vectors = p->block->vectors;
+    transformer_norm(&p->model->config, vectors[which],
+                     vectors[which == NORM_MLP ? NORM_MLP_BIAS : NORM_ATTENTION_BIAS], x, rows, y);
 }
 
 /* y (rows x out) = x W^T + b, or y + x W^T + b with `add`, unless the layer has an apply of its
@@ -112,9 +114,7 @@ static void rotate_tile(const struct pass *p, const struct tile *t)
     for (int r = 0; r < t->rows; r++) {
         while (t->first + r >= p->batch->offsets[sequence + 1])
             trunk = batch_trunk(p->batch, ++sequence);
-        int place = t->first + r - p->batch->offsets[sequence];
-        int branch = p->batch->branch ? p->batch->branch[t->first + r] : 0;
-        size_t position = (size_t)(branch > 0 ? trunk + place - branch : place);
+        size_t position = (size_t)batch_position(p->batch, sequence, trunk, t->first + r);
         const float *cosine = tables->cosine + position * (size_t)(size / 2);
         const float *sine = tables->sine + position * (size_t)(size / 2);
         for (int h = 0; h < p->shape.heads; h++)
@@ -126,34 +126,56 @@ static void rotate_tile(const struct pass *p, const struct tile *t)
     }
 }
 
+static void activate(const struct model_config *c, const struct tile *t)
+{
+    for (int r = 0; r < t->rows; r++) {
+        size_t at = (size_t)r * (size_t)c->hidden;
+        if (c->relu)
+            simd.relu(t->gate + at, t->gate + at, c->hidden);
+        else
+            simd.silu_mul(t->gate + at, t->gate + at, t->up + at, c->hidden);
+    }
+}
+
+/* With norms behind the branches, x itself feeds a branch, and is normed when the branch has been
+ * added. */
 static void do_step(const struct pass *p, const struct tile *t, enum step step)
 {
+    const struct model_config *c = &p->model->config;
+    const size_t bytes = (size_t)t->rows * (size_t)c->width * sizeof *t->x;
     switch (step) {
-    case ATTENTION_NORM:
-        norm_rows(p->model, p->block->vectors[LLAMA_ATTENTION_NORM], t->x, t->rows,
-                  t->attention_input);
+    case BEGIN_NORM:
+        if (c->norm_after)
+            memcpy(t->attention_input, t->x, bytes);
+        else
+            block_norm(p, NORM_ATTENTION, t->x, t->rows, t->attention_input);
         break;
     case QKV:
-        multiply(p, LLAMA_Q, t->attention_input, t->rows, false, t->q);
-        multiply(p, LLAMA_K, t->attention_input, t->rows, false, t->k);
-        multiply(p, LLAMA_V, t->attention_input, t->rows, false, t->v);
+        multiply(p, Q, t->attention_input, t->rows, false, t->q);
+        multiply(p, K, t->attention_input, t->rows, false, t->k);
+        multiply(p, V, t->attention_input, t->rows, false, t->v);
         break;
-    case ROPE: rotate_tile(p, t); break;
-    case O: multiply(p, LLAMA_O, t->q, t->rows, true, t->x); break;
+    case ROPE:
+        if (!c->learned_positions)
+            rotate_tile(p, t);
+        break;
+    case OUT: multiply(p, O, t->q, t->rows, true, t->x); break;
     case MLP_NORM:
-        norm_rows(p->model, p->block->vectors[LLAMA_MLP_NORM], t->x, t->rows, t->mlp_input);
+        block_norm(p, c->norm_after ? NORM_ATTENTION : NORM_MLP, t->x, t->rows, t->mlp_input);
+        if (c->norm_after)
+            memcpy(t->x, t->mlp_input, bytes);
         break;
-    case GATE_UP:
-        multiply(p, LLAMA_GATE, t->mlp_input, t->rows, false, t->gate);
-        multiply(p, LLAMA_UP, t->mlp_input, t->rows, false, t->up);
+    case MLP_IN:
+        multiply(p, MLP, t->mlp_input, t->rows, false, t->gate);
+        if (!c->relu)
+            multiply(p, MLP + 1, t->mlp_input, t->rows, false, t->up);
         break;
-    case SWIGLU:
-        for (int r = 0; r < t->rows; r++) {
-            size_t at = (size_t)r * (size_t)p->model->config.hidden;
-            simd.silu_mul(t->gate + at, t->gate + at, t->up + at, p->model->config.hidden);
-        }
+    case ACTIVATE: activate(c, t); break;
+    case DOWN: multiply(p, p->block->linear_count - 1, t->gate, t->rows, true, t->x); break;
+    case END_NORM:
+        if (c->norm_after)
+            block_norm(p, NORM_MLP, t->x, t->rows, t->x);
         break;
-    case DOWN: multiply(p, LLAMA_DOWN, t->gate, t->rows, true, t->x); break;
     case STEPS: break;
     }
 }
@@ -176,7 +198,7 @@ static int pack_weight(void *context, int index, int worker)
 static int pack_weights(struct pass *p)
 {
     int panels = 0;
-    for (int i = 0; i < LLAMA_LINEARS; i++)
+    for (int i = 0; i < p->block->linear_count; i++)
         panels += panels_of(&p->block->linears[i]);
     return pool_run(pack_weight, p, panels);
 }
@@ -185,7 +207,7 @@ static int run_tile(void *context, int index, int worker)
 {
     const struct pass *p = context;
     struct tile tile = tile_at(p, index, worker);
-    for (enum step step = ATTENTION_NORM; step < STEPS; step++) {
+    for (enum step step = BEGIN_NORM; step < STEPS; step++) {
         if (p->steps >> step & 1)
             do_step(p, &tile, step);
     }
@@ -196,19 +218,19 @@ static int run_tile(void *context, int index, int worker)
 static int apply_own(const struct pass *p, enum step step)
 {
     const float *const inputs[] = {p->attention_input, p->q, p->mlp_input, p->gate};
-    float *const outputs[LLAMA_LINEARS] = {p->q,    p->k,  p->v,      p->applied,
-                                           p->gate, p->up, p->applied};
-    for (int i = first_linear[step]; i < first_linear[step + 1]; i++) {
+    float *const outputs[] = {p->q, p->k, p->v, NULL, p->gate, p->up};
+    const bool residual = step == OUT || step == DOWN;
+    for (int i = first_linear(p->block, step); i < first_linear(p->block, step + 1); i++) {
         const struct linear *linear = &p->block->linears[i];
+        float *y = residual ? p->applied : outputs[i];
         if (!linear->apply)
             continue;
-        int rc = linear->apply(linear, inputs[linear->input], p->rows, outputs[i]);
+        int rc = linear->apply(linear, inputs[linear->input], p->rows, y);
         if (rc)
             return rc;
         for (int r = 0; linear->bias && r < p->rows; r++)
-            simd.axpy(outputs[i] + (size_t)r * (size_t)linear->out, 1.0f, linear->bias,
-                      linear->out);
-        for (int r = 0; (step == O || step == DOWN) && r < p->rows; r++)
+            simd.axpy(y + (size_t)r * (size_t)linear->out, 1.0f, linear->bias, linear->out);
+        for (int r = 0; residual && r < p->rows; r++)
             simd.axpy(p->x + (size_t)r * (size_t)linear->out, 1.0f,
                       p->applied + (size_t)r * (size_t)linear->out, linear->out);
     }
@@ -228,7 +250,8 @@ static int run_chain(struct pass *p, const enum step chain[2])
 {
     p->steps = 0;
     for (enum step step = chain[0]; step <= chain[1]; step++) {
-        bool own = has_apply(p->block, first_linear[step], first_linear[step + 1]);
+        bool own = has_apply(p->block, first_linear(p->block, step),
+                             first_linear(p->block, step + 1));
         p->steps |= 1u << step;
         if (!own && step < chain[1])
             continue;
@@ -268,9 +291,9 @@ static size_t lay_out(struct pass *p, float *start, bool applied)
     p->attention_input = take(&at, tile_rows, c->width);
     p->mlp_input = take(&at, tile_rows, c->width);
     p->gate = take(&at, tile_rows, c->hidden);
-    p->up = take(&at, tile_rows, c->hidden);
+    p->up = c->relu ? NULL : take(&at, tile_rows, c->hidden);
     p->attention = take(&at, attention_floats(&p->shape, p->batch), 1);
-    for (int i = 0; i < LLAMA_LINEARS; i++)
+    for (int i = 0; i < p->block->linear_count; i++)
         p->packed[i] =
             p->block->linears[i].apply
                 ? NULL
@@ -292,7 +315,7 @@ static int longest_sequence(const struct batch *batch)
 static int prepare(struct pass *p, bool tapped)
 {
     const struct model_config *c = &p->model->config;
-    bool applied = has_apply(p->block, 0, LLAMA_LINEARS);
+    bool applied = has_apply(p->block, 0, p->block->linear_count);
     p->rows = p->batch->offsets[p->batch->count];
     p->whole = tapped || applied;
     p->shape = (struct attention_shape){c->heads,
@@ -300,10 +323,12 @@ static int prepare(struct pass *p, bool tapped)
                                         c->head_size,
                                         c->heads * c->head_size,
                                         c->kv_heads * c->head_size,
-                                        c->kv_heads * c->head_size};
+                                        c->kv_heads * c->head_size,
+                                        p->block->window};
     float *start = NULL;
-    int rc = workspace_rope(p->model->workspace, longest_sequence(p->batch), c->head_size,
-                            c->rope_theta);
+    int rc = c->learned_positions
+                 ? 0
+                 : workspace_rope(p->model->workspace, c, longest_sequence(p->batch));
     if (rc == 0)
         rc = workspace_floats(p->model->workspace, lay_out(p, NULL, applied), &start);
     if (rc == 0)
@@ -322,8 +347,9 @@ static int call_tap(const struct pass *p, block_tap *tap, void *context, int fir
     return rc;
 }
 
-int llama_block_forward(const struct model *model, const struct block *block,
-                        const struct batch *batch, float *x, block_tap *tap, void *tap_context)
+int transformer_block_forward(const struct model *model, const struct block *block,
+                              const struct batch *batch, float *x, block_tap *tap,
+                              void *tap_context)
 {
     struct pass p = {.model = model, .block = block, .batch = batch, .x = x};
     int rc = prepare(&p, tap != NULL);
@@ -340,27 +366,4 @@ int llama_block_forward(const struct model *model, const struct block *block,
     if (rc == 0)
         rc = run_chain(&p, SECOND_CHAIN);
     return rc ? rc : call_tap(&p, tap, tap_context, 2, 3);
-}
-
-struct norm_job {
-    const struct model *model;
-    const float *x;
-    float *y;
-    int rows;
-};
-
-static int norm_tile(void *context, int index, int worker)
-{
-    const struct norm_job *job = context;
-    int first = index * TILE_ROWS,
-        rows = job->rows - first < TILE_ROWS ? job->rows - first : TILE_ROWS;
-    size_t at = (size_t)first * (size_t)job->model->config.width;
-    norm_rows(job->model, job->model->final_norm, job->x + at, rows, job->y + at);
-    return 0;
-}
-
-int llama_final_norm(const struct model *model, const float *x, int rows, float *y)
-{
-    struct norm_job job = {model, x, y, rows};
-    return pool_run(norm_tile, &job, (rows + TILE_ROWS - 1) / TILE_ROWS);
 }
