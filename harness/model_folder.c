@@ -3,24 +3,41 @@
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "harness/known_models.h"
 #include "harness/packed_model.h"
 #include "harness/paths.h"
 
 #include <string.h>
 
+static int not_found(const char *name)
+{
+    const struct known_model *known = known_model_find(name);
+    if (known)
+        return err_set(ERR_MISSING,
+                       "%s: no such model, here or in %s (BITBENCH_MODELS); to get it: hf download "
+                       "%s --include '*.json' '*.txt' '*.model' '%s' --local-dir models/%s",
+                       name, model_search_folders(), known->repository, known->files,
+                       strchr(known->repository, '/') + 1);
+    return err_set(
+        ERR_MISSING,
+        "%s: no such model; a model is a folder with config.json, tokenizer.json and "
+        "model.safetensors, or the word embedded; also looked for in %s (BITBENCH_MODELS)",
+        name, model_search_folders());
+}
+
 int model_folder(char **out, const char *name)
 {
+    char *found = NULL;
     if (strcmp(name, "embedded") == 0)
         return paths_data(out, "model/embedded");
     if (!*name)
         return err_set(ERR_USAGE, "the model's name is empty: a folder is expected, or embedded");
-    if (!file_exists(name))
-        return err_set(
-            ERR_MISSING,
-            "%s: no such model; a model is a folder with config.json, tokenizer.json and "
-            "model.safetensors, or the word embedded",
-            name);
-    return mem_strdup(out, name);
+    if (file_exists(name))
+        return mem_strdup(out, name);
+    int rc = model_search(&found, name);
+    if (rc == 0 && found)
+        *out = found;
+    return rc || found ? rc : not_found(name);
 }
 
 int model_folder_open(struct model *model, const char *folder)
