@@ -7,8 +7,9 @@
 #include "harness/model_size.h"
 #include "harness/packed_model.h"
 #include "harness/paths.h"
+#include "model/gguf.h"
 #include "model/model.h"
-#include "model/safetensors.h"
+#include "model/tensor_table.h"
 #include "model/tokenizer.h"
 
 #include <dirent.h>
@@ -183,11 +184,13 @@ out:
 
 /* ---- the list ---- */
 
-static bool is_model(const char *folder)
+/* A folder with config.json, or a GGUF file; other files are asked for by their name only. */
+static bool is_model(const char *path)
 {
-    char *path = NULL;
-    bool found = file_join(&path, folder, "config.json") == 0 && file_exists(path);
-    mem_free(path);
+    char *config = NULL;
+    bool found = (file_join(&config, path, "config.json") == 0 && file_exists(config)) ||
+                 gguf_is(path);
+    mem_free(config);
     return found;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum dtype packed_dtype(enum array_type type)
 {
@@ -295,11 +296,14 @@ out:
 int packed_model_source(struct linear_source *source, const char *folder)
 {
     int rc;
+    struct stat info;
     char *text = NULL;
     size_t size;
     json_error_t where;
     struct packed_model *packed = NULL;
     *source = (struct linear_source){0};
+    if (stat(folder, &info) == 0 && !S_ISDIR(info.st_mode))
+        return 0; /* a file is never a packed model */
     TRY(mem_calloc(&packed, 1, sizeof *packed));
     TRY(file_join(&packed->path, folder, "config.json"));
     TRY(file_read(packed->path, &text, &size));

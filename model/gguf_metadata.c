@@ -1,10 +1,10 @@
 #include "core/err.h"
 #include "core/mem.h"
 #include "model/gguf_internal.h"
+#include "model/tensor_part.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 const char *gguf_path(const struct gguf *file)
@@ -14,12 +14,7 @@ const char *gguf_path(const struct gguf *file)
 
 bool gguf_is(const char *path)
 {
-    char magic[4];
-    FILE *stream = fopen(path, "rbe");
-    bool yes = stream && fread(magic, 1, 4, stream) == 4 && memcmp(magic, "GGUF", 4) == 0;
-    if (stream)
-        fclose(stream);
-    return yes;
+    return tensor_file_begins(path, "GGUF", 4);
 }
 
 size_t gguf_key_count(const struct gguf *file)

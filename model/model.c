@@ -4,7 +4,7 @@
 #include "core/file.h"
 #include "core/mem.h"
 #include "core/nearest.h"
-#include "model/safetensors.h"
+#include "model/checkpoint.h"
 #include "model/workspace.h"
 
 #include <stdio.h>
@@ -59,74 +59,52 @@ static int find_architecture(const json_t *json, const char *where, const struct
     return rc;
 }
 
-static int read_config(struct model *model, const char *path)
-{
-    int rc;
-    char *text = NULL;
-    size_t size;
-    json_t *json = NULL;
-    json_error_t where;
-    TRY(file_read(path, &text, &size));
-    json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
-    if (!json) {
-        rc = err_set(ERR_FORMAT, "%s:%d: not valid JSON: %s", path, where.line, where.text);
-        goto out;
-    }
-    if (!json_is_object(json)) {
-        rc = err_set(ERR_FORMAT, "%s: not a JSON object", path);
-        goto out;
-    }
-    TRY(find_architecture(json, path, &model->architecture));
-    TRY(model->architecture->read_config(json, &model->config, path));
-out:
-    json_decref(json);
-    mem_free(text);
-    return rc;
-}
-
 /* The hash of the hashes of config.json and of each weight file, in the order of their names. */
-static int hash_files(struct model *model, const char *config_path)
+static int hash_files(struct model *model, const char *config)
 {
     struct hash all;
     char one[HASH_HEX_SIZE];
+    int rc = 0;
     hash_init(&all);
-    int rc = hash_file(config_path, one);
-    for (size_t i = 0; rc == 0 && i < tensor_table_file_count(model->tensors); i++) {
+    for (size_t i = 0; i <= tensor_table_file_count(model->tensors); i++) {
+        const char *file = i ? tensor_table_file(model->tensors, i - 1) : config;
+        if (i && strcmp(file, config) == 0)
+            continue; /* both in one */
+        TRY(hash_file(file, one));
         hash_add(&all, one, sizeof one - 1);
-        rc = hash_file(tensor_table_file(model->tensors, i), one);
     }
-    hash_add(&all, one, sizeof one - 1);
-    if (rc == 0)
-        hash_finish(&all, model->hash);
+    hash_finish(&all, model->hash);
+out:
     return rc;
 }
 
-int model_open(struct model *model, const char *folder)
+int model_open(struct model *model, const char *path)
 {
     const struct linear_source none = {0};
-    return model_open_source(model, folder, &none);
+    return model_open_source(model, path, &none);
 }
 
-int model_open_source(struct model *model, const char *folder, const struct linear_source *source)
+int model_open_source(struct model *model, const char *path, const struct linear_source *source)
 {
     int rc;
-    char *path = NULL;
+    struct checkpoint found = {0};
     struct model fresh = {.source = *source};
-    TRY(mem_strdup(&fresh.folder, folder));
+    TRY(mem_strdup(&fresh.folder, path));
     TRY(mem_calloc(&fresh.workspace, 1, sizeof *fresh.workspace));
-    TRY(file_join(&path, folder, "config.json"));
-    TRY(read_config(&fresh, path));
-    TRY(tensor_table_open_folder(&fresh.tensors, folder));
+    TRY(checkpoint_open(&found, path));
+    TRY(find_architecture(found.config, found.where, &fresh.architecture));
+    TRY(fresh.architecture->read_config(found.config, &fresh.config, found.where));
+    TRY(checkpoint_tensors(&found, &fresh.tensors));
     TRY(fresh.architecture->check_tensors(&fresh));
     TRY(fresh.architecture->load_outer(&fresh));
-    TRY(hash_files(&fresh, path));
+    TRY(hash_files(&fresh, found.where));
     *model = fresh;
 out:
     if (rc) {
         fresh.source = (struct linear_source){0}; /* still the caller's */
         model_close(&fresh);
     }
-    mem_free(path);
+    checkpoint_close(&found);
     return rc;
 }
 
@@ -165,6 +143,13 @@ static bool from_source(const struct model *model, const char *tensor, char laye
     return model->source.has(model->source.context, layer);
 }
 
+/* What says which tensors there have to be. */
+static const char *config_source(const struct model *model)
+{
+    bool one = strcmp(tensor_table_path(model->tensors), model->folder) == 0;
+    return one ? "the file's header" : "config.json";
+}
+
 int model_check_tensor(const struct model *model, const char *name, size_t rows, size_t columns,
                        unsigned char *known)
 {
@@ -175,9 +160,10 @@ int model_check_tensor(const struct model *model, const char *name, size_t rows,
         return model->source.claim(model->source.context, model->tensors, layer, rows, columns,
                                    known);
     if ((rc = tensor_table_get(model->tensors, name, &tensor)) != 0)
-        return err_set((enum err_code)rc, "%s, which config.json asks for", err_text());
+        return err_set((enum err_code)rc, "%s, which %s asks for", err_text(),
+                       config_source(model));
     if ((rc = tensor_check_shape(tensor, rows, columns)) != 0)
-        return err_set((enum err_code)rc, "%s by config.json", err_text());
+        return err_set((enum err_code)rc, "%s by %s", err_text(), config_source(model));
     /* Nothing is read yet, but its elements have to be numbers that can be. */
     if ((rc = dtype_to_float(tensor->dtype, tensor->data, 0, NULL)) != 0)
         return err_prefix(rc, "%s: tensor '%s'", tensor->file, tensor->name);

@@ -160,21 +160,21 @@ struct model {
     const struct architecture *architecture;
     struct linear_source source;
     struct tensor_table *tensors; /* mapped read-only */
-    char *folder;
+    char *folder;                /* what was opened: it can be a file */
     float *embedding;  /* vocabulary x width, float32 */
     float *head;       /* vocabulary x width; equal to embedding when tied */
     float *final_norm; /* width (and, for families with a bias, width more) */
     float *extra; /* what else the family keeps outside its blocks (learned positions); or NULL */
     struct workspace *workspace; /* memory that block_forward and model_score keep between calls */
-    char hash[HASH_HEX_SIZE];    /* of config.json and the weight files */
+    char hash[HASH_HEX_SIZE];    /* of the files with configuration and weights */
 };
 
-/* Opens a folder in Hugging Face's layout (config.json, model.safetensors or its index and shards)
- * and loads what lies outside the blocks. Errors name the file and the tensor. model_close of a
- * zeroed struct is legal. */
-int model_open(struct model *model, const char *folder);
+/* Opens a folder in Hugging Face's layout, a GGUF file or a checkpoint of llama2.c
+ * (model/checkpoint.h) and loads what lies outside the blocks. Errors name the file and the tensor.
+ * model_close of a zeroed struct is legal. */
+int model_open(struct model *model, const char *path);
 /* The same with layers from a source, which the model owns when this succeeds. */
-int model_open_source(struct model *model, const char *folder, const struct linear_source *source);
+int model_open_source(struct model *model, const char *path, const struct linear_source *source);
 void model_close(struct model *model);
 
 /* The full name of a linear layer: "model.layers.0.self_attn.q_proj". */

@@ -1,6 +1,6 @@
 /* One tensor: its shape checked, its values converted. */
 #include "core/err.h"
-#include "model/tensor_table.h"
+#include "model/tensor_part.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,9 +22,41 @@ int tensor_check_shape(const struct tensor *tensor, size_t rows, size_t columns)
                    tensor->file, tensor->name, shape, rows);
 }
 
+bool tensor_is_plain(const struct tensor *tensor)
+{
+    return !tensor->view && tensor->dtype < DTYPE_FIRST_BLOCK;
+}
+
+/* Runs of the view's innermost dimension, one after the other. */
+static int view_to_float(const struct tensor *tensor, float *out)
+{
+    const struct tensor_view *view = tensor->view;
+    const uint8_t *bytes = tensor->data;
+    const int last = view->rank - 1;
+    const size_t size = dtype_size(tensor->dtype), block = dtype_block(tensor->dtype);
+    /* Elements that can be converted at a stretch. */
+    const size_t run = view->stride[last] == 1 ? view->shape[last] : 1;
+    size_t index[TENSOR_MAX_RANK] = {0}, at = 0;
+    for (size_t done = 0; done < tensor->count; done += run) {
+        int rc = dtype_to_float(tensor->dtype, bytes + at / block * size, run, out + done);
+        if (rc)
+            return rc;
+        int d = run > 1 || view->shape[last] == 1 ? last - 1 : last;
+        for (; d >= 0; d--) { /* the next index, like an odometer */
+            at += view->stride[d];
+            if (++index[d] < view->shape[d])
+                break;
+            at -= index[d] * view->stride[d];
+            index[d] = 0;
+        }
+    }
+    return 0;
+}
+
 int tensor_to_float(const struct tensor *tensor, float *out)
 {
-    int rc = dtype_to_float(tensor->dtype, tensor->data, tensor->count, out);
+    int rc = tensor->view ? view_to_float(tensor, out)
+                          : dtype_to_float(tensor->dtype, tensor->data, tensor->count, out);
     return rc ? err_prefix(rc, "%s: tensor '%s'", tensor->file, tensor->name) : 0;
 }
 
@@ -34,6 +66,9 @@ static int integer_at(const struct tensor *tensor, size_t index, int64_t *value)
 {
     size_t size = dtype_size(tensor->dtype);
     uint64_t bits = 0;
+    if (!tensor_is_plain(tensor) || size > sizeof bits)
+        return err_set(ERR_FORMAT, "%s: tensor '%s' does not lie in the file as whole numbers",
+                       tensor->file, tensor->name);
     memcpy(&bits, (const uint8_t *)tensor->data + index * size, size);
     switch (tensor->dtype) {
     case DTYPE_I8: *value = (int8_t)bits; return 0;
@@ -63,5 +98,22 @@ int tensor_to_int32(const struct tensor *tensor, int32_t *out)
                            tensor->file, tensor->name, i);
         out[i] = (int32_t)value;
     }
+    return 0;
+}
+
+int tensor_split_pairs(struct tensor *tensor, size_t heads, struct arena *memory)
+{
+    struct tensor_view *view;
+    const size_t columns = tensor->rank == 2 ? tensor->shape[1] : 1;
+    if (tensor->rank < 1 || tensor->rank > 2 || tensor->shape[0] % (2 * heads))
+        return 0; /* the family refuses the shape */
+    int rc = arena_alloc(memory, &view, 1, sizeof *view);
+    if (rc)
+        return rc;
+    const size_t head_size = tensor->shape[0] / heads;
+    *view = (struct tensor_view){.rank = tensor->rank + 2,
+                                 .shape = {heads, 2, head_size / 2, columns},
+                                 .stride = {head_size * columns, columns, 2 * columns, 1}};
+    tensor->view = view;
     return 0;
 }

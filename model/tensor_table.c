@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Of a tensor or a key, in bytes. */
 enum { NAME_LIMIT = 400 };
@@ -37,6 +38,8 @@ int tensor_table_gather(struct tensor_table *table)
         qsort(table->items, total, sizeof *table->items, by_name);
     for (size_t i = 1; i < total; i++) {
         const struct tensor *a = &table->items[i - 1], *b = &table->items[i];
+        if (strcmp(a->name, b->name) == 0 && a->file == b->file)
+            return err_set(ERR_FORMAT, "%s: tensor '%s' is there twice", a->file, a->name);
         if (strcmp(a->name, b->name) == 0)
             return err_set(ERR_FORMAT, "tensor '%s' is in two files: %s and %s", a->name, a->file,
                            b->file);
@@ -44,20 +47,33 @@ int tensor_table_gather(struct tensor_table *table)
     return 0;
 }
 
-int tensor_table_open_part(struct tensor_table **out, const char *path, tensor_part_open *open)
+int tensor_table_from_part(struct tensor_table **out, struct tensor_part *part)
 {
     int rc;
     struct tensor_table *table = NULL;
     TRY(mem_calloc(&table, 1, sizeof *table));
-    TRY(mem_strdup(&table->path, path));
+    TRY(mem_strdup(&table->path, part->path));
     TRY(mem_calloc(&table->parts, 1, sizeof *table->parts));
-    TRY(open(&table->parts[0], path));
+    table->parts[0] = *part;
     table->part_count = 1;
     TRY(tensor_table_gather(table));
     *out = table;
+    *part = (struct tensor_part){0};
     table = NULL;
 out:
+    if (table)
+        table->part_count = 0; /* still the caller's */
     tensor_table_free(table);
+    return rc;
+}
+
+int tensor_table_open_part(struct tensor_table **out, const char *path, tensor_part_open *open)
+{
+    struct tensor_part part = {0};
+    int rc = open(&part, path);
+    if (rc == 0)
+        rc = tensor_table_from_part(out, &part);
+    tensor_part_release(&part);
     return rc;
 }
 
@@ -66,6 +82,7 @@ void tensor_part_release(struct tensor_part *part)
     mem_free(part->items);
     if (part->release_owner)
         part->release_owner(part->owner);
+    arena_release(&part->memory);
     file_unmap(&part->map);
     mem_free(part->path);
     *part = (struct tensor_part){0};
@@ -91,6 +108,19 @@ int tensor_name_copy(struct arena *arena, const char *path, const char *what, co
     name[size] = '\0';
     *out = name;
     return 0;
+}
+
+bool tensor_file_begins(const char *path, const char *bytes, size_t size)
+{
+    int file;
+    size_t length;
+    char begin[8];
+    if (file_open(path, &file, &length) != 0)
+        return false;
+    bool same = length >= size && file_read_at(file, path, 0, begin, size) == 0 &&
+                memcmp(begin, bytes, size) == 0;
+    close(file);
+    return same;
 }
 
 void tensor_table_free(struct tensor_table *table)

@@ -6,13 +6,21 @@
 
 #include "model/dtype.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum { TENSOR_MAX_RANK = 8 };
 
-/* One stored tensor: a view into the map, valid until tensor_table_free. Only tensor_to_float and
- * tensor_to_int32 know how the elements lie in data. */
+/* The order of a tensor's elements where they do not lie in that of its shape: a shape of the same
+ * count, with the step in elements from an index to the next in each dimension. */
+struct tensor_view {
+    int rank; /* 1 at least */
+    size_t shape[TENSOR_MAX_RANK], stride[TENSOR_MAX_RANK];
+};
+
+/* One stored tensor: a part of the map, valid until tensor_table_free. Unless tensor_is_plain, only
+ * tensor_to_float knows how the elements lie in data. */
 struct tensor {
     const char *name;
     enum dtype dtype;
@@ -20,14 +28,19 @@ struct tensor {
     size_t shape[TENSOR_MAX_RANK]; /* outermost first; row-major */
     size_t count;                  /* product of shape: elements */
     size_t bytes;
-    const void *data; /* little-endian, not necessarily aligned */
-    const char *file; /* the path of its file, for messages */
+    const void *data;               /* little-endian, not necessarily aligned */
+    const char *file;               /* the path of its file, for messages */
+    const struct tensor_view *view; /* NULL: the elements lie in the order of the shape */
 };
+
+/* Whether data holds count elements of dtype in the order of the shape. */
+bool tensor_is_plain(const struct tensor *tensor);
 
 struct tensor_table; /* opaque; immutable after opening */
 
 /* Opens the weights of a model's folder as one table: model.safetensors, or the shards that
- * model.safetensors.index.json names. *out is the caller's (tensor_table_free). */
+ * model.safetensors.index.json names, or pytorch_model.bin, or pytorch_model.bin.index.json's. *out
+ * is the caller's (tensor_table_free). */
 int tensor_table_open_folder(struct tensor_table **out, const char *folder);
 
 void tensor_table_free(struct tensor_table *table);
@@ -62,8 +75,8 @@ int tensor_table_read(const struct tensor_table *table, const char *name, size_t
  * of `rows`. */
 int tensor_check_shape(const struct tensor *tensor, size_t rows, size_t columns);
 
-/* out (tensor->count floats) = the values as float32, for F32, F16, BF16, F64; ERR_FORMAT for other
- * types. */
+/* out (tensor->count floats) = the values as float32, in the order of the shape, for F32, F16,
+ * BF16, F64 and GGUF's types with blocks; ERR_FORMAT for other types. */
 int tensor_to_float(const struct tensor *tensor, float *out);
 
 /* out (tensor->count) = the values as int32, for BOOL, U8, I8, U16, I16, U32, I32, U64, I64;

@@ -1,0 +1,100 @@
+#include "model/checkpoint.h"
+
+#include "core/err.h"
+#include "core/file.h"
+#include "core/mem.h"
+#include "model/gguf_model.h"
+#include "model/llama2c.h"
+#include "model/torch.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int read_config(json_t **config, const char *path)
+{
+    int rc;
+    char *text = NULL;
+    size_t size;
+    json_t *json = NULL;
+    json_error_t where;
+    TRY(file_read(path, &text, &size));
+    json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+    if (!json) {
+        rc = err_set(ERR_FORMAT, "%s:%d: not valid JSON: %s", path, where.line, where.text);
+        goto out;
+    }
+    if (!json_is_object(json)) {
+        rc = err_set(ERR_FORMAT, "%s: not a JSON object", path);
+        goto out;
+    }
+    *config = json;
+    json = NULL;
+out:
+    json_decref(json);
+    mem_free(text);
+    return rc;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static int open_file(struct checkpoint *checkpoint, const char *path)
+{
+    int rc;
+    struct gguf *file;
+    if (ends_with(path, ".safetensors") || ends_with(path, ".json") || torch_is(path))
+        return err_set(ERR_USAGE,
+                       "%s: a model is the folder that this file lies in, with config.json and "
+                       "the weights",
+                       path);
+    TRY(mem_strdup(&checkpoint->where, path));
+    if (gguf_is(path) || ends_with(path, ".gguf")) {
+        TRY(gguf_open(&file, path));
+        TRY(gguf_model(file, &checkpoint->config, &checkpoint->tensors));
+    } else {
+        TRY(llama2c_open(path, &checkpoint->config, &checkpoint->tensors));
+    }
+out:
+    return rc;
+}
+
+int checkpoint_open(struct checkpoint *out, const char *path)
+{
+    int rc;
+    struct stat info;
+    struct checkpoint fresh = {0};
+    TRY(mem_strdup(&fresh.path, path));
+    if (stat(path, &info) == 0 && !S_ISDIR(info.st_mode)) {
+        TRY(open_file(&fresh, path));
+    } else {
+        TRY(file_join(&fresh.where, path, "config.json"));
+        TRY(read_config(&fresh.config, fresh.where));
+    }
+    *out = fresh;
+    fresh = (struct checkpoint){0};
+out:
+    checkpoint_close(&fresh);
+    return rc;
+}
+
+int checkpoint_tensors(struct checkpoint *checkpoint, struct tensor_table **out)
+{
+    if (!checkpoint->tensors)
+        return tensor_table_open_folder(out, checkpoint->path);
+    *out = checkpoint->tensors;
+    checkpoint->tensors = NULL;
+    return 0;
+}
+
+void checkpoint_close(struct checkpoint *checkpoint)
+{
+    json_decref(checkpoint->config);
+    mem_free(checkpoint->where);
+    mem_free(checkpoint->path);
+    tensor_table_free(checkpoint->tensors);
+    *checkpoint = (struct checkpoint){0};
+}
