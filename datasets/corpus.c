@@ -58,6 +58,11 @@ int corpus_load(const struct corpus *corpus, struct documents *all, int *changed
     char *line = NULL;
     size_t bad = 0;
     int rc;
+    if (corpus->rows)
+        return err_set(ERR_USAGE,
+                       "corpus %s: it is for calibration and perplexity only; where documents are "
+                       "wanted, name its file: docs:PATH",
+                       corpus->name);
     TRY(corpus->extract(corpus, &fresh));
     if (!text_is_utf8(fresh.text, fresh.offsets[fresh.count], &bad))
         TRY(err_set(ERR_FORMAT, "corpus %s: byte %zu of the text is not UTF-8", corpus->name, bad));

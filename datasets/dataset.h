@@ -11,6 +11,10 @@
 #include <stdint.h>
 
 enum split { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_TEST };
+/* What a text is for: the papers' scripts join a data set's rows differently for the two. */
+enum corpus_use { USE_CALIBRATION, USE_EVALUATION };
+
+struct row_corpus;
 
 /* A corpus as documents in a fixed order (chapters, articles, pages): text is UTF-8. */
 struct documents {
@@ -35,6 +39,9 @@ struct corpus {
     /* Extracts all documents; the struct is passed so that one function can serve several.
      * ERR_MISSING names the package to install. */
     int (*extract)(const struct corpus *corpus, struct documents *all);
+    /* A corpus that users bring, with a file for each split (datasets/rows.h): it has no extract,
+     * and corpus_text is what reads it. NULL for the others. */
+    const struct row_corpus *rows;
 };
 
 /* Extracts and checks against expected_hash. `changed` (may be NULL) receives 1 when the text
@@ -62,6 +69,11 @@ size_t documents_words(const struct documents *documents);
 /* *text = the documents of a split joined by corpus->joiner; owned by the caller. */
 int documents_join(const struct documents *documents, const char *joiner, char **text,
                    size_t *size);
+
+/* *text = a split of any corpus as one text, owned by the caller, not ended by a NUL that counts.
+ * `changed` as in corpus_load. */
+int corpus_text(const struct corpus *corpus, enum split split, enum corpus_use use, char **text,
+                size_t *size, int *changed);
 
 /* One question: the score of each choice is that of its continuation given its context. */
 struct question {

@@ -6,6 +6,7 @@
 #include "datasets/dataset.h"
 #include "datasets/documents.h"
 #include "harness/command.h"
+#include "harness/datasets_rows.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,6 +45,12 @@ static const char *const split_names[] = {"train", "validation", "test"};
 
 static void print_corpus_row(const struct corpus *corpus)
 {
+    char found[64];
+    if (corpus->rows) {
+        printf("%-16s %-16s %-22s %s\n", corpus->name, "data folder",
+               datasets_rows_found(corpus, found), corpus->title);
+        return;
+    }
     char *have = corpus->package ? package_version(corpus->package) : NULL;
     printf("%-16s %-16s %-22s %s\n", corpus->name, corpus->package ? corpus->package : "-",
            have               ? have
@@ -83,7 +90,7 @@ static int list_all(bool json)
             json_array_append_new(list, task_json(tasks[i]));
         return command_print_json(list);
     }
-    printf("%-16s %-16s %-22s %s\n", "corpus", "package", "installed", "title");
+    printf("%-16s %-16s %-22s %s\n", "corpus", "from", "installed, found", "title");
     for (int i = 0; corpora[i]; i++)
         print_corpus_row(corpora[i]);
     printf("\n%-16s %-16s %-22s %s\n", "task", "from corpus", "scored by", "title");
@@ -91,7 +98,7 @@ static int list_all(bool json)
         printf("%-16s %-16s %-22s %s\n", tasks[i]->name, tasks[i]->corpus ? tasks[i]->corpus : "-",
                scoring_names[tasks[i]->scoring], tasks[i]->title);
     puts("\nA text of your own: file:PATH (undivided) or docs:PATH (documents between empty "
-         "lines); a task of your own: "
+         "lines), token ids ids:FILE; a task of your own: "
          "jsonl:PATH.\n`bitbench datasets NAME` extracts one and counts it.");
     return 0;
 }
@@ -133,6 +140,26 @@ static int show_documents(const struct corpus *corpus, const struct documents *a
         putchar('\n');
     }
     documents_release(&part);
+    return rc;
+}
+
+static int describe_rows(const struct corpus *corpus, const struct command_line *line)
+{
+    const struct datasets_options *options = line->options;
+    const bool json = line->global.json;
+    json_t *object = corpus_json(corpus);
+    int rc;
+    if (!json)
+        printf("%s: %s\nsource       %s\n", corpus->name, corpus->title, corpus->source);
+    TRY(datasets_rows_describe(corpus, json, object));
+    if (options->show && !json)
+        TRY(datasets_rows_show(corpus, (enum split)options->split, options->show));
+    if (json) {
+        rc = command_print_json(object);
+        object = NULL;
+    }
+out:
+    json_decref(object);
     return rc;
 }
 
@@ -241,7 +268,7 @@ static int run_datasets(const struct command_line *line)
     else if (task_open(name, &task) == 0)
         rc = describe_task(&task.task, line);
     else if (corpus_open(name, &corpus) == 0)
-        rc = describe_corpus(&corpus.corpus, line);
+        rc = (corpus.corpus.rows ? describe_rows : describe_corpus)(&corpus.corpus, line);
     else
         rc = unknown_name(name);
     corpus_close(&corpus);
@@ -259,7 +286,8 @@ const struct command command_datasets = {
     .options = datasets_table,
     .options_size = sizeof(struct datasets_options),
     .description = "The text of the corpora comes out of Debian packages; a corpus that is not "
-                   "installed says which one. "
+                   "installed says which one. wikitext2, ptb, c4 and the zero-shot tasks are files "
+                   "in the folder that --data names. "
                    "Names may also be file:PATH, docs:PATH (texts of your own) and jsonl:PATH "
                    "(questions of your own).",
     .examples = "bitbench datasets\n"

@@ -15,7 +15,7 @@
 struct eval_command {
     char model[OPTION_TEXT_SIZE], corpora[OPTION_TEXT_SIZE], tasks[OPTION_TEXT_SIZE],
         items[OPTION_TEXT_SIZE], scoring[OPTION_TEXT_SIZE], samples[OPTION_TEXT_SIZE];
-    int window, tokens, split, seed;
+    int window, tokens, windows, split, seed;
 };
 
 static const struct option eval_table[] = {
@@ -30,7 +30,7 @@ static const struct option eval_table[] = {
      .offset = offsetof(struct eval_command, corpora),
      .fallback = "",
      .choices = "NAMES",
-     .help = "texts to measure perplexity on, separated by commas: kjv, file:PATH, ..."},
+     .help = "texts to measure perplexity on, separated by commas: kjv, file:PATH, ids:FILE, ..."},
     {.name = "window",
      .type = OPTION_INT,
      .offset = offsetof(struct eval_command, window),
@@ -47,6 +47,14 @@ static const struct option eval_table[] = {
      .high = 1e9,
      .choices = "TOKENS",
      .help = "only the first tokens of each text (0: all)"},
+    {.name = "windows",
+     .type = OPTION_INT,
+     .offset = offsetof(struct eval_command, windows),
+     .fallback = "0",
+     .low = 0,
+     .high = 1e9,
+     .choices = "WINDOWS",
+     .help = "only the first windows of each text (0: all)"},
     {.name = "split",
      .type = OPTION_CHOICE,
      .offset = offsetof(struct eval_command, split),
@@ -123,7 +131,8 @@ static int make_experiment(const struct eval_command *options, struct experiment
     for (int i = 0; i < corpora_count; i++) {
         struct perplexity_spec *spec = &experiment->perplexities[experiment->perplexity_count++];
         *spec = (struct perplexity_spec){
-            .tokens = options->tokens, .window = options->window, .split = options->split};
+            .tokens = options->tokens, .window = options->window, .split = options->split,
+            .windows = options->windows};
         next_name(&names, spec->corpus, sizeof spec->corpus);
     }
     names = options->tasks;
@@ -184,21 +193,25 @@ static int print_metric(const struct metric_record *m, bool json)
     if (accuracy)
         printf("%-16s accuracy   %6.2f %% +- %.2f  (%s, %ld items)\n", m->dataset, 100 * m->value,
                100 * m->standard_error, m->rule, m->count);
-    else
-        printf("%-16s perplexity %10.4f  [%.4f, %.4f]  %.4f bits per byte  (%d windows of %d)\n",
-               m->dataset, m->value, m->low, m->high, m->bits_per_byte, m->part_count, m->window);
+    else {
+        printf("%-16s perplexity %10.4f  [%.4f, %.4f]", m->dataset, m->value, m->low, m->high);
+        if (isfinite(m->bits_per_byte))
+            printf("  %.4f bits per byte", m->bits_per_byte);
+        printf("  (%d windows of %d)\n", m->part_count, m->window);
+    }
     return 0;
 }
 
-/* One line a window. */
+/* One line a window: its summed loss, and the mean that other implementations print. */
 static int write_windows(struct file_writer *writer, const struct metric_record *m)
 {
     int rc = 0;
     for (int i = 0; rc == 0 && i < m->part_count; i++) {
         const struct metric_part *part = &m->parts[i];
         rc = print_line(writer->stream, writer->path,
-                        json_pack("{s:s, s:i, s:f, s:i}", "corpus", m->dataset, "window",
-                                  part->index, "nll", part->value, "tokens", part->count));
+                        json_pack("{s:s, s:i, s:f, s:i, s:f}", "corpus", m->dataset, "window",
+                                  part->index, "nll", part->value, "tokens", part->count, "loss",
+                                  part->value / part->count));
     }
     return rc;
 }

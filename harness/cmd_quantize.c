@@ -8,6 +8,7 @@
 #include "harness/model_folder.h"
 #include "harness/packed_write.h"
 #include "harness/spec_internal.h"
+#include "harness/token_ids.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -118,9 +119,12 @@ static int open_inputs(struct quantize_job *job)
     TRY(model_folder_open(&job->model, folder));
     TRY(packed_write_begin(&job->writer, job->options->out, &job->model, &job->point));
     if (job->point.method->caps & QM_NEEDS_HESSIAN) {
-        TRY(tokenizer_open(&job->tokenizer, folder));
-        TRY(model_check_tokenizer(&job->model, job->tokenizer));
+        if (!token_ids_named(job->point.calibration.corpus)) {
+            TRY(tokenizer_open(&job->tokenizer, folder));
+            TRY(model_check_tokenizer(&job->model, job->tokenizer));
+        }
         job->corpora.tokenizer = job->tokenizer;
+        job->corpora.vocabulary = job->model.config.vocabulary;
         TRY(calibration_draw(&job->point.calibration, &job->corpora, &job->calibration, NULL));
     }
 out:

@@ -26,33 +26,54 @@ static int scored_bytes(const struct tokenizer *tokenizer, const int32_t *ids, i
     return 0;
 }
 
+/* How many windows of the text are measured; ERR_USAGE when there is none. */
+static int count_windows(const struct perplexity_spec *spec, const struct corpus_tokens *text,
+                         int *windows)
+{
+    size_t length = (size_t)spec->window;
+    size_t count = spec->tokens > 0 && (size_t)spec->tokens < text->count ? (size_t)spec->tokens
+                                                                          : text->count;
+    size_t found = count / length;
+    if (text->row % length)
+        return err_set(ERR_USAGE,
+                       "corpus %s: it holds rows of %zu tokens, which windows of %d would cross: "
+                       "set window: %zu",
+                       spec->corpus, text->row, spec->window, text->row);
+    if (found == 0)
+        return err_set(ERR_USAGE,
+                       "corpus %s: its %s split has %zu tokens here, less than one "
+                       "window of %d: give a shorter window",
+                       spec->corpus, split_names[spec->split], count, spec->window);
+    if (text->most_windows && found > text->most_windows)
+        found = text->most_windows;
+    if (spec->windows > 0 && found > (size_t)spec->windows)
+        found = (size_t)spec->windows;
+    if (found > INT32_MAX / length)
+        return err_set(ERR_USAGE,
+                       "corpus %s: %zu tokens are too many for one run: set tokens:", spec->corpus,
+                       count);
+    *windows = (int)found;
+    return 0;
+}
+
 int perplexity_prepare(struct perplexity_set *set, struct stream *stream,
                        struct corpus_cache *cache)
 {
     int rc;
     const struct perplexity_spec *spec = set->spec;
+    const struct corpus_request request = {
+        .name = spec->corpus, .split = spec->split, .use = USE_EVALUATION, .length = spec->window};
     const struct corpus_tokens *text;
     struct hash hash;
-    TRY(corpus_cache_get(cache, spec->corpus, spec->split, &text));
-    size_t count = spec->tokens > 0 && (size_t)spec->tokens < text->count ? (size_t)spec->tokens
-                                                                          : text->count;
-    size_t windows = count / (size_t)spec->window;
-    if (windows == 0)
-        return err_set(ERR_USAGE,
-                       "corpus %s: its %s split has %zu tokens here, less than one "
-                       "window of %d: give a shorter window",
-                       spec->corpus, split_names[spec->split], count, spec->window);
-    if (windows > INT32_MAX / (size_t)spec->window)
-        return err_set(ERR_USAGE,
-                       "corpus %s: %zu tokens are too many for one run: set tokens:", spec->corpus,
-                       count);
+    TRY(corpus_cache_get(cache, &request, &text));
+    TRY(count_windows(spec, text, &set->windows));
     set->first_sequence = stream->count;
-    set->windows = (int)windows;
     for (int w = 0; w < set->windows; w++)
         TRY(stream_add(stream, text->ids + (size_t)w * (size_t)spec->window, spec->window, 1));
-    TRY(scored_bytes(cache->tokenizer, text->ids, set->windows, spec->window, &set->bytes));
+    if (text->is_text)
+        TRY(scored_bytes(cache->tokenizer, text->ids, set->windows, spec->window, &set->bytes));
     hash_init(&hash);
-    hash_add(&hash, text->ids, windows * (size_t)spec->window * sizeof *text->ids);
+    hash_add(&hash, text->ids, (size_t)set->windows * (size_t)spec->window * sizeof *text->ids);
     hash_finish(&hash, set->hash);
 out:
     return rc;

@@ -9,6 +9,7 @@
 #include "harness/estimate.h"
 #include "harness/host.h"
 #include "harness/model_folder.h"
+#include "harness/token_ids.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,15 +45,31 @@ static int describe_evaluation(const struct evaluation *evaluation, json_t **out
     return 0;
 }
 
+/* Whether there is anything to tokenize: a run on token ids alone needs no tokenizer. */
+static bool reads_text(const struct experiment *experiment)
+{
+    for (int i = 0; i < experiment->perplexity_count; i++)
+        if (!token_ids_named(experiment->perplexities[i].corpus))
+            return true;
+    for (int i = 0; i < experiment->point_count; i++)
+        if (point_calibrates(&experiment->points[i]) &&
+            !token_ids_named(experiment->points[i].calibration.corpus))
+            return true;
+    return experiment->choice_count > 0;
+}
+
 int run_open_model(struct run *run)
 {
     int rc;
     char *folder = NULL;
     TRY(model_folder(&folder, run->experiment.model));
     TRY(model_folder_open(&run->model, folder));
-    TRY(tokenizer_open(&run->tokenizer, folder));
-    TRY(model_check_tokenizer(&run->model, run->tokenizer));
+    if (reads_text(&run->experiment)) {
+        TRY(tokenizer_open(&run->tokenizer, folder));
+        TRY(model_check_tokenizer(&run->model, run->tokenizer));
+    }
     run->corpora.tokenizer = run->tokenizer;
+    run->corpora.vocabulary = run->model.config.vocabulary;
     run->evaluation.max_positions = run->model.config.max_positions;
     TRY(evaluation_prepare(&run->evaluation, &run->experiment, &run->corpora));
     TRY(evaluation_check_lengths(&run->evaluation, run->model.config.max_positions));
@@ -89,7 +106,8 @@ void run_close(struct run *run)
 static bool same_calibration(const struct calibration_spec *a, const struct calibration_spec *b)
 {
     return strcmp(a->corpus, b->corpus) == 0 && a->samples == b->samples &&
-           a->length == b->length && a->seed == b->seed && a->split == b->split;
+           a->length == b->length && a->seed == b->seed && a->split == b->split &&
+           a->draw == b->draw;
 }
 
 int run_calibration_of(struct run *run, const struct point *point,
@@ -108,7 +126,7 @@ int run_calibration_of(struct run *run, const struct point *point,
     struct run_calibration fresh = {.spec = point->calibration};
     TRY(host_check_memory("calibration", (double)fresh.spec.samples * fresh.spec.length,
                           run->model.config.width));
-    TRY(calibration_draw(&fresh.spec, &run->corpora, &fresh.stream, &fresh.changed));
+    TRY(calibration_draw(&fresh.spec, &run->corpora, &fresh.stream, &fresh.facts));
     if (fresh.spec.length > run->model.config.max_positions)
         log_warning("calibration: segments of %d tokens are longer than the model's %d positions",
                     fresh.spec.length, run->model.config.max_positions);
@@ -139,13 +157,18 @@ int run_point_id(struct run *run, const struct point *point, json_t **settings,
                       "samples", calibration->spec.samples, "length", calibration->spec.length,
                       "seed", calibration->spec.seed, "split", calibration->spec.split, "hash",
                       calibration->hash));
+    /* Points of before there was a choice keep their ids. */
+    if (calibration && calibration->facts.draw != DRAW_OWN)
+        bad |= json_object_set_new(
+            json_object_get(object, "calibration"), "draw",
+            json_string(calibration_draw_names[calibration->facts.draw]));
     bad |= json_object_set_new(object, "versions",
                                json_pack("{s:i, s:i}", "method",
                                          point->method ? point->method->version : 0, "architecture",
                                          run->model.architecture->version));
     bad |= json_object_set_new(object, "model_hash", json_string(run->model.hash));
     bad |= json_object_set_new(object, "tokenizer_hash",
-                               json_string(tokenizer_hash(run->tokenizer)));
+                               json_string(run->tokenizer ? tokenizer_hash(run->tokenizer) : ""));
     bad |= json_object_set(object, "evaluation", run->evaluation_settings);
     text = bad ? NULL : json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(17));
     if (!text) {
@@ -175,7 +198,7 @@ static int measure(struct run *run, const struct pipeline_output *output,
 static int collect_warnings(struct run *run, const struct run_calibration *calibration,
                             const struct pipeline_output *output, struct strbuf *text)
 {
-    int rc, changed = calibration && calibration->changed;
+    int rc, changed = calibration && calibration->facts.changed;
     for (int i = 0; i < run->corpora.count; i++)
         changed |= run->corpora.entries[i]->changed;
     TRY(strbuf_puts(text, ""));

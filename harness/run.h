@@ -56,7 +56,7 @@ struct run_calibration {
     struct calibration_spec spec;
     struct stream stream;
     char hash[HASH_HEX_SIZE];
-    int changed;
+    struct calibration_facts facts;
 };
 
 #endif

@@ -31,7 +31,10 @@ struct calibration_spec {
                                       split evenly) */
     int samples, length, seed;
     int split; /* enum split; the default is train */
+    int draw;  /* enum calibration_draw, or -1: what the corpus implies */
 };
+/* Who draws the segments: bitbench's generator, Python's, or nobody: they are the text's first. */
+enum calibration_draw { DRAW_OWN, DRAW_PYTHON, DRAW_GIVEN };
 extern const struct option calibration_option_table[];
 
 /* One text to measure perplexity on: windows without overlap over the first `tokens` tokens (0:
@@ -39,6 +42,7 @@ extern const struct option calibration_option_table[];
 struct perplexity_spec {
     char corpus[OPTION_TEXT_SIZE];
     int tokens, window, split;
+    int windows; /* at most so many of them; 0: all */
 };
 extern const struct option perplexity_option_table[];
 
