@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, HUGE_PAGE = 1 << 21, HUGE_FROM = 2 * HUGE_PAGE };
 
 static atomic_long fail_countdown;
 
@@ -29,6 +30,18 @@ static int planned_failure(void)
     return atomic_load(&fail_countdown) > 0 && atomic_fetch_sub(&fail_countdown, 1) == 1;
 }
 
+/* Large blocks on huge pages where the system has them: a page fault for each 4 KiB of a matrix,
+ * and its misses in the translation buffer, cost a tenth of a factorisation. */
+static void *allocate(size_t bytes)
+{
+    if (bytes < HUGE_FROM)
+        return aligned_alloc(ALIGNMENT, bytes ? bytes : ALIGNMENT);
+    void *pointer = aligned_alloc(HUGE_PAGE, bytes);
+    if (pointer)
+        (void)madvise(pointer, bytes, MADV_HUGEPAGE);
+    return pointer;
+}
+
 int mem_alloc(void *out, size_t count, size_t size)
 {
     void *pointer = NULL;
@@ -39,7 +52,7 @@ int mem_alloc(void *out, size_t count, size_t size)
                        size);
     size_t bytes = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (!planned_failure())
-        pointer = aligned_alloc(ALIGNMENT, bytes ? bytes : ALIGNMENT);
+        pointer = allocate(bytes);
     if (!pointer)
         return err_set(ERR_MEMORY, "out of memory: %zu bytes were asked for", count * size);
     memcpy(out, &pointer, sizeof pointer);

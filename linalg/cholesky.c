@@ -32,142 +32,56 @@ static int smaller(int a, int b)
     return a < b ? a : b;
 }
 
-struct factoring {
-    double *a;
-    int n, start, width; /* the panel's columns are start .. start + width - 1 */
-    int tile;
-};
-
-/* Rows of the panel below its diagonal block: A21 := A21 L11^-T. */
-static int panel_rows(void *context, int index, int worker)
-{
-    const struct factoring *f = context;
-    long first = f->start + f->width + (long)index * f->tile;
-    int rows = smaller(f->tile, f->n - (int)first);
-    cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, rows, f->width,
-                1.0, f->a + (long)f->start * f->n + f->start, f->n, f->a + first * f->n + f->start,
-                f->n);
-    (void)worker;
-    return 0;
-}
-
-/* A22 -= A21 A21^T: row tile i with all columns left of and in it, so that each task's product is
- * wide. The largest tasks come first, which evens out the load. */
-static int trailing_rows(void *context, int index, int worker)
-{
-    const struct factoring *f = context;
-    int origin = f->start + f->width, count = (f->n - origin + f->tile - 1) / f->tile;
-    long first = origin + (long)(count - 1 - index) * f->tile;
-    int rows = smaller(f->tile, f->n - (int)first);
-    const double *panel = f->a + f->start;
-    gemm_double(false, true, rows, (int)first + rows - origin, f->width, -1.0, panel + first * f->n,
-                f->n, panel + (long)origin * f->n, f->n, 1.0, f->a + first * f->n + origin, f->n);
-    (void)worker;
-    return 0;
-}
-
-int cholesky_lower(double *a, int n)
-{
-    struct factoring f = {.a = a, .n = n};
-    int rc = 0, step = panel_width(n);
-    for (f.start = 0; f.start < n; f.start += step) {
-        f.width = smaller(step, n - f.start);
-        /* LAPACK's columns are our rows: its upper triangle is our lower one. */
-        int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', f.width,
-                                       a + (long)f.start * n + f.start, n);
-        if (info > 0)
-            return err_set(ERR_NUMERIC, "the matrix is not positive definite (pivot %d of %d)",
-                           f.start + info, n);
-        int rest = n - f.start - f.width;
-        if (rest == 0)
-            break;
-        f.tile = rest > 16 * 128 ? 256 : rest > 512 ? 128 : 64;
-        TRY(pool_run(panel_rows, &f, (rest + f.tile - 1) / f.tile));
-        TRY(pool_run(trailing_rows, &f, (rest + f.tile - 1) / f.tile));
-    }
-out:
-    return rc;
-}
-
-#define REAL       double
-#define NAME(name) name##_double
-#define GEMM       gemm_double
-#define TRTRI      LAPACKE_dtrtri_work
-#include "linalg/triangle.inc"
-#undef REAL
-#undef NAME
-#undef GEMM
-#undef TRTRI
-
-#define REAL       float
-#define NAME(name) name##_float
-#define GEMM       gemm
-#define TRTRI      LAPACKE_strtri_work
-#include "linalg/triangle.inc"
-#undef REAL
-#undef NAME
-#undef GEMM
-#undef TRTRI
-
-int triangle_invert(double *l, int n)
-{
-    return triangle_invert_double(l, n);
-}
-
 /* Between H and U in their order and the reversed matrix in work. */
 struct reversing {
     const float *h, *diagonal;
     const int *order;
     int n;
-    double *work;
+    void *work; /* the reversed matrix, float64 or float32 */
     float *upper;
 };
 
 enum { REVERSE_ROWS = 32 };
 
-static int reverse_in(void *context, int index, int worker)
-{
-    const struct reversing *r = context;
-    long n = r->n, last = smaller(r->n, (index + 1) * REVERSE_ROWS);
-    for (long i = (long)index * REVERSE_ROWS; i < last; i++) {
-        long row = r->order ? r->order[n - 1 - i] : n - 1 - i;
-        const float *h = r->h + row * n;
-        double *to = r->work + i * n;
-        if (r->order)
-            for (long j = 0; j < i; j++)
-                to[j] = (double)h[r->order[n - 1 - j]];
-        else
-            for (long j = 0; j < i; j++)
-                to[j] = (double)h[n - 1 - j];
-        to[i] = (double)r->diagonal[row];
-    }
-    (void)worker;
-    return 0;
-}
+#define REAL       double
+#define NAME(name) name##_double
+#define GEMM       gemm_double
+#define TRSM       cblas_dtrsm
+#define POTRF      LAPACKE_dpotrf_work
+#define TRTRI      LAPACKE_dtrtri_work
+#include "linalg/cholesky.inc"
+#undef REAL
+#undef NAME
+#undef GEMM
+#undef TRSM
+#undef POTRF
+#undef TRTRI
+
+#define REAL       float
+#define NAME(name) name##_float
+#define GEMM       gemm
+#define TRSM       cblas_strsm
+#define POTRF      LAPACKE_spotrf_work
+#define TRTRI      LAPACKE_strtri_work
+#include "linalg/cholesky.inc"
+#undef REAL
+#undef NAME
+#undef GEMM
+#undef TRSM
+#undef POTRF
+#undef TRTRI
 
 static int reverse_out(void *context, int index, int worker)
 {
     const struct reversing *r = context;
     long n = r->n, last = smaller(r->n, (index + 1) * REVERSE_ROWS);
     for (long i = (long)index * REVERSE_ROWS; i < last; i++) {
-        const double *from = r->work + (n - 1 - i) * n + (n - 1);
+        const double *from = (const double *)r->work + (n - 1 - i) * n + (n - 1);
         float *upper = r->upper + i * n;
         memset(upper, 0, sizeof *upper * (size_t)i);
         for (long j = i; j < n; j++)
             upper[j] = (float)from[-j];
     }
-    (void)worker;
-    return 0;
-}
-
-/* The lower triangle rounded to float32, still reversed. */
-static int round_rows(void *context, int index, int worker)
-{
-    const struct reversing *r = context;
-    long n = r->n, last = smaller(r->n, (index + 1) * REVERSE_ROWS);
-    for (long i = (long)index * REVERSE_ROWS; i < last; i++)
-        for (long j = 0; j <= i; j++)
-            r->upper[i * n + j] = (float)r->work[i * n + j];
     (void)worker;
     return 0;
 }
@@ -196,19 +110,25 @@ static int reverse_pairs(void *context, int index, int worker)
 int cholesky_inverse_upper(const float *h, const float *diagonal, const int *order, int n,
                            double *work, float *upper)
 {
-    struct reversing r = {
-        .h = h, .diagonal = diagonal, .order = order, .n = n, .work = work, .upper = upper};
+    bool large = n > CHOLESKY_DOUBLE; /* then in place */
+    struct reversing r = {.h = h,
+                          .diagonal = diagonal,
+                          .order = order,
+                          .n = n,
+                          .work = large ? (void *)upper : work,
+                          .upper = upper};
     int rc = 0, tasks = (n + REVERSE_ROWS - 1) / REVERSE_ROWS;
-    TRY(pool_run(reverse_in, &r, tasks));
-    TRY(cholesky_lower(work, n));
-    if (n > CHOLESKY_DOUBLE_INVERSE) {
-        TRY(pool_run(round_rows, &r, tasks));
+    if (large) {
+        TRY(pool_run(reverse_in_float, &r, tasks));
+        TRY(cholesky_lower_float(upper, n));
         TRY(triangle_invert_float(upper, n));
         TRY(pool_run(reverse_pairs, &r, tasks));
-        goto out;
+    } else {
+        TRY(pool_run(reverse_in_double, &r, tasks));
+        TRY(cholesky_lower_double(work, n));
+        TRY(triangle_invert_double(work, n));
+        TRY(pool_run(reverse_out, &r, tasks));
     }
-    TRY(triangle_invert(work, n));
-    TRY(pool_run(reverse_out, &r, tasks));
 out:
     return rc;
 }

@@ -206,7 +206,8 @@ int hessian_factorize(struct hessian *hessian, double percdamp, bool ordered,
         TRY(sort_columns(diagonals, hessian->size, factor->order));
     }
     TRY(mem_alloc(&factor->upper, n * n, sizeof *factor->upper));
-    TRY(mem_alloc(&work, n * n, sizeof *work));
+    if (n <= CHOLESKY_DOUBLE)
+        TRY(mem_alloc(&work, n * n, sizeof *work));
     TRY(factor_with_damping(hessian, factor, diagonals, mean, diagonals + n, work));
     factor->next = hessian->factors;
     hessian->factors = factor;
