@@ -149,8 +149,6 @@ static int describe_rows(const struct corpus *corpus, const struct command_line 
     const bool json = line->global.json;
     json_t *object = corpus_json(corpus);
     int rc;
-    if (!json)
-        printf("%s: %s\nsource       %s\n", corpus->name, corpus->title, corpus->source);
     TRY(datasets_rows_describe(corpus, json, object));
     if (options->show && !json)
         TRY(datasets_rows_show(corpus, (enum split)options->split, options->show));

@@ -45,33 +45,48 @@ static int add_split(const char *path, const char *name, const struct row_count 
     return 0;
 }
 
-int datasets_rows_describe(const struct corpus *corpus, bool silent, json_t *object)
+/* One split, which may be absent. */
+static int describe_split(const struct corpus *corpus, enum split split, bool silent,
+                          json_t *object)
 {
     static const struct row_visitor all = {0};
-    int rc = 0, there = 0, missing = 0;
-    for (int s = SPLIT_TRAIN; s <= SPLIT_TEST; s++) {
-        struct row_count count = {0};
-        char *path = NULL, *line = NULL;
+    struct row_count count = {0};
+    char *path = NULL, *line = NULL;
+    bool json;
+    int rc = rows_file(corpus, split, &path, &json);
+    if (rc == ERR_MISSING) {
+        if (!silent)
+            printf("%-12s not found: %s/%s\n", split_names[split], data_folder(),
+                   corpus->rows->splits[split].names[0]);
+        return 0;
+    }
+    if (rc)
+        return rc;
+    TRY(rows_visit(corpus, split, &all, &count));
+    TRY(rows_difference(corpus, split, &count, &line));
+    TRY(add_split(path, split_names[split], &count, line, silent, object));
+out:
+    mem_free(line);
+    mem_free(path);
+    return rc;
+}
+
+int datasets_rows_describe(const struct corpus *corpus, bool silent, json_t *object)
+{
+    int rc = ERR_MISSING;
+    for (int s = SPLIT_TRAIN; s <= SPLIT_TEST && rc == ERR_MISSING; s++) {
+        char *path = NULL;
         bool json;
         rc = rows_file(corpus, (enum split)s, &path, &json);
-        missing |= rc == ERR_MISSING;
-        if (rc == ERR_MISSING && !silent && data_folder())
-            printf("%-12s not found: %s/%s\n", split_names[s], data_folder(),
-                   corpus->rows->splits[s].names[0]);
-        if (rc == 0)
-            rc = rows_visit(corpus, (enum split)s, &all, &count);
-        if (rc == 0)
-            rc = rows_difference(corpus, (enum split)s, &count, &line);
-        if (rc == 0)
-            rc = add_split(path, split_names[s], &count, line, silent, object);
-        there += rc == 0;
-        mem_free(line);
         mem_free(path);
-        if (rc && rc != ERR_MISSING)
-            return rc;
     }
-    /* The text of the last split that is missing is still there. */
-    return missing && !there ? ERR_MISSING : 0;
+    if (rc) /* none is there, or what is there is not to be read */
+        return rc;
+    if (!silent)
+        printf("%s: %s\nsource       %s\n", corpus->name, corpus->title, corpus->source);
+    for (int s = SPLIT_TRAIN; rc == 0 && s <= SPLIT_TEST; s++)
+        rc = describe_split(corpus, (enum split)s, silent, object);
+    return rc;
 }
 
 static int show(void *context, size_t index, const char *text, size_t size)

@@ -12,7 +12,7 @@ const char *datasets_rows_found(const struct corpus *corpus, char out[64]);
 
 /* The splits' files, counts and whether they are the published ones: as members of *object, which
  * has the corpus's own already; and as text on standard output unless `silent`. A split that is not
- * there is counted nowhere; ERR_MISSING when none is there. */
+ * there is no member; ERR_MISSING, with nothing printed, when none is there. */
 int datasets_rows_describe(const struct corpus *corpus, bool silent, json_t *object);
 
 /* Prints the first rows of a split. */
