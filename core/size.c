@@ -7,15 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* The power of 1024 that the letters stand for, or -1. */
 static int power_of(const char *unit)
 {
     static const char letters[] = "KMGT";
     const char *at = *unit ? strchr(letters, toupper((unsigned char)*unit)) : NULL;
-    if (!*unit || strcmp(unit, "B") == 0)
+    if (!*unit || strcasecmp(unit, "B") == 0)
         return 0;
-    if (!at || (unit[1] && strcmp(unit + 1, "B") != 0 && strcmp(unit + 1, "iB") != 0))
+    if (!at || (unit[1] && strcasecmp(unit + 1, "B") != 0 && strcasecmp(unit + 1, "iB") != 0))
         return -1;
     return (int)(at - letters) + 1;
 }

@@ -283,7 +283,7 @@ out:
 const struct command command_eval = {
     .name = "eval",
     .summary = "measures a model as it is: perplexity on texts, accuracy on questions",
-    .flags = COMMAND_JSON | COMMAND_COMPUTES | COMMAND_DATA,
+    .flags = COMMAND_JSON | COMMAND_COMPUTES | COMMAND_DATA | COMMAND_STREAMS,
     .options = eval_table,
     .options_size = sizeof(struct eval_command),
     .letters = "m=model",

@@ -231,7 +231,7 @@ const struct command command_quantize = {
     .arguments_min = 1,
     .arguments_max = 1,
     .argument_kind = ARGUMENT_METHOD,
-    .flags = COMMAND_JSON | COMMAND_COMPUTES | COMMAND_DATA,
+    .flags = COMMAND_JSON | COMMAND_COMPUTES | COMMAND_DATA | COMMAND_STREAMS,
     .options = quantize_table,
     .options_size = sizeof(struct quantize_command),
     .letters = "m=model",

@@ -112,7 +112,7 @@ const struct command command_run = {
     .arguments_min = 1,
     .arguments_max = 1,
     .argument_kind = ARGUMENT_SPEC,
-    .flags = COMMAND_JSON | COMMAND_DATABASE | COMMAND_COMPUTES | COMMAND_DATA,
+    .flags = COMMAND_JSON | COMMAND_DATABASE | COMMAND_COMPUTES | COMMAND_DATA | COMMAND_STREAMS,
     .options = run_table,
     .options_size = sizeof(struct run_command),
     .letters = "n=dry_run",

@@ -6,7 +6,6 @@
 #include "core/nearest.h"
 #include "core/pool.h"
 #include "core/progress.h"
-#include "datasets/data_folder.h"
 #include "linalg/blas_memory.h"
 #include "linalg/matmul.h"
 
@@ -23,55 +22,6 @@ const struct command *const commands[] = {
     NULL,
 };
 #undef COMMAND
-
-#define FIELD(name) offsetof(struct global_options, name)
-const struct option global_option_table[] = {
-    {.name = "threads",
-     .type = OPTION_INT,
-     .offset = FIELD(threads),
-     .fallback = "0",
-     .low = 0,
-     .high = 1024,
-     .help = "threads to compute with; 0: one for each core. Results do not depend on it"},
-    {.name = "database",
-     .type = OPTION_TEXT,
-     .offset = FIELD(database),
-     .fallback = "results/bitbench.db",
-     .choices = "PATH",
-     .help = "the SQLite database"},
-    {.name = "data",
-     .type = OPTION_TEXT,
-     .offset = FIELD(data),
-     .fallback = "",
-     .choices = "FOLDER",
-     .help = "the folder with wikitext2, ptb, c4 and the zero-shot tasks (docs/datasets.md)"},
-    {.name = "json",
-     .type = OPTION_BOOL,
-     .offset = FIELD(json),
-     .fallback = "false",
-     .help = "JSON on standard output instead of text"},
-    {.name = "quiet",
-     .type = OPTION_BOOL,
-     .offset = FIELD(quiet),
-     .fallback = "false",
-     .help = "no progress and no notes; warnings and errors stay"},
-    {.name = "help",
-     .type = OPTION_BOOL,
-     .offset = FIELD(help),
-     .fallback = "false",
-     .help = "this text"},
-    {.name = NULL},
-};
-
-bool command_takes(const struct command *command, const struct option *global)
-{
-    unsigned needed = global->offset == FIELD(threads)    ? COMMAND_COMPUTES
-                      : global->offset == FIELD(database) ? COMMAND_DATABASE
-                      : global->offset == FIELD(json)     ? COMMAND_JSON
-                      : global->offset == FIELD(data)     ? COMMAND_DATA
-                                                          : 0;
-    return (command->flags & needed) == needed;
-}
 
 const struct command *command_find(const char *name)
 {
@@ -323,7 +273,7 @@ static int dispatch(const struct command_line *line)
     progress_set_mode(line->global.json    ? PROGRESS_JSON
                       : line->global.quiet ? PROGRESS_QUIET
                                            : PROGRESS_AUTO);
-    TRY(data_folder_set(line->global.data));
+    TRY(global_options_apply(&line->global));
     if (command->flags & COMMAND_COMPUTES) {
         matmul_init();
         TRY(pool_start(line->global.threads));

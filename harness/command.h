@@ -35,7 +35,8 @@ enum command_flags {
     COMMAND_JSON = 1 << 0,     /* takes --json */
     COMMAND_DATABASE = 1 << 1, /* takes --database */
     COMMAND_COMPUTES = 1 << 2, /* takes --threads; the pool is started before run() */
-    COMMAND_DATA = 1 << 3 /* takes --data: the folder with data sets (datasets/data_folder.h) */
+    COMMAND_DATA = 1 << 3,   /* takes --data: the folder with data sets (datasets/data_folder.h) */
+    COMMAND_STREAMS = 1 << 4 /* takes --memory and --spill-dir (harness/memory_limit.h) */
 };
 
 /* What positional arguments name, for the shell completion. */
@@ -53,6 +54,7 @@ struct global_options {
     int threads; /* 0: one for each core */
     bool quiet, json, help;
     char database[OPTION_TEXT_SIZE], data[OPTION_TEXT_SIZE];
+    char memory[OPTION_TEXT_SIZE], spill_dir[OPTION_TEXT_SIZE];
 };
 
 struct command_line {
@@ -107,6 +109,8 @@ int command_exit_code(int rc);
  * has. */
 extern const struct option global_option_table[];
 bool command_takes(const struct command *command, const struct option *global);
+/* What they say takes effect; the options are borrowed until the command ends. */
+int global_options_apply(const struct global_options *global);
 
 /* Text made from the descriptors. */
 int usage_help(const struct command *command, struct strbuf *out); /* NULL: the list of commands */

@@ -2,8 +2,10 @@
 
 #include "core/err.h"
 #include "core/file.h"
+#include "core/machine.h"
 #include "core/mem.h"
 #include "core/progress.h"
+#include "harness/memory_plan.h"
 
 #include <stdio.h>
 
@@ -17,12 +19,13 @@ double estimate_seconds(double flop, double rate)
 }
 
 struct estimate {
-    double flop;   /* of matrix products, factorisations included */
-    double memory; /* bytes held at once */
+    double flop; /* of matrix products, factorisations included */
+    struct memory_plan memory;
 };
 
 struct shape {
     double layers, width, block_weights, squared_inputs, quantize_flop, head;
+    struct block block; /* without its weights */
 };
 
 static void measure_shape(const struct block *block, const struct model *model, struct shape *shape)
@@ -60,10 +63,30 @@ static int find_shape(const struct model *model, struct shape *shape)
 {
     struct block block = {0};
     int rc = model->architecture->load_block(model, 0, &block);
-    if (rc == 0)
+    if (rc == 0) {
         measure_shape(&block, model, shape);
+        shape->block = block;
+        for (int i = 0; i < block.linear_count; i++)
+            shape->block.linears[i].weight = NULL;
+        shape->block.storage = NULL;
+    }
     block_release(&block);
     return rc;
+}
+
+/* The blocks of which a layer is quantized, and those up to the last of them: calibration does not
+ * go on behind it. */
+static void count_blocks(const struct shape *shape, const struct point *point, int *quantized,
+                         int *calibrated)
+{
+    *quantized = *calibrated = 0;
+    for (int b = 0; b < (int)shape->layers; b++) {
+        bool any = false;
+        for (int i = 0; i < shape->block.linear_count; i++)
+            any |= pipeline_selects(point, (int)shape->layers, b, shape->block.linears[i].name);
+        *quantized += any;
+        *calibrated = any ? b + 1 : *calibrated;
+    }
 }
 
 /* Counts the products that the pipeline will do for this point. */
@@ -78,31 +101,38 @@ static int estimate_point(const struct shape *shape, struct run *run, const stru
     double scored = 0;
     for (int r = 0; r < stream->rows; r++)
         scored += stream->targets[r] >= 0;
-    struct estimate sum = {
-        .flop = 2 * shape->head * scored + shape->layers * block_pass(shape, stream),
-        .memory = 4 * (shape->width * stream->rows + 2 * shape->block_weights + 2 * shape->head)};
+    struct memory_needs needs;
+    struct estimate sum = {.flop = 2 * shape->head * scored +
+                                   shape->layers * block_pass(shape, stream)};
     if (calibration) {
         const struct stream *segments = &calibration->stream;
-        sum.flop += shape->layers * (2 * block_pass(shape, segments) +
-                                     shape->squared_inputs * segments->rows + shape->quantize_flop);
-        sum.memory += 4 * (shape->width * segments->rows + 4 * shape->squared_inputs);
+        int quantized, calibrated;
+        count_blocks(shape, point, &quantized, &calibrated);
+        sum.flop += (quantized + calibrated) * block_pass(shape, segments) +
+                    quantized * (shape->squared_inputs * segments->rows + shape->quantize_flop);
     }
+    memory_needs_of(&run->model, point->method, calibration ? &calibration->stream : NULL, stream,
+                    &needs);
+    needs.block = &shape->block;
+    needs.held = (double)machine_held();
+    rc = memory_plan_make(&needs, &sum.memory);
     *estimate = sum;
-    return 0;
+    return rc;
 }
 
-int estimate_costs(struct run *run, double *costs)
+int estimate_costs(struct run *run, double *costs, bool *known)
 {
     int rc;
     struct shape shape;
     struct estimate estimate;
-    TRY(find_shape(&run->model, &shape));
-    for (int i = 0; i < run->experiment.point_count; i++) {
-        TRY(estimate_point(&shape, run, &run->experiment.points[i], &estimate));
+    *known = find_shape(&run->model, &shape) == 0;
+    for (int i = 0; *known && i < run->experiment.point_count; i++) {
+        rc = estimate_point(&shape, run, &run->experiment.points[i], &estimate);
+        if (rc)
+            return err_prefix(rc, "%s", run->experiment.points[i].label);
         costs[i] = estimate.flop;
     }
-out:
-    return rc;
+    return 0;
 }
 
 static int count_questions(const struct evaluation *evaluation)
@@ -113,8 +143,9 @@ static int count_questions(const struct evaluation *evaluation)
     return (int)count;
 }
 
+/* The line of a point; *largest = its plan of memory when it takes more than that. */
 static int print_point(struct run *run, struct store *store, const struct shape *shape, int index,
-                       double rate, double *seconds)
+                       double rate, double *seconds, struct memory_plan *largest)
 {
     int rc, done = 0;
     struct estimate estimate;
@@ -129,7 +160,9 @@ static int print_point(struct run *run, struct store *store, const struct shape 
     if (!done)
         *seconds += estimate_seconds(estimate.flop, rate);
     printf("%3d  %-44s %8s %7.0f MB  %.12s%s\n", index + 1, point->label, done ? "-" : duration,
-           estimate.memory / 1e6, id, done ? "  done" : "");
+           estimate.memory.peak / 1e6, id, done ? "  done" : "");
+    if (estimate.memory.peak > largest->peak)
+        *largest = estimate.memory;
 out:
     json_decref(settings);
     return rc;
@@ -140,6 +173,7 @@ int estimate_print(struct run *run, const char *database, double rate)
     int rc = 0;
     struct store *store = NULL;
     struct shape shape;
+    struct memory_plan largest = {0};
     double seconds = 0;
     char duration[32];
     TRY(find_shape(&run->model, &shape));
@@ -149,8 +183,10 @@ int estimate_print(struct run *run, const char *database, double rate)
            run->experiment.name, run->experiment.point_count, run->evaluation.stream.rows,
            count_questions(&run->evaluation), rate * 1e-9);
     for (int i = 0; i < run->experiment.point_count; i++)
-        TRY(print_point(run, store, &shape, i, rate, &seconds));
+        TRY(print_point(run, store, &shape, i, rate, &seconds, &largest));
     progress_duration(seconds, duration);
+    printf("\nmemory of the largest point:\n");
+    memory_plan_print(&largest);
     printf("\nabout %s in all; nothing was run\n", duration);
 out:
     store_close(store);

@@ -2,11 +2,14 @@
 
 #include "core/err.h"
 #include "core/pool.h"
+#include "core/size.h"
 #include "core/version.h"
+#include "harness/memory_limit.h"
 #include "linalg/cpu.h"
 
 #include <cblas.h>
 #include <sqlite3.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -34,12 +37,21 @@ int host_describe(json_t **out)
 
 int host_check_memory(const char *what, double tokens, int width)
 {
-    double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    double need = tokens * (2 * sizeof(int32_t) + sizeof(float) * (double)width);
-    if (have <= 0 || need <= have)
+    struct statvfs disk;
+    double memory = (double)memory_limit(), room = memory, ids = 24 * tokens; /* while they grow */
+    double states = tokens * sizeof(float) * (double)width;
+    if (statvfs(memory_spill_folder(), &disk) == 0)
+        room += (double)disk.f_bavail * (double)disk.f_frsize;
+    if (ids <= memory && states <= room)
         return 0;
-    return err_set(ERR_MEMORY,
-                   "%s: %.0f tokens take %.1f GB of memory at a width of %d, and this machine has "
-                   "%.1f: take fewer",
-                   what, tokens, need * 1e-9, width, have * 1e-9);
+    char text[4][SIZE_TEXT];
+    size_text(ids, text[0]);
+    size_text(memory, text[1]);
+    size_text(states, text[2]);
+    size_text(room, text[3]);
+    return err_set(
+        ERR_MEMORY,
+        "%s: %.0f tokens take %s of memory, where %s are allowed, and, at a width of %d, "
+        "%s of memory or disk, where there are %s: take fewer",
+        what, tokens, text[0], text[1], width, text[2], text[3]);
 }

@@ -9,8 +9,9 @@
  * flags}}; the caller's (json_decref). */
 int host_describe(json_t **out);
 
-/* ERR_MEMORY when the inputs of a block for so many tokens alone are more than the machine's
- * memory: better than to be killed in the midst of it. what: "calibration". */
+/* ERR_MEMORY, before any work, when so many tokens are more than the limit of memory, or their
+ * hidden states more than memory and the folder for spilling together can take. what:
+ * "calibration". */
 int host_check_memory(const char *what, double tokens, int width);
 
 #endif

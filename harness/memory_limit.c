@@ -4,7 +4,6 @@
 #include "core/size.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static size_t of_command_line, of_spec;
 static const char *spill_folder = "";
@@ -14,20 +13,15 @@ size_t memory_limit(void)
     return of_command_line ? of_command_line : of_spec ? of_spec : machine_memory() / 4 * 3;
 }
 
-static int set(size_t *limit, const char *text, const char *where)
-{
-    *limit = 0;
-    return !*text || strcmp(text, "auto") == 0 ? 0 : size_parse(text, where, limit);
-}
-
 int memory_limit_from_command_line(const char *text, const char *where)
 {
-    return set(&of_command_line, text, where);
+    of_command_line = 0;
+    return *text ? size_parse(text, where, &of_command_line) : 0;
 }
 
-int memory_limit_from_spec(const char *text, const char *where)
+void memory_limit_from_spec(size_t bytes)
 {
-    return set(&of_spec, text, where);
+    of_spec = bytes;
 }
 
 void memory_set_spill_folder(const char *folder)

@@ -9,10 +9,11 @@
  * and control group have. */
 size_t memory_limit(void);
 
-/* Text as of --memory and of the spec's key ("12G"; "" or "auto": not given). ERR_USAGE, beginning
- * with `where`. */
+/* Text as of --memory ("12G"; "": not given): ERR_USAGE, beginning with `where`, when it is none.
+ */
 int memory_limit_from_command_line(const char *text, const char *where);
-int memory_limit_from_spec(const char *text, const char *where);
+/* Bytes; 0: the spec says nothing. */
+void memory_limit_from_spec(size_t bytes);
 
 /* The folder of spilled states: what --spill-dir said ("": not given), else $TMPDIR, else /var/tmp.
  * folder is borrowed. */

@@ -1,7 +1,6 @@
 #include "harness/memory_plan.h"
 
 #include "core/err.h"
-#include "core/machine.h"
 #include "core/pool.h"
 #include "core/size.h"
 #include "harness/memory_limit.h"
@@ -27,14 +26,22 @@ static double most(double a, double b)
     return a > b ? a : b;
 }
 
-static double states_bytes(const struct model *model, const struct stream *stream)
+struct memory_stream memory_stream_of(const struct stream *stream)
 {
-    return stream ? 4.0 * stream->rows * model->config.width : 0;
+    return stream && stream->rows > 0
+               ? (struct memory_stream){stream->rows, stream_largest_chunk(stream)}
+               : (struct memory_stream){0};
 }
 
-static double chunk_bytes(const struct model *model, const struct stream *stream)
+void memory_needs_of(const struct model *model, const struct quant_method *method,
+                     const struct stream *calibration, const struct stream *evaluation,
+                     struct memory_needs *needs)
 {
-    return stream ? 4.0 * stream_largest_chunk(stream) * model->config.width : 0;
+    *needs = (struct memory_needs){.config = &model->config,
+                                   .calibration = memory_stream_of(calibration),
+                                   .evaluation = memory_stream_of(evaluation),
+                                   .quantizes = method != NULL,
+                                   .factorizes = method && method->caps & QM_NEEDS_HESSIAN};
 }
 
 static double weights_of(const struct linear *linear)
@@ -45,29 +52,25 @@ static double weights_of(const struct linear *linear)
 static void measure_block(const struct memory_needs *needs, struct memory_plan *plan)
 {
     const struct block *block = needs->block;
-    double weights = 0, columns = 0, width = needs->model->config.width;
+    double weights = 0, columns = 0, width = needs->config->width;
     for (int i = 0; i < block->linear_count; i++) {
         const struct linear *linear = &block->linears[i];
         bool first = i == 0 || linear->input != block->linears[i - 1].input;
         weights += weights_of(linear);
         columns += linear->out + (first ? linear->in : 0);
-        if (first && needs->calibration)
+        if (first && needs->calibration.rows > 0)
             plan->bytes[MEMORY_HESSIANS] += 4.0 * linear->in * linear->in;
     }
     plan->bytes[MEMORY_BLOCK] = 4 * weights;
     /* The weights once more, laid out for the products, and every input and output of a layer. */
-    double rows = 0;
-    if (needs->calibration)
-        rows = stream_largest_chunk(needs->calibration);
-    if (needs->evaluation)
-        rows = most(rows, stream_largest_chunk(needs->evaluation));
+    double rows = most(needs->calibration.chunk, needs->evaluation.chunk);
     plan->bytes[MEMORY_PASS] = 4 * (weights + rows * (columns + width));
-    if (needs->evaluation) {
-        double scored = least(needs->evaluation->rows, 8192),
-               vocabulary = needs->model->config.vocabulary;
-        double head = 4.0 * pool_threads() * 256 * (width + 128);
-        plan->bytes[MEMORY_PASS] = most(plan->bytes[MEMORY_PASS],
-                                        8 * scored * width + 12 * scored * vocabulary / 256 + head);
+    if (needs->evaluation.rows > 0) { /* rows, a share for each part of the vocabulary, its panels
+                                       */
+        double scored = least(needs->evaluation.rows, 8192);
+        double scoring = 8 * scored * width + 12 * scored * needs->config->vocabulary / 256 +
+                         4.0 * pool_threads() * 256 * (width + 128);
+        plan->bytes[MEMORY_PASS] = most(plan->bytes[MEMORY_PASS], scoring);
     }
 }
 
@@ -77,11 +80,10 @@ static double quantizing_bytes(const struct memory_needs *needs, double *method)
 {
     const struct block *block = needs->block;
     double peak = 0;
-    *method = 0;
     for (int i = 0; i < block->linear_count; i++) {
         const struct linear *linear = &block->linears[i];
         double left = 0, squares = (double)linear->in * linear->in;
-        for (int k = i; needs->calibration && k < block->linear_count; k++)
+        for (int k = i; needs->calibration.rows > 0 && k < block->linear_count; k++)
             if (k == i || block->linears[k].input != block->linears[k - 1].input)
                 left += 4.0 * block->linears[k].in * block->linears[k].in;
         double scratch = method_bytes * weights_of(linear);
@@ -96,13 +98,12 @@ static double quantizing_bytes(const struct memory_needs *needs, double *method)
 /* Fills bytes and peak for streams that lie where the files say. */
 static void add_up(const struct memory_needs *needs, double quantizing, struct memory_plan *plan)
 {
-    double *bytes = plan->bytes;
-    bytes[MEMORY_CALIBRATION] = plan->calibration_file > 0
-                                    ? chunk_bytes(needs->model, needs->calibration)
-                                    : states_bytes(needs->model, needs->calibration);
-    bytes[MEMORY_EVALUATION] = plan->evaluation_file > 0
-                                   ? chunk_bytes(needs->model, needs->evaluation)
-                                   : states_bytes(needs->model, needs->evaluation);
+    double *bytes = plan->bytes, row = 4.0 * needs->config->width;
+    const struct memory_stream *calibration = &needs->calibration, *evaluation = &needs->evaluation;
+    bytes[MEMORY_CALIBRATION] = row * (plan->calibration_file > 0 ? calibration->chunk
+                                                                  : calibration->rows);
+    bytes[MEMORY_EVALUATION] = row *
+                               (plan->evaluation_file > 0 ? evaluation->chunk : evaluation->rows);
     plan->peak = bytes[MEMORY_HELD] + bytes[MEMORY_BLOCK] + bytes[MEMORY_PACKED] +
                  bytes[MEMORY_CALIBRATION] + bytes[MEMORY_EVALUATION] +
                  most(bytes[MEMORY_PASS] + bytes[MEMORY_HESSIANS], quantizing);
@@ -148,17 +149,17 @@ static int check_folder(const struct memory_plan *plan)
 int memory_plan_make(const struct memory_needs *needs, struct memory_plan *plan)
 {
     struct memory_plan p = {.limit = (double)memory_limit()};
-    double calibration = states_bytes(needs->model, needs->calibration),
-           evaluation = states_bytes(needs->model, needs->evaluation), quantizing = 0;
+    double row = 4.0 * needs->config->width, calibration = row * needs->calibration.rows,
+           evaluation = row * needs->evaluation.rows, quantizing = 0;
     const double choices[][2] = {
         {0, 0}, {0, evaluation}, {calibration, 0}, {calibration, evaluation}};
     measure_block(needs, &p);
     if (needs->quantizes)
         quantizing = quantizing_bytes(needs, &p.bytes[MEMORY_METHOD]);
     if (needs->keeps_packed)
-        p.bytes[MEMORY_PACKED] = bytes_kept_packed * needs->model->config.layers *
-                                 p.bytes[MEMORY_BLOCK] / 4;
-    p.bytes[MEMORY_HELD] = most(0, (double)machine_held() - p.bytes[MEMORY_BLOCK]);
+        p.bytes[MEMORY_PACKED] = bytes_kept_packed * needs->config->layers * p.bytes[MEMORY_BLOCK] /
+                                 4;
+    p.bytes[MEMORY_HELD] = needs->held;
     for (int i = 0; i < 4; i++) {
         p.calibration_file = choices[i][0];
         p.evaluation_file = choices[i][1];

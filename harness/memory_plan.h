@@ -27,14 +27,25 @@ struct memory_plan {
     const char *folder; /* of what is spilled; borrowed, NULL when nothing is */
 };
 
-/* What the plan is made of. */
+/* Rows of a stream, and of its largest chunk (see stream_largest_chunk). */
+struct memory_stream {
+    double rows, chunk;
+};
+struct memory_stream memory_stream_of(const struct stream *stream); /* NULL: none */
+
+/* What the plan is made of: shapes alone. */
 struct memory_needs {
-    const struct model *model;
-    const struct block *block;                     /* any block of the model, loaded */
-    const struct stream *calibration, *evaluation; /* or NULL */
+    const struct model_config *config;
+    const struct block *block; /* any block of the model; its weights are not looked at */
+    double held;               /* bytes that are in memory already: machine_held() */
+    struct memory_stream calibration, evaluation;
     bool quantizes, factorizes; /* a method works, and reads the inverse Hessian */
     bool keeps_packed;          /* `bitbench quantize` */
 };
+/* held and block are left to the caller. */
+void memory_needs_of(const struct model *model, const struct quant_method *method,
+                     const struct stream *calibration, const struct stream *evaluation,
+                     struct memory_needs *needs);
 
 /* Puts the streams' states where they fit: both in memory if possible, else the evaluation's, the
  * calibration's, or both in files. ERR_MEMORY, with how much is needed, when the limit is too small

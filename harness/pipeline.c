@@ -3,6 +3,7 @@
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/interrupt.h"
+#include "core/machine.h"
 #include "core/mem.h"
 #include "core/progress.h"
 #include "harness/layer_loss.h"
@@ -35,6 +36,7 @@ struct pipeline {
     struct layer_operator op; /* of all quantized layers */
     struct states calibration_x, evaluation_x;
     struct readahead ahead;
+    double held;        /* bytes in memory before the first block */
     int last_quantized; /* the last block with a layer to quantize; -1: none */
     double wall, cpu;   /* when the present stage began */
     double packed_bytes, replaced_bytes;
@@ -271,18 +273,15 @@ static int start(struct pipeline *p)
 {
     int rc;
     const struct pipeline_input *in = p->input;
-    const struct quant_method *method = in->point->method;
     struct memory_plan plan;
     p->last_quantized = -1;
     for (int block = 0; block < in->model->config.layers; block++)
         p->last_quantized = block_selected(p, block) ? block : p->last_quantized;
-    const struct memory_needs needs = {.model = in->model,
-                                       .block = &p->block,
-                                       .calibration = in->calibration,
-                                       .evaluation = in->evaluation,
-                                       .quantizes = method != NULL,
-                                       .factorizes = method && method->caps & QM_NEEDS_HESSIAN,
-                                       .keeps_packed = in->sink != NULL};
+    struct memory_needs needs;
+    memory_needs_of(in->model, in->point->method, in->calibration, in->evaluation, &needs);
+    needs.block = &p->block;
+    needs.held = p->held;
+    needs.keeps_packed = in->sink != NULL;
     TRY(memory_plan_make(&needs, &plan));
     if (in->calibration)
         TRY(start_stream(in->model, in->calibration, "calibration",
@@ -326,6 +325,7 @@ int pipeline_run(const struct pipeline_input *input, struct pipeline_output *out
 {
     int rc;
     struct pipeline p = {.input = input,
+                         .held = (double)machine_held(),
                          .op = {input->point->method, input->point->method_options}};
     const struct model *model = input->model;
     for (int s = 0; s < STAGE_COUNT; s++)

@@ -8,6 +8,7 @@
 #include "core/progress.h"
 #include "harness/estimate.h"
 #include "harness/host.h"
+#include "harness/memory_limit.h"
 #include "harness/model_folder.h"
 #include "harness/token_ids.h"
 
@@ -85,6 +86,7 @@ int run_open(struct run *run, const struct run_options *options)
 {
     int rc = spec_load(&run->experiment, options->spec, options->overrides,
                        options->override_count);
+    memory_limit_from_spec(run->experiment.memory);
     return rc ? rc : run_open_model(run);
 }
 
@@ -348,6 +350,7 @@ static int run_point(struct run *run, struct store *store, int order, struct run
     job.wall = clock_wall();
     job.cpu = clock_cpu();
     clock_utc(job.started);
+    clock_peak_restart();
     rc = compute_point(&job);
     if (rc == ERR_INTERRUPTED)
         goto out;
@@ -388,6 +391,7 @@ int run_points(struct run *run, const struct run_options *options, struct run_su
     const struct experiment *experiment = &run->experiment;
     struct store *store = NULL;
     double *costs = NULL;
+    bool known;
     const struct run_calibration *unused;
     *summary = (struct run_summary){0};
     for (int i = 0; i < experiment->point_count; i++) /* a text that is too short shows before
@@ -396,9 +400,8 @@ int run_points(struct run *run, const struct run_options *options, struct run_su
     TRY(mem_calloc(&costs, (size_t)experiment->point_count, sizeof *costs));
     TRY(store_open(&store, options->database, 1));
     TRY(list_done_points(run, store));
-    /* A model that cannot be estimated cannot be run either, which each point then says itself. */
-    const double *known = estimate_costs(run, costs) == 0 ? costs : NULL;
-    progress_begin(experiment->name, experiment->point_count, known);
+    TRY(estimate_costs(run, costs, &known));
+    progress_begin(experiment->name, experiment->point_count, known ? costs : NULL);
     for (int i = 0; i < experiment->point_count; i++) {
         int worked = summary->computed + summary->failed;
         summary->left = experiment->point_count - i;

@@ -3,6 +3,7 @@
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "core/size.h"
 #include "harness/paths.h"
 #include "harness/spec_internal.h"
 
@@ -97,10 +98,26 @@ static int take_name(struct experiment *experiment, const struct yaml *yaml)
     return 0;
 }
 
+/* "memory: 12G": what a run keeps to when the command line does not say. */
+static int read_memory(struct experiment *experiment, const struct yaml *yaml)
+{
+    int rc;
+    char *text = NULL;
+    TRY(take_text(yaml, "memory", &text));
+    if (text && size_parse(text, "memory", &experiment->memory) != 0) {
+        char message[200];
+        snprintf(message, sizeof message, "%s", err_text());
+        rc = yaml_error(yaml, yaml_get(&yaml->root, "memory"), "%s", message);
+    }
+out:
+    mem_free(text);
+    return rc;
+}
+
 static int read_heading(struct experiment *experiment, const struct yaml *yaml)
 {
     static const char *const keys[] = {"name",    "title",   "model", "calibration", "evaluation",
-                                       "methods", "include", "sets",  NULL};
+                                       "methods", "include", "sets",  "memory",      NULL};
     int rc = 0;
     if (yaml->root.kind != YAML_MAP)
         return yaml_error(
@@ -116,6 +133,7 @@ static int read_heading(struct experiment *experiment, const struct yaml *yaml)
     }
     TRY(take_name(experiment, yaml));
     TRY(take_text(yaml, "title", &experiment->title));
+    TRY(read_memory(experiment, yaml));
     TRY(read_models(experiment, yaml));
     if (!experiment->title)
         TRY(mem_strdup(&experiment->title, experiment->name));

@@ -77,6 +77,7 @@ struct experiment {
     int model_count;
     int model_index; /* of `model` */
     char *text;      /* the spec as read, included files as comments: for the record */
+    size_t memory;   /* bytes to keep to (harness/memory_limit.h); 0: not said. No part of any id */
     struct perplexity_spec *perplexities;
     int perplexity_count;
     struct choice_spec *choices;

@@ -147,7 +147,7 @@ static void spec_values(void **state)
         {"calibration.length=1000000", "fewer than one segment of 1000000", 2},
         {"calibration.corpus=kjw", "there is no corpus 'kjw'; did you mean 'kjv'?", 2},
         {"calibration={corpus: \"file:text.txt\", samples: 1048576, length: 2000}",
-         "GB of memory at a width of 64, and this machine has", 1},
+         "of memory or disk, where there are", 1},
         {"evaluation.perplexity.window=1", "'1' is out of range", 2},
         {"evaluation.perplexity.window=100000", "less than one window of 100000", 2},
         {"methods=[]", "methods: a list is expected", 2},
