@@ -14,21 +14,20 @@ int python_is_space(uint32_t c)
            c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-/* The character at text[0..size), size > 0, and the bytes it takes; a byte that begins none stands
- * for itself. Enough of UTF-8 for text that was checked before (JSON, a file of our own). */
+/* The character at text[0..size), size > 0, and the bytes it takes; U+FFFD for a byte that begins
+ * none. Enough of UTF-8 for text that was checked before (JSON, a file of our own). */
 static uint32_t character_at(const char *text, size_t size, size_t *bytes)
 {
     static const unsigned char first[] = {0, 0xc0, 0xe0, 0xf0};
     const unsigned char *s = (const unsigned char *)text;
     size_t more = s[0] >= 0xf0 ? 3 : s[0] >= 0xe0 ? 2 : s[0] >= 0xc0 ? 1 : 0;
-    uint32_t c = s[0];
+    uint32_t c = s[0] - first[more];
     *bytes = 1;
     if (more == 0 || more >= size)
-        return c;
-    c -= first[more];
+        return s[0] < 0x80 ? c : 0xfffd;
     for (size_t i = 1; i <= more; i++) {
         if ((s[i] & 0xc0) != 0x80)
-            return s[0];
+            return 0xfffd;
         c = c << 6 | (s[i] & 0x3f);
     }
     *bytes = more + 1;
@@ -85,7 +84,7 @@ int python_capitalize(const char *text, char **out)
     TRY(strbuf_puts(&built, ""));
     for (size_t at = 0; at < size; at += bytes) {
         uint32_t c = character_at(text + at, size - at, &bytes);
-        if (bytes == 1 && c >= 0x80) {
+        if (bytes == 1 && c >= 0x80) { /* no character */
             TRY(strbuf_add(&built, text + at, 1));
             continue;
         }

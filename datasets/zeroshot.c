@@ -31,7 +31,10 @@ int zeroshot_load(const struct task *task, const char *labels, json_line_see *se
     snprintf(who, sizeof who, "task %s", task->name);
     TRY(data_folder_path(&path, task->file, who));
     /* Hugging Face's form has the answers among the questions; who needs the file says so. */
-    if (labels && data_folder_path(&labels_path, labels, who) == 0) {
+    rc = labels ? data_folder_path(&labels_path, labels, who) : 0;
+    if (rc && rc != ERR_MISSING)
+        goto out;
+    if (labels_path) {
         TRY(file_read(labels_path, &text, NULL));
         z.labels = text;
         z.labels_path = labels_path;
