@@ -40,9 +40,9 @@ int tensor_table_open_index(struct tensor_table **out, const char *folder, const
 int tensor_name_copy(struct arena *arena, const char *path, const char *what, const char *bytes,
                      size_t size, const char **out);
 
-/* For q and k of files whose rotary positions turn neighbouring pairs of a head: row 2 i + a is read
- * as row i + a head_size / 2 of its head. Rows that do not divide into pairs of that many heads stay
- * as they are. The view is in `memory`. */
+/* For q and k of files whose rotary positions turn neighbouring pairs of a head: row 2 i + a is
+ * read as row i + a head_size / 2 of its head. Rows that do not divide into pairs of that many
+ * heads stay as they are. The view is in `memory`. */
 int tensor_split_pairs(struct tensor *tensor, size_t heads, struct arena *memory);
 
 /* Whether the file begins with those bytes, 8 at most; false where it cannot be read. */

@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include "model/safetensors.h"
 #include "model/tensor_table_internal.h"
+#include "model/torch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -128,22 +129,32 @@ out:
     return rc;
 }
 
+/* The files that a folder's weights can be in, in the order in which they are looked for. */
+static const struct {
+    const char *name;
+    bool index;
+    tensor_part_open *open;
+} places[] = {{"model.safetensors", false, safetensors_part_open},
+              {"model.safetensors.index.json", true, safetensors_part_open},
+              {"pytorch_model.bin", false, torch_part_open},
+              {"pytorch_model.bin.index.json", true, torch_part_open}};
+
 int tensor_table_open_folder(struct tensor_table **out, const char *folder)
 {
-    int rc;
-    char *single = NULL, *index = NULL;
-    TRY(file_join(&single, folder, "model.safetensors"));
-    TRY(file_join(&index, folder, "model.safetensors.index.json"));
-    if (file_exists(single))
-        rc = safetensors_open_file(out, single);
-    else if (file_exists(index))
-        rc = tensor_table_open_index(out, folder, index, safetensors_part_open);
-    else
-        rc = err_set(ERR_MISSING,
-                     "%s: neither model.safetensors nor model.safetensors.index.json is there",
-                     folder);
-out:
-    mem_free(single);
-    mem_free(index);
-    return rc;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char *path = NULL;
+        int rc = file_join(&path, folder, places[i].name);
+        bool there = rc == 0 && file_exists(path);
+        if (there && places[i].index)
+            rc = tensor_table_open_index(out, folder, path, places[i].open);
+        else if (there)
+            rc = tensor_table_open_part(out, path, places[i].open);
+        mem_free(path);
+        if (rc || there)
+            return rc;
+    }
+    return err_set(ERR_MISSING,
+                   "%s: neither model.safetensors nor model.safetensors.index.json is there, nor "
+                   "pytorch_model.bin or its index",
+                   folder);
 }
