@@ -7,7 +7,7 @@ PREFIX  ?= /usr/local
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
            -Wno-unused-parameter
 BASE    := -std=c11 -D_GNU_SOURCE -I. -pthread -MMD -MP -fno-math-errno -ffp-contract=off $(WARN)
-LIBS    := -lopenblas -llapacke -lsqlite3 -lyaml -ljansson -lpcre2-8 -lnettle -lz -lm -ldl
+LIBS    := -lopenblas -llapacke -lsqlite3 -lyaml -ljansson -lpcre2-8 -lutf8proc -lnettle -lz -lm -ldl
 # Commands are abbreviated; V=1 shows them whole.
 SAY      = $(if $(V),,@echo '  $(1)' &&)
 JOBS    := $(shell nproc 2>/dev/null || echo 2)

@@ -23,7 +23,8 @@ static const struct option tokenize_table[] = {
      .offset = offsetof(struct tokenize_options, tokenizer),
      .fallback = "embedded",
      .choices = "PATH",
-     .help = "a model's folder, a tokenizer.json, a vocab.json (with merges.txt), or embedded"},
+     .help = "a model's folder, a tokenizer.json, tokenizer.model, vocab.json (with merges.txt), "
+             "FILE.gguf, llama2.c's tokenizer.bin or a checkpoint beside it, or embedded"},
     {.name = "bos",
      .type = OPTION_BOOL,
      .offset = offsetof(struct tokenize_options, bos),

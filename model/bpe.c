@@ -2,6 +2,7 @@
 
 #include "core/err.h"
 #include "core/mem.h"
+#include "model/bpe_bytes.h"
 #include "model/pretokenize.h"
 
 #include <string.h>
@@ -19,6 +20,8 @@ void bpe_free(struct bpe *bpe)
     if (!bpe)
         return;
     bpe_pairs_release(&bpe->merges);
+    bpe_pairs_release(&bpe->char_ids);
+    mem_free(bpe->joins);
     bpe_strings_release(&bpe->words);
     mem_free(bpe->word_ids);
     pretokenizer_free(bpe->rules);
@@ -45,11 +48,52 @@ void bpe_encoder_release(struct bpe_encoder *encoder)
     mem_free(encoder->heap);
 }
 
-/* ids[0..return) = the word's bytes as tokens. */
+int32_t bpe_character_id(const struct bpe *bpe, const char *text, size_t size, uint32_t code_point)
+{
+    if (size == 1)
+        return (uint8_t)text[0] < 0x80 ? bpe->byte_ids[(uint8_t)text[0]] : -1;
+    const struct bpe_pair_slot *slot = bpe_pairs_find(&bpe->char_ids, 0, code_point);
+    return slot ? (int32_t)slot->value : -1;
+}
+
+/* A character that is no token: the tokens of its bytes, if it has all of them, or the unknown
+ * token. Appends to ids and returns how many. */
+static size_t fall_back(const struct bpe *bpe, const char *text, size_t size, int32_t *ids)
+{
+    bool bytes = bpe->byte_fallback;
+    for (size_t i = 0; i < size; i++)
+        bytes = bytes && bpe->fallback_ids[(uint8_t)text[i]] >= 0;
+    for (size_t i = 0; bytes && i < size; i++)
+        ids[i] = bpe->fallback_ids[(uint8_t)text[i]];
+    if (bytes)
+        return size;
+    ids[0] = bpe->unknown;
+    return bpe->unknown >= 0;
+}
+
+static size_t start_characters(const struct bpe *bpe, const char *word, size_t size, int32_t *ids)
+{
+    size_t count = 0, length;
+    for (size_t at = 0; at < size; at += length) {
+        uint32_t code_point = 0;
+        length = (size_t)utf8_decode(word + at, size - at, &code_point);
+        length += length == 0;
+        int32_t id = bpe_character_id(bpe, word + at, length, code_point);
+        if (id >= 0)
+            ids[count++] = id;
+        else
+            count += fall_back(bpe, word + at, length, ids + count);
+    }
+    return count;
+}
+
+/* ids[0..return) = the word's bytes, or characters, as tokens; ids has room for `size`. */
 static size_t start_ids(const struct bpe *bpe, const char *word, size_t size, int32_t *ids)
 {
     size_t count = 0;
     bool was_unknown = false;
+    if (bpe->characters)
+        return start_characters(bpe, word, size, ids);
     for (size_t i = 0; i < size; i++) {
         int32_t id = bpe->byte_ids[(uint8_t)word[i]];
         bool unknown = id < 0;

@@ -89,6 +89,36 @@ size_t utf8_valid_prefix(const char *text, size_t size)
     return size;
 }
 
+int utf8_is_space(uint32_t c)
+{
+    return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
+           c == 0x205f || c == 0x3000;
+}
+
+size_t utf8_space_before(const char *text, size_t from, size_t at)
+{
+    while (at > from) {
+        size_t start = at - 1;
+        while (start > from && at - start < 4 && ((uint8_t)text[start] & 0xc0) == 0x80)
+            start--;
+        uint32_t c;
+        if ((size_t)utf8_decode(text + start, at - start, &c) != at - start || !utf8_is_space(c))
+            break;
+        at = start;
+    }
+    return at;
+}
+
+size_t utf8_space_behind(const char *text, size_t size, size_t at)
+{
+    uint32_t c;
+    int length;
+    while (at < size && (length = utf8_decode(text + at, size - at, &c)) != 0 && utf8_is_space(c))
+        at += (size_t)length;
+    return at;
+}
+
 size_t bpe_token_bytes(const char *token, char *out)
 {
     size_t size = strlen(token), count = 0;

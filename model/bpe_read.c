@@ -2,6 +2,7 @@
 #include "core/mem.h"
 #include "model/bpe.h"
 #include "model/bpe_bytes.h"
+#include "model/piece_model.h"
 
 #include <string.h>
 
@@ -36,14 +37,47 @@ static int check_ids(const json_t *vocabulary, const char *file, json_int_t *hig
     return 0;
 }
 
-int bpe_read_vocabulary(struct tokenizer *tokenizer, const json_t *vocabulary, const char *file)
+int bpe_set_piece(struct tokenizer *tokenizer, int id, const char *text, size_t size, bool byte)
+{
+    static const char mark[] = "\xe2\x96\x81";
+    int rc, value = byte ? piece_byte(text, size) : -1;
+    char one = (char)value, *bytes = NULL;
+    size_t used = 0;
+    if (value >= 0)
+        return tokenizer_set_text(tokenizer, id, &one, 1);
+    TRY(mem_alloc(&bytes, size, 1));
+    for (size_t at = 0; at < size;) {
+        bool space = size - at >= 3 && memcmp(text + at, mark, 3) == 0;
+        bytes[used++] = space ? ' ' : text[at];
+        at += space ? 3 : 1;
+    }
+    TRY(tokenizer_set_text(tokenizer, id, bytes, used));
+out:
+    mem_free(bytes);
+    return rc;
+}
+
+static int set_token(struct tokenizer *tokenizer, int id, const char *token,
+                     enum bpe_spelling spelling)
+{
+    int rc;
+    char *bytes = NULL;
+    if (spelling != BPE_BYTES)
+        return bpe_set_piece(tokenizer, id, token, strlen(token), spelling == BPE_PIECES_AND_BYTES);
+    TRY(mem_alloc(&bytes, strlen(token) + 1, 1));
+    TRY(tokenizer_set_text(tokenizer, id, bytes, bpe_token_bytes(token, bytes)));
+out:
+    mem_free(bytes);
+    return rc;
+}
+
+int bpe_read_vocabulary(struct tokenizer *tokenizer, const json_t *vocabulary,
+                        enum bpe_spelling spelling, const char *file)
 {
     int rc;
     json_int_t highest;
     const char *key;
     json_t *value;
-    char *bytes = NULL;
-    size_t capacity = 0;
     if (!json_is_object(vocabulary) || json_object_size(vocabulary) == 0)
         return err_set(
             ERR_FORMAT,
@@ -60,11 +94,9 @@ int bpe_read_vocabulary(struct tokenizer *tokenizer, const json_t *vocabulary, c
                          file, id, key);
             goto out;
         }
-        TRY(bpe_grow(&bytes, &capacity, strlen(key) + 1, 1));
-        TRY(tokenizer_set_text(tokenizer, id, bytes, bpe_token_bytes(key, bytes)));
+        TRY(set_token(tokenizer, id, key, spelling));
     }
 out:
-    mem_free(bytes);
     return rc;
 }
 

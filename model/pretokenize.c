@@ -156,11 +156,12 @@ static int add_rule(struct pretokenizer *rules, const json_t *object, int depth,
         return add_split(rules, step, object, file);
     return err_set(ERR_FORMAT,
                    "%s: pre_tokenizer type '%s' is not supported; supported: ByteLevel, Digits, "
-                   "Split, Sequence",
+                   "Split, Sequence; Metaspace alone",
                    file, type);
 }
 
-int pretokenizer_from_json(struct pretokenizer **out, const json_t *object, const char *file)
+static int open_rules(struct pretokenizer **out, const json_t *object, bool byte_level,
+                      const char *file)
 {
     int rc;
     struct pretokenizer *rules;
@@ -175,9 +176,9 @@ int pretokenizer_from_json(struct pretokenizer **out, const json_t *object, cons
         goto out;
     }
     TRY(add_rule(rules, object, 0, file));
-    if (!rules->byte_level) {
-        rc = err_set(ERR_FORMAT,
-                     "%s: pre_tokenizer has no ByteLevel; only byte-level BPE is supported", file);
+    if (rules->byte_level != byte_level) {
+        rc = err_set(ERR_FORMAT, "%s: pre_tokenizer has %s ByteLevel, unlike the vocabulary", file,
+                     byte_level ? "no" : "a");
         goto out;
     }
     *out = rules;
@@ -185,6 +186,16 @@ int pretokenizer_from_json(struct pretokenizer **out, const json_t *object, cons
 out:
     pretokenizer_free(rules);
     return rc;
+}
+
+int pretokenizer_from_json(struct pretokenizer **out, const json_t *rules, const char *file)
+{
+    return open_rules(out, rules, true, file);
+}
+
+int pretokenizer_for_characters(struct pretokenizer **out, const json_t *rules, const char *file)
+{
+    return open_rules(out, rules, false, file);
 }
 
 void pretokenizer_free(struct pretokenizer *rules)

@@ -13,6 +13,9 @@ struct pretokenizer; /* immutable after opening: safe to share between threads *
  * ByteLevel (so that the vocabulary is one of bytes). `file` names the file in messages. ERR_FORMAT
  * for what is malformed or not supported. */
 int pretokenizer_from_json(struct pretokenizer **out, const json_t *rules, const char *file);
+/* The same for a vocabulary of characters: Digits, Split, or a Sequence of them, without ByteLevel.
+ */
+int pretokenizer_for_characters(struct pretokenizer **out, const json_t *rules, const char *file);
 void pretokenizer_free(struct pretokenizer *rules);
 
 /* The rules of GPT-2 as such a value, with each digit on its own before them when asked for. NULL:

@@ -36,7 +36,8 @@ int tokenizer_set_text(struct tokenizer *tokenizer, int id, const char *bytes, s
         return rc;
     if (size)
         memcpy(tokenizer->texts + tokenizer->texts_size, bytes, size);
-    tokenizer->tokens[id] = (struct token_text){tokenizer->texts_size, (uint32_t)size, true};
+    tokenizer->tokens[id] = (struct token_text){
+        .offset = tokenizer->texts_size, .size = (uint32_t)size, .known = true};
     tokenizer->texts_size += size;
     return 0;
 }
@@ -53,12 +54,42 @@ int tokenizer_find(const struct tokenizer *tokenizer, const char *text)
     return -1;
 }
 
+/* Tokens of the second pass are looked for in the normalized text, so they are normalized too. */
+static int normalize_added(const struct tokenizer *tokenizer, struct added_token *token)
+{
+    struct strbuf content = {0};
+    int rc = normalizer_apply(tokenizer->normalizer, token->content, token->size, true, &content);
+    if (rc == 0 && content.length) {
+        mem_free((char *)(uintptr_t)token->content);
+        token->content = content.data;
+        token->size = content.length;
+        return 0;
+    }
+    strbuf_release(&content);
+    return rc;
+}
+
+int tokenizer_prepare_added(struct tokenizer *tokenizer)
+{
+    int rc = 0;
+    struct added_tokens *added = &tokenizer->added;
+    for (size_t i = 0; i < added->count; i++) {
+        tokenizer->tokens[added->tokens[i].id].added = true;
+        if (added->tokens[i].second_pass && tokenizer->normalizer)
+            TRY(normalize_added(tokenizer, &added->tokens[i]));
+    }
+    added_tokens_prepare(added);
+out:
+    return rc;
+}
+
 void tokenizer_free(struct tokenizer *tokenizer)
 {
     if (!tokenizer)
         return;
     if (tokenizer->kind)
         tokenizer->kind->free(tokenizer->state);
+    normalizer_free(tokenizer->normalizer);
     added_tokens_release(&tokenizer->added);
     mem_free(tokenizer->tokens);
     mem_free(tokenizer->texts);
@@ -95,21 +126,40 @@ struct encoding {
     const struct tokenizer *tokenizer;
     void *encoder;
     bool plain;
+    struct strbuf normalized;
     struct token_list list;
 };
 
-/* The added tokens of this pass, and what lies between them by the next pass; behind the last pass,
- * the kind itself. */
-static int encode_pass(struct encoding *e, int pass, const char *text, size_t size)
+static int encode_pass(struct encoding *e, int pass, const char *text, size_t size, bool at_start);
+
+/* What no added token of this pass takes. Tokens of pass 0 are looked for in the text as it is,
+ * those of pass 1 in the normalized text; behind that comes the kind itself. */
+static int encode_between(struct encoding *e, int pass, const char *text, size_t size,
+                          bool at_start)
+{
+    const struct tokenizer *tokenizer = e->tokenizer;
+    if (!size)
+        return 0;
+    if (pass == 1)
+        return tokenizer->kind->encode(e->encoder, text, size, at_start, &e->list);
+    if (tokenizer->normalizer) {
+        int rc = normalizer_apply(tokenizer->normalizer, text, size, at_start, &e->normalized);
+        if (rc)
+            return rc;
+        text = e->normalized.data;
+        size = e->normalized.length;
+    }
+    return encode_pass(e, 1, text, size, at_start);
+}
+
+static int encode_pass(struct encoding *e, int pass, const char *text, size_t size, bool at_start)
 {
     int rc = 0;
-    if (pass == 2)
-        return size ? e->tokenizer->kind->encode(e->encoder, text, size, &e->list) : 0;
     for (size_t done = 0; done < size;) {
         size_t start = size, end = start;
         const struct added_token *token = added_tokens_next(&e->tokenizer->added, pass, e->plain,
                                                             text, size, done, &start, &end);
-        TRY(encode_pass(e, pass + 1, text + done, start - done));
+        TRY(encode_between(e, pass, text + done, start - done, at_start && done == 0));
         if (token)
             TRY(token_list_add(&e->list, &token->id, 1));
         done = end;
@@ -127,12 +177,13 @@ static int encode(const struct tokenizer *tokenizer, bool plain, bool bos, const
     TRY(bpe_grow(&e.list.ids, &e.list.capacity, size / 8 + 16, sizeof *e.list.ids));
     if (bos && tokenizer->adds_bos)
         TRY(token_list_add(&e.list, &(int32_t){tokenizer->bos}, 1));
-    TRY(encode_pass(&e, 0, text, size));
+    TRY(encode_pass(&e, 0, text, size, true));
     *ids = e.list.ids;
     *count = e.list.count;
     e.list.ids = NULL;
 out:
     tokenizer->kind->encoder_free(e.encoder);
+    strbuf_release(&e.normalized);
     mem_free(e.list.ids);
     return rc;
 }
@@ -157,13 +208,19 @@ int tokenizer_encode_plain(const struct tokenizer *tokenizer, const char *text, 
 
 size_t tokenizer_lacks(const struct tokenizer *tokenizer, const char *text, size_t size)
 {
-    bool has[256];
-    size_t lacking = 0;
-    for (int byte = 0; byte < 256; byte++)
-        has[byte] = tokenizer->kind->has_byte(tokenizer, (uint8_t)byte);
-    for (size_t i = 0; i < size; i++)
-        lacking += !has[(uint8_t)text[i]];
-    return lacking;
+    return tokenizer->kind->lacking(tokenizer, text, size);
+}
+
+/* Whether the space that token number i may begin with was put there by encoding. */
+static bool has_prefix(const struct tokenizer *tokenizer, const int32_t *ids, size_t i)
+{
+    const struct token_text *token = &tokenizer->tokens[ids[i]];
+    if (tokenizer->prefix == PREFIX_NONE || token->added || !token->size ||
+        tokenizer->texts[token->offset] != ' ')
+        return false;
+    if (tokenizer->prefix == PREFIX_ALWAYS)
+        return i == 0 || tokenizer->tokens[ids[i - 1]].added;
+    return i == 0 || (i == 1 && tokenizer->adds_bos && ids[0] == tokenizer->bos);
 }
 
 int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
@@ -184,8 +241,10 @@ int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         const struct token_text *token = &tokenizer->tokens[ids[i]];
-        memcpy(bytes + used, tokenizer->texts + token->offset, token->size);
-        used += token->size;
+        size_t skipped = has_prefix(tokenizer, ids, i);
+        if (token->size > skipped)
+            memcpy(bytes + used, tokenizer->texts + token->offset + skipped, token->size - skipped);
+        used += token->size - skipped;
     }
     bytes[used] = '\0';
     *text = bytes;

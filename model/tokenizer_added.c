@@ -49,38 +49,6 @@ void added_tokens_release(struct added_tokens *added)
     memset(added, 0, sizeof *added);
 }
 
-/* Unicode's White_Space. */
-static bool is_space(uint32_t c)
-{
-    return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
-           c == 0x205f || c == 0x3000;
-}
-
-/* Where the white space that ends at text[at] begins, not before `from`. */
-static size_t space_before(const char *text, size_t from, size_t at)
-{
-    while (at > from) {
-        size_t start = at - 1;
-        while (start > from && at - start < 4 && ((uint8_t)text[start] & 0xc0) == 0x80)
-            start--;
-        uint32_t c;
-        if ((size_t)utf8_decode(text + start, at - start, &c) != at - start || !is_space(c))
-            break;
-        at = start;
-    }
-    return at;
-}
-
-static size_t space_behind(const char *text, size_t size, size_t at)
-{
-    uint32_t c;
-    int length;
-    while (at < size && (length = utf8_decode(text + at, size - at, &c)) != 0 && is_space(c))
-        at += (size_t)length;
-    return at;
-}
-
 const struct added_token *added_tokens_next(const struct added_tokens *added, int pass, bool plain,
                                             const char *text, size_t size, size_t from,
                                             size_t *start, size_t *end)
@@ -103,8 +71,9 @@ const struct added_token *added_tokens_next(const struct added_tokens *added, in
             at += token->size - 1;
             continue;
         }
-        *start = token->strip_left ? space_before(text, from, at) : at;
-        *end = token->strip_right ? space_behind(text, size, at + token->size) : at + token->size;
+        *start = token->strip_left ? utf8_space_before(text, from, at) : at;
+        *end = token->strip_right ? utf8_space_behind(text, size, at + token->size)
+                                  : at + token->size;
         return token;
     }
     return NULL;

@@ -30,17 +30,21 @@ static int encode_word(void *encoder, const char *word, size_t size)
     return bpe_encode_word(encoder, word, size);
 }
 
-static int encode(void *context, const char *text, size_t size, struct token_list *out)
+static int encode(void *context, const char *text, size_t size, bool at_start,
+                  struct token_list *out)
 {
     struct bpe_encoder *encoder = context;
     encoder->out = out;
     return pretokenizer_words(encoder->bpe->rules, text, size, encode_word, encoder);
 }
 
-static bool has_byte(const struct tokenizer *tokenizer, uint8_t byte)
+static size_t lacking(const struct tokenizer *tokenizer, const char *text, size_t size)
 {
     const struct bpe *bpe = tokenizer->state;
-    return bpe->byte_ids[byte] >= 0;
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++)
+        count += bpe->byte_ids[(uint8_t)text[i]] < 0;
+    return count;
 }
 
 static void free_state(void *state)
@@ -53,14 +57,14 @@ static const struct tokenizer_kind kind_bpe = {
     .encoder_open = encoder_open,
     .encoder_free = encoder_free,
     .encode = encode,
-    .has_byte = has_byte,
+    .lacking = lacking,
     .free = free_state,
 };
 
 /* ---- opening ---- */
 
 /* Fields of the model that change its meaning and that we do not know are refused. */
-static int check_model(const json_t *model, const char *file)
+int tokenizer_bpe_check(const json_t *model, const char *file)
 {
     static const char *const absent[] = {"dropout", "continuing_subword_prefix",
                                          "end_of_word_suffix"};
@@ -79,9 +83,6 @@ static int check_model(const json_t *model, const char *file)
                            "%s: model: '%s' is not supported; it must be absent, null or empty",
                            file, absent[i]);
     }
-    if (json_is_true(json_object_get(model, "byte_fallback")))
-        return err_set(ERR_FORMAT,
-                       "%s: model: byte_fallback is not supported; only byte-level BPE is", file);
     return 0;
 }
 
@@ -91,18 +92,6 @@ static int check_decoder(const json_t *decoder, const char *file)
     if (decoder && !json_is_null(decoder) && (!type || strcmp(type, "ByteLevel") != 0))
         return err_set(ERR_FORMAT, "%s: decoder type '%s' is not supported; supported: ByteLevel",
                        file, type ? type : "?");
-    return 0;
-}
-
-static int check_normalizer(const json_t *normalizer, const char *file)
-{
-    const char *type = json_string_value(json_object_get(normalizer, "type"));
-    if (normalizer && !json_is_null(normalizer) &&
-        !(type && strcmp(type, "Sequence") == 0 &&
-          json_array_size(json_object_get(normalizer, "normalizers")) == 0))
-        return err_set(ERR_FORMAT,
-                       "%s: normalizer type '%s' is not supported; supported: none (null)", file,
-                       type ? type : "?");
     return 0;
 }
 
@@ -125,11 +114,14 @@ int tokenizer_bpe_from_json(struct tokenizer *tokenizer, const json_t *root, con
     const json_t *model = json_object_get(root, "model"),
                  *vocabulary = json_object_get(model, "vocab");
     const json_t *unknown = json_object_get(model, "unk_token");
-    TRY(check_model(model, file));
-    TRY(check_normalizer(json_object_get(root, "normalizer"), file));
+    if (json_is_true(json_object_get(model, "byte_fallback")))
+        return err_set(ERR_FORMAT,
+                       "%s: model: byte_fallback together with a pre_tokenizer or decoder "
+                       "ByteLevel is not supported",
+                       file);
     TRY(check_decoder(json_object_get(root, "decoder"), file));
     TRY(start(tokenizer, &bpe));
-    TRY(bpe_read_vocabulary(tokenizer, vocabulary, file));
+    TRY(bpe_read_vocabulary(tokenizer, vocabulary, BPE_BYTES, file));
     TRY(bpe_read_merges(bpe, vocabulary, json_object_get(model, "merges"), file));
     TRY(pretokenizer_from_json(&bpe->rules, json_object_get(root, "pre_tokenizer"), file));
     if (json_is_string(unknown)) {
@@ -156,7 +148,7 @@ int tokenizer_bpe_from_merges(struct tokenizer *tokenizer, const json_t *vocabul
     struct bpe *bpe;
     json_t *rules = NULL;
     TRY(start(tokenizer, &bpe));
-    TRY(bpe_read_vocabulary(tokenizer, vocabulary, vocabulary_file));
+    TRY(bpe_read_vocabulary(tokenizer, vocabulary, BPE_BYTES, vocabulary_file));
     TRY(bpe_read_merge_lines(bpe, vocabulary, merges, merges_file));
     rules = pretokenizer_gpt2_json(false);
     if (!rules || json_object_set_new(rules, "add_prefix_space", json_boolean(add_prefix_space))) {

@@ -18,27 +18,32 @@ int tokenizer_map(struct file_map *map, const char *path)
     return rc;
 }
 
+int tokenizer_parse_json(json_t **out, const void *bytes, size_t size, const char *path,
+                         size_t flags)
+{
+    json_error_t error;
+    if (size == 0)
+        return err_set(ERR_FORMAT, "%s: is empty", path);
+    json_t *root = json_loadb(bytes, size, flags, &error);
+    if (!root)
+        return err_set(ERR_FORMAT, "%s:%d: %s", path, error.line, error.text);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return err_set(ERR_FORMAT, "%s: is not a JSON object", path);
+    }
+    *out = root;
+    return 0;
+}
+
 int tokenizer_read_json(json_t **out, const char *path, size_t flags, struct hash *hash)
 {
     struct file_map map = {0};
-    json_error_t error;
     int rc = tokenizer_map(&map, path);
-    if (rc)
-        return rc;
-    if (map.size == 0)
-        return err_set(ERR_FORMAT, "%s: is empty", path);
-    json_t *root = json_loadb((const char *)map.data, map.size, flags, &error);
-    if (!root)
-        rc = err_set(ERR_FORMAT, "%s:%d: %s", path, error.line, error.text);
-    if (rc == 0 && !json_is_object(root))
-        rc = err_set(ERR_FORMAT, "%s: is not a JSON object", path);
+    if (rc == 0)
+        rc = tokenizer_parse_json(out, map.data, map.size, path, flags);
     if (rc == 0 && hash)
         hash_add(hash, map.data, map.size);
     file_unmap(&map);
-    if (rc)
-        json_decref(root);
-    else
-        *out = root;
     return rc;
 }
 
@@ -72,6 +77,19 @@ static int add_added_token(struct tokenizer *tokenizer, const json_t *object, si
     return added_tokens_add(&tokenizer->added, &token);
 }
 
+/* Whether the id is free, or the token's own in the vocabulary. */
+static bool may_have(const struct tokenizer *tokenizer, const struct added_token *token,
+                     const json_t *vocabulary)
+{
+    const json_t *known = json_object_get(vocabulary, token->content);
+    const struct token_text *text = &tokenizer->tokens[token->id];
+    if (known)
+        return json_integer_value(known) == token->id;
+    return !text->known ||
+           (!vocabulary && text->size == token->size &&
+            memcmp(tokenizer->texts + text->offset, token->content, token->size) == 0);
+}
+
 /* Behind the model's vocabulary: an added token is one of its tokens, or has an id of its own. */
 static int place_added_tokens(struct tokenizer *tokenizer, const json_t *vocabulary,
                               const char *file)
@@ -83,8 +101,7 @@ static int place_added_tokens(struct tokenizer *tokenizer, const json_t *vocabul
     TRY(tokenizer_set_vocabulary(tokenizer, highest + 1));
     for (size_t i = 0; i < added->count; i++) {
         const struct added_token *token = &added->tokens[i];
-        const json_t *known = json_object_get(vocabulary, token->content);
-        if (known ? json_integer_value(known) != token->id : tokenizer->tokens[token->id].known) {
+        if (!may_have(tokenizer, token, vocabulary)) {
             rc = err_set(
                 ERR_FORMAT,
                 "%s: added_tokens: id %d of '%s' is that of another token in the vocabulary", file,
@@ -97,17 +114,15 @@ out:
     return rc;
 }
 
-static int read_added_tokens(struct tokenizer *tokenizer, const json_t *root, const char *file)
+int tokenizer_read_added(struct tokenizer *tokenizer, const json_t *list, const json_t *vocabulary,
+                         const char *file)
 {
     int rc = 0;
-    const json_t *list = json_object_get(root, "added_tokens");
     if (list && !json_is_null(list) && !json_is_array(list))
         return err_set(ERR_FORMAT, "%s: added_tokens is not a list", file);
     for (size_t i = 0; rc == 0 && i < json_array_size(list); i++)
         rc = add_added_token(tokenizer, json_array_get(list, i), json_array_size(list), file);
-    return rc ? rc
-              : place_added_tokens(tokenizer,
-                                   json_object_get(json_object_get(root, "model"), "vocab"), file);
+    return rc ? rc : place_added_tokens(tokenizer, vocabulary, file);
 }
 
 /* A template that begins with a special token names BOS and puts it before every text. */
@@ -150,15 +165,32 @@ static int read_post_processor(struct tokenizer *tokenizer, const json_t *proces
                    file, type ? type : "?");
 }
 
-int tokenizer_open_json(struct tokenizer *tokenizer, const char *path, struct hash *hash)
+/* Whether the vocabulary is one of bytes: pre-tokenizer or decoder say so. */
+static bool is_byte_level(const json_t *rules, int depth)
+{
+    const char *type = json_string_value(json_object_get(rules, "type"));
+    const json_t *list = json_object_get(rules, "pretokenizers");
+    bool found = type && strcmp(type, "ByteLevel") == 0;
+    if (!list)
+        list = json_object_get(rules, "decoders");
+    for (size_t i = 0; i < json_array_size(list) && !found && depth < 8; i++)
+        found = is_byte_level(json_array_get(list, i), depth + 1);
+    return found;
+}
+
+int tokenizer_from_json(struct tokenizer *tokenizer, const json_t *root, const char *file)
 {
     int rc;
-    json_t *root = NULL;
-    TRY(tokenizer_read_json(&root, path, JSON_REJECT_DUPLICATES, hash));
-    TRY(tokenizer_bpe_from_json(tokenizer, root, path));
-    TRY(read_added_tokens(tokenizer, root, path));
-    TRY(read_post_processor(tokenizer, json_object_get(root, "post_processor"), 0, path));
+    const json_t *model = json_object_get(root, "model");
+    TRY(tokenizer_bpe_check(model, file));
+    TRY(normalizer_from_json(&tokenizer->normalizer, json_object_get(root, "normalizer"), file));
+    TRY(is_byte_level(json_object_get(root, "pre_tokenizer"), 0) ||
+                is_byte_level(json_object_get(root, "decoder"), 0)
+            ? tokenizer_bpe_from_json(tokenizer, root, file)
+            : tokenizer_characters_from_json(tokenizer, root, file));
+    TRY(tokenizer_read_added(tokenizer, json_object_get(root, "added_tokens"),
+                             json_object_get(model, "vocab"), file));
+    TRY(read_post_processor(tokenizer, json_object_get(root, "post_processor"), 0, file));
 out:
-    json_decref(root);
     return rc;
 }

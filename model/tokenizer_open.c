@@ -2,8 +2,10 @@
 #include "core/file.h"
 #include "core/mem.h"
 #include "model/bpe_table.h"
-#include "model/tokenizer_kind.h"
+#include "model/gguf.h"
+#include "model/tokenizer_place.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the files beside it ---- */
@@ -89,6 +91,20 @@ static int added_id(const struct tokenizer *tokenizer, const char *content)
     return -1;
 }
 
+/* add_bos_token overrules the file for the classes that look at it; for others, true alone says
+ * something. */
+static void choose_bos_rule(struct tokenizer *tokenizer, const struct companions *files)
+{
+    const json_t *add = json_object_get(files->tokenizer_config, "add_bos_token");
+    const char *class = json_string_value(
+        json_object_get(files->tokenizer_config, "tokenizer_class"));
+    if (json_is_true(add) && tokenizer->bos >= 0)
+        tokenizer->adds_bos = true;
+    if (json_is_false(add) && class &&
+        (strncmp(class, "Llama", 5) == 0 || strncmp(class, "CodeLlama", 9) == 0))
+        tokenizer->adds_bos = false;
+}
+
 /* bos and eos where the tokenizer's own file has not said them, from the most to the least
  * particular source. */
 static int choose_edges(struct tokenizer *tokenizer, const struct companions *files,
@@ -109,9 +125,7 @@ static int choose_edges(struct tokenizer *tokenizer, const struct companions *fi
         tokenizer->bos = added_id(tokenizer, bos_names[i]);
     for (int i = 0; eos_names[i] && tokenizer->eos < 0; i++)
         tokenizer->eos = added_id(tokenizer, eos_names[i]);
-    if (tokenizer->bos >= 0 &&
-        json_is_true(json_object_get(files->tokenizer_config, "add_bos_token")))
-        tokenizer->adds_bos = true;
+    choose_bos_rule(tokenizer, files);
     return 0;
 }
 
@@ -172,89 +186,93 @@ out:
     return rc;
 }
 
-/* ---- */
+/* ---- a file that holds all of it ---- */
 
-/* Where a tokenizer's files are. */
-struct places {
-    char *folder;
-    char *json; /* NULL: the two others */
-    char *vocabulary, *merges;
-};
-
-static void release_places(struct places *places)
+/* tokenizer_config.json's "added_tokens_decoder", {"32000": {"content": ...}, ...}, beside a
+ * tokenizer.model: tokens that are found in the text as it is. Those that the model's own file
+ * has made known already (unk, bos, eos) are passed over. */
+static int add_configured_tokens(struct tokenizer *tokenizer, const struct companions *files,
+                                 const char *file)
 {
-    mem_free(places->folder);
-    mem_free(places->json);
-    mem_free(places->vocabulary);
-    mem_free(places->merges);
-}
-
-static int find_in_folder(struct places *places, const char *folder)
-{
-    int rc;
-    TRY(mem_strdup(&places->folder, folder));
-    TRY(file_join(&places->json, folder, "tokenizer.json"));
-    if (file_exists(places->json))
-        goto out;
-    mem_free(places->json);
-    places->json = NULL;
-    TRY(file_join(&places->vocabulary, folder, "vocab.json"));
-    TRY(file_join(&places->merges, folder, "merges.txt"));
-    if (!file_exists(places->vocabulary) || !file_exists(places->merges))
-        rc = err_set(ERR_MISSING, "%s: has neither tokenizer.json nor vocab.json with merges.txt",
-                     folder);
+    int rc = 0;
+    const char *key;
+    json_t *value, *list = json_array(), *copy;
+    json_object_foreach(json_object_get(files->tokenizer_config, "added_tokens_decoder"), key,
+                        value)
+    {
+        char *end;
+        const char *content = token_content(value);
+        long id = strtol(key, &end, 10);
+        if (content && added_id(tokenizer, content) == id && *key && !*end)
+            continue;
+        copy = json_copy(value);
+        if (!copy || *end || json_object_set_new(copy, "id", json_integer(id)) ||
+            json_object_set_new(copy, "normalized", json_false()) ||
+            json_array_append(list, copy)) {
+            json_decref(copy);
+            rc = err_set(ERR_FORMAT,
+                         "%s: the tokenizer_config.json beside it: added_tokens_decoder: '%s' is "
+                         "not an id with a token",
+                         file, key);
+            goto out;
+        }
+        json_decref(copy);
+    }
+    if (json_array_size(list))
+        TRY(tokenizer_read_added(tokenizer, list, NULL, file));
 out:
+    json_decref(list);
     return rc;
 }
 
-/* A file: NAMEvocab.json stands for itself and NAMEmerges.txt. */
-static int find_beside(struct places *places, const char *path)
+static int open_file(struct tokenizer *tokenizer, enum tokenizer_format format, const char *path,
+                     const struct companions *files, struct hash *hash)
 {
-    static const char ending[] = "vocab.json";
-    const char *slash = strrchr(path, '/');
-    size_t length = strlen(path), stem = length - (sizeof ending - 1);
     int rc;
-    if (slash)
-        TRY(mem_printf(&places->folder, "%.*s", slash == path ? 1 : (int)(slash - path), path));
-    else
-        TRY(mem_strdup(&places->folder, "."));
-    if (length >= sizeof ending - 1 && strcmp(path + stem, ending) == 0) {
-        TRY(mem_strdup(&places->vocabulary, path));
-        TRY(mem_printf(&places->merges, "%.*smerges.txt", (int)stem, path));
+    struct file_map map = {0};
+    struct gguf *gguf = NULL;
+    bool first_only = json_is_false(json_object_get(files->tokenizer_config, "legacy"));
+    if (format == TOKENIZER_GGUF) { /* may be larger than any tokenizer */
+        TRY(gguf_open(&gguf, path));
+        TRY(tokenizer_from_gguf(tokenizer, gguf, hash));
     } else {
-        TRY(mem_strdup(&places->json, path));
+        TRY(tokenizer_map(&map, path));
+        TRY(tokenizer_read_format(tokenizer, format, map.data, map.size, first_only, path, hash));
     }
+    if (format == TOKENIZER_SENTENCEPIECE)
+        TRY(add_configured_tokens(tokenizer, files, path));
 out:
+    file_unmap(&map);
+    gguf_free(gguf);
     return rc;
 }
 
 int tokenizer_open(struct tokenizer **out, const char *path)
 {
     int rc;
-    char *probe = NULL;
     struct tokenizer *tokenizer = NULL;
-    struct places places = {0};
+    struct tokenizer_place place = {0};
     struct companions files = {0};
     struct hash hash;
     hash_init(&hash);
     TRY(mem_calloc(&tokenizer, 1, sizeof *tokenizer));
     tokenizer->bos = tokenizer->eos = -1;
-    TRY(file_join(&probe, path, "."));
-    TRY(file_exists(probe) ? find_in_folder(&places, path) : find_beside(&places, path));
-    TRY(read_companions(&files, places.folder));
-    if (places.json)
-        TRY(tokenizer_open_json(tokenizer, places.json, &hash));
+    TRY(tokenizer_find_place(&place, path));
+    if (place.folder)
+        TRY(read_companions(&files, place.folder));
+    if (place.merges)
+        TRY(open_merges(tokenizer, place.file, place.merges, &files, &hash));
     else
-        TRY(open_merges(tokenizer, places.vocabulary, places.merges, &files, &hash));
-    TRY(choose_edges(tokenizer, &files, places.folder));
-    added_tokens_prepare(&tokenizer->added);
+        TRY(open_file(tokenizer, place.format, place.file, &files, &hash));
+    if (place.folder)
+        TRY(choose_edges(tokenizer, &files, place.folder));
+    TRY(tokenizer_prepare_added(tokenizer));
     hash_finish(&hash, tokenizer->hash);
     *out = tokenizer;
     tokenizer = NULL;
 out:
     tokenizer_free(tokenizer);
     release_companions(&files);
-    release_places(&places);
-    mem_free(probe);
+    tokenizer_place_release(&place);
     return rc;
 }

@@ -23,6 +23,7 @@ build | libsqlite3-dev     | the database of results
 build | libyaml-dev        | experiment files
 build | libjansson-dev     | JSON: model configurations, tokenizers, stored options
 build | libpcre2-dev       | the tokenizers' Unicode patterns
+build | libutf8proc-dev    | Unicode normalization, as some tokenizers have it
 build | nettle-dev         | SHA-256
 build | zlib1g-dev         | compressed dictionaries
 test  | libcmocka-dev      | unit tests
