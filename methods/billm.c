@@ -31,6 +31,7 @@ static const struct option billm_options[] = {
      .fallback = "128",
      .low = 1,
      .high = BILLM_MAX_BLOCK,
+     .special = "-1=the whole row",
      .help = "columns that are searched, scaled and updated together"},
     {.name = "percdamp",
      .type = OPTION_REAL,
@@ -107,11 +108,14 @@ int billm_form_init(struct billm_form *form, const struct billm_options *o, int 
     int orders[3], rc = parse_orders(o->orders, orders);
     if (rc)
         return rc;
+    if (feedback_block(o->block_size, columns) > BILLM_MAX_BLOCK)
+        return err_set(ERR_USAGE, "billm: blocks of %d columns are more than %d: set block_size",
+                       columns, BILLM_MAX_BLOCK);
     *form = (struct billm_form){.options = o,
                                 .rows = rows,
                                 .columns = columns,
                                 .groups = o->split_groups + 1,
-                                .block = o->block_size < columns ? o->block_size : columns,
+                                .block = feedback_block(o->block_size, columns),
                                 .half = o->scale_bits == 1};
     form->blocks = (columns + form->block - 1) / form->block;
     for (int g = 0; g < form->groups; g++) {

@@ -3,6 +3,7 @@
 #ifndef METHODS_BILLM_H
 #define METHODS_BILLM_H
 
+#include "methods/feedback.h"
 #include "methods/method.h"
 
 #include <stdbool.h>
@@ -20,7 +21,7 @@ enum billm_low {
 enum billm_metric { BILLM_MAGNITUDE, BILLM_HESSIAN };
 enum billm_follow { BILLM_CODE, BILLM_PAPER };
 
-enum { BILLM_MAX_ORDER = 4, BILLM_MAX_SPLITS = 4, BILLM_MAX_BLOCK = 4096, BILLM_LEVELS = 81 };
+enum { BILLM_MAX_ORDER = 4, BILLM_MAX_SPLITS = 4, BILLM_MAX_BLOCK = 65536, BILLM_LEVELS = 81 };
 
 struct billm_options {
     int low_method, salient_metric, block_size, max_salient_columns, split_groups, scale_bits,

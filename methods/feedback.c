@@ -183,8 +183,6 @@ int feedback_run(struct feedback *f)
                     : f->rows >= 512  ? 64
                                       : LANES;
     run.tiles = (f->rows + run.tile_rows - 1) / run.tile_rows;
-    if (f->block > f->columns)
-        f->block = f->columns;
     run.span = f->dynamic || f->block >= SPAN ? f->block : SPAN / f->block * f->block;
     size_t tile = (size_t)workers * (size_t)run.tile_rows;
     TRY(arena_alloc(f->arena, &run.weights, tile * (size_t)f->columns, sizeof *run.weights));

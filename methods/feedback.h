@@ -45,6 +45,12 @@ struct feedback {
     double loss;         /* out: half the sum of err^2, what the references print */
 };
 
+/* The columns of a block, of an option in which -1 is the whole row. */
+static inline int feedback_block(int size, int columns)
+{
+    return size < 0 || size > columns ? columns : size;
+}
+
 /* Row tiles run in parallel; a row's result does not depend on the others. Not from within a pool
  * task. */
 int feedback_run(struct feedback *feedback);

@@ -65,6 +65,7 @@ static const struct option gptq_options[] = {
      .fallback = "128",
      .low = 1,
      .high = 65536,
+     .special = "-1=the whole row",
      .help = "columns between two updates of the rest of the matrix"},
     {.name = "scale_bits",
      .type = OPTION_CHOICE,
@@ -102,7 +103,7 @@ struct gptq_work {
     struct uniform uniform;
     const int *order; /* or NULL */
     bool *dead;
-    int groups;
+    int groups, block;
     bool dynamic;   /* groups are fitted when they begin, in the order of processing */
     float *lanes;   /* per worker: scale and zero of FEEDBACK_LANES rows */
     float *scratch; /* per worker: one row of a group */
@@ -156,7 +157,7 @@ static void gptq_column(void *context, const struct feedback_column *c)
           *zero = scale + FEEDBACK_LANES;
     if (work->dynamic && position % g->group == 0)
         fit_group(work, c, k);
-    if (c->column % work->options->block_size == 0 || position % g->group == 0 ||
+    if (c->column % work->block == 0 || position % g->group == 0 ||
         (work->order && work->groups > 1))
         for (int l = 0; l < FEEDBACK_LANES; l++) {
             long at = (long)(c->row + (l < c->count ? l : 0)) * work->groups + k;
@@ -197,7 +198,7 @@ static int gptq_quantize(const void *options, const struct layer_problem *proble
         .options = o, .problem = problem, .grid = gptq_grid(o, problem->rows, problem->columns)};
     struct feedback feedback = {.rows = problem->rows,
                                 .columns = problem->columns,
-                                .block = o->block_size,
+                                .block = feedback_block(o->block_size, problem->columns),
                                 .weight = problem->weight,
                                 .quantized = result->quantized,
                                 .quantize = gptq_column,
@@ -207,6 +208,7 @@ static int gptq_quantize(const void *options, const struct layer_problem *proble
     TRY(layer_check(problem, true));
     TRY(layer_factor(problem, o->percdamp, o->act_order, result, &factor));
     work.groups = grid_groups(&work.grid);
+    work.block = feedback.block;
     work.uniform = (struct uniform){
         .bits = o->bits, .symmetric = o->sym, .mse = o->mse, .half = work.grid.half};
     TRY(grid_add_details(&work.grid, &result->details, &work.arrays));

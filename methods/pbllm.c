@@ -64,6 +64,7 @@ static const struct option pbllm_options[] = {
      .fallback = "128",
      .low = 1,
      .high = 65536,
+     .special = "-1=the whole row",
      .help = "columns between two updates of the rest of the matrix"},
     {.name = "percdamp",
      .type = OPTION_REAL,
@@ -353,7 +354,7 @@ static int pbllm_quantize(const void *options, const struct layer_problem *probl
                         .high = {.bits = o->high_bits, .half = o->scale_bits == 1}};
     struct feedback feedback = {.rows = problem->rows,
                                 .columns = problem->columns,
-                                .block = o->block_size,
+                                .block = feedback_block(o->block_size, problem->columns),
                                 .weight = problem->weight,
                                 .quantized = result->quantized,
                                 .quantize = pbllm_column,

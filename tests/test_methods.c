@@ -387,6 +387,35 @@ static void residual_groups(void **state)
 
 /* docs/methods/NAME.md holds the option table as the program prints it (tools/method-pages.sh puts
  * it there). */
+/* block_size -1 is the whole row, for every method that has blocks. */
+static void whole_rows(void **state)
+{
+    enum { ROWS = 24, COLUMNS = 150 };
+    static const char *const names[] = {"gptq", "pb-llm", "billm"};
+    float weight[ROWS * COLUMNS], x[2 * COLUMNS * COLUMNS], whole[ROWS * COLUMNS],
+        same[ROWS * COLUMNS], blocks[ROWS * COLUMNS];
+    struct rng rng;
+    rng_seed(&rng, 11);
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+        weight[i] = (float)rng_normal(&rng);
+    for (int i = 0; i < 2 * COLUMNS * COLUMNS; i++)
+        x[i] = (float)rng_normal(&rng);
+    for (int i = 0; i < 3; i++) {
+        struct hessian hessian;
+        assert_int_equal(hessian_init(&hessian, COLUMNS), 0);
+        assert_int_equal(hessian_add(&hessian, x, 2 * COLUMNS, 1), 0);
+        hessian_finish(&hessian);
+        quantize(names[i], "block_size=-1", weight, ROWS, COLUMNS, &hessian, whole, NULL);
+        quantize(names[i], "block_size=150", weight, ROWS, COLUMNS, &hessian, same, NULL);
+        quantize(names[i], "block_size=64", weight, ROWS, COLUMNS, &hessian, blocks, NULL);
+        assert_memory_equal(whole, same, sizeof whole);
+        if (strcmp(names[i], "billm") == 0) /* whose groups and scales are a block's own */
+            assert_memory_not_equal(whole, blocks, sizeof whole);
+        hessian_release(&hessian);
+    }
+    (void)state;
+}
+
 static void pages_hold_the_tables(void **state)
 {
     for (int i = 0; methods[i]; i++) {
@@ -408,10 +437,11 @@ static void pages_hold_the_tables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_to_nearest),     cmocka_unit_test(absmean),
-        cmocka_unit_test(sign_and_values),      cmocka_unit_test(gptq_is_its_textbook),
-        cmocka_unit_test(partial_binarization), cmocka_unit_test(structural_search),
-        cmocka_unit_test(residual_groups),      cmocka_unit_test(pages_hold_the_tables),
+        cmocka_unit_test(round_to_nearest),      cmocka_unit_test(absmean),
+        cmocka_unit_test(sign_and_values),       cmocka_unit_test(gptq_is_its_textbook),
+        cmocka_unit_test(partial_binarization),  cmocka_unit_test(structural_search),
+        cmocka_unit_test(residual_groups),       cmocka_unit_test(whole_rows),
+        cmocka_unit_test(pages_hold_the_tables),
     };
     matmul_init();
     pool_start(2);
