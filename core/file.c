@@ -126,6 +126,15 @@ int file_write(struct file_writer *writer, const void *bytes, size_t count)
     return 0;
 }
 
+int file_write_hole(struct file_writer *writer, size_t count)
+{
+    if (count == 0)
+        return 0;
+    if (fseeko(writer->stream, (off_t)(count - 1), SEEK_CUR) != 0)
+        return write_failed(writer);
+    return file_write(writer, "", 1); /* the last byte makes the file as long as it is */
+}
+
 int file_write_commit(struct file_writer *writer)
 {
     int rc = 0;

@@ -35,6 +35,8 @@ struct file_writer {
 };
 int file_write_begin(struct file_writer *writer, const char *path);
 int file_write(struct file_writer *writer, const void *bytes, size_t count);
+/* `count` bytes of zeros that take no room on the disk where the file system can leave holes. */
+int file_write_hole(struct file_writer *writer, size_t count);
 int file_write_commit(struct file_writer *writer);
 void file_write_abort(struct file_writer *writer);
 

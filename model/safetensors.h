@@ -13,7 +13,9 @@ int safetensors_open_file(struct tensor_table **out, const char *path);
 tensor_part_open safetensors_part_open;
 
 /* One tensor to write. With from_float, data is float32 and is converted to dtype (F32, F16, BF16,
- * F64) on the way, rounding to nearest even; otherwise data holds elements of dtype. */
+ * F64) on the way, rounding to nearest even; otherwise data holds elements of dtype. With fill (and
+ * from_float) the floats are made while they are written, from the first element to the last;
+ * without data and fill the tensor is zeros that take no room on the disk. */
 struct tensor_source {
     const char *name;
     enum dtype dtype;
@@ -21,6 +23,9 @@ struct tensor_source {
     size_t shape[TENSOR_MAX_RANK];
     const void *data;
     int from_float;
+    void (*fill)(void *context, const struct tensor_source *source, size_t first, size_t count,
+                 float *values);
+    void *context; /* of fill */
 };
 
 /* Writes path, whole or not at all. Laid out as Hugging Face's writer does (widest elements first,

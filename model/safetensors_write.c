@@ -96,12 +96,20 @@ out:
 static int write_data(struct file_writer *writer, const struct tensor_source *source)
 {
     double buffer[CHUNK]; /* the widest of the types that floats convert to */
+    float values[CHUNK];
     size_t count = source_count(source), size = dtype_size(source->dtype);
-    if (!source->from_float || source->dtype == DTYPE_F32)
+    if (!source->data && !source->fill)
+        return file_write_hole(writer, count * size);
+    if (!source->fill && (!source->from_float || source->dtype == DTYPE_F32))
         return file_write(writer, source->data, count * size);
     for (size_t at = 0; at < count; at += CHUNK) {
         size_t part = count - at < CHUNK ? count - at : CHUNK;
-        int rc = dtype_from_float(source->dtype, (const float *)source->data + at, part, buffer);
+        const float *from = values;
+        if (source->fill)
+            source->fill(source->context, source, at, part, values);
+        else
+            from = (const float *)source->data + at;
+        int rc = dtype_from_float(source->dtype, from, part, buffer);
         if (rc == 0)
             rc = file_write(writer, buffer, part * size);
         if (rc)
