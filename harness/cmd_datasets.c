@@ -73,11 +73,33 @@ static json_t *corpus_json(const struct corpus *corpus)
     return object;
 }
 
+/* "sum+characters": what is measured when nothing else is asked for. */
+static void rule_names(const struct task *task, char *out, size_t size)
+{
+    size_t used = (size_t)snprintf(out, size, "%s", scoring_names[task->scoring]);
+    for (int s = 0; s < SCORE_COUNT && used < size; s++)
+        if (s != (int)task->scoring && task->more >> s & 1)
+            used += (size_t)snprintf(out + used, size - used, "+%s", scoring_names[s]);
+}
+
 static json_t *task_json(const struct task *task)
 {
-    return json_pack("{s:s, s:s, s:s, s:s?, s:i, s:s, s:s?}", "kind", "task", "name", task->name,
-                     "title", task->title, "source", task->source, "version", task->version,
-                     "scoring", scoring_names[task->scoring], "corpus", task->corpus);
+    char rules[128];
+    rule_names(task, rules, sizeof rules);
+    return json_pack("{s:s, s:s, s:s, s:s?, s:i, s:s, s:s?, s:s?}", "kind", "task", "name",
+                     task->name, "title", task->title, "source", task->source, "version",
+                     task->version, "scoring", rules, "corpus", task->corpus, "file", task->file);
+}
+
+static void print_task_row(const struct task *task)
+{
+    char rules[128];
+    rule_names(task, rules, sizeof rules);
+    printf("%-16s %-16s %-22s %s\n", task->name,
+           task->corpus ? task->corpus
+           : task->file ? "data folder"
+                        : "-",
+           rules, task->title);
 }
 
 static int list_all(bool json)
@@ -93,13 +115,12 @@ static int list_all(bool json)
     printf("%-16s %-16s %-22s %s\n", "corpus", "from", "installed, found", "title");
     for (int i = 0; corpora[i]; i++)
         print_corpus_row(corpora[i]);
-    printf("\n%-16s %-16s %-22s %s\n", "task", "from corpus", "scored by", "title");
+    printf("\n%-16s %-16s %-22s %s\n", "task", "from", "scored by", "title");
     for (int i = 0; tasks[i]; i++)
-        printf("%-16s %-16s %-22s %s\n", tasks[i]->name, tasks[i]->corpus ? tasks[i]->corpus : "-",
-               scoring_names[tasks[i]->scoring], tasks[i]->title);
+        print_task_row(tasks[i]);
     puts("\nA text of your own: file:PATH (undivided) or docs:PATH (documents between empty "
          "lines), token ids ids:FILE; a task of your own: "
-         "jsonl:PATH.\n`bitbench datasets NAME` extracts one and counts it.");
+         "jsonl:PATH, lastword:PATH.\n`bitbench datasets NAME` extracts one and counts it.");
     return 0;
 }
 
@@ -203,11 +224,42 @@ out:
 
 static void show_question(const struct question *question)
 {
-    printf("\n--- question %d ---\n%s\n", question->id, question->contexts[0]);
+    int shared = 1;
+    for (int c = 1; c < question->choices; c++)
+        shared &= strcmp(question->contexts[c], question->contexts[0]) == 0;
+    printf("\n--- question %d ---\n", question->id);
+    if (shared)
+        puts(question->contexts[0]);
     for (int c = 0; c < question->choices; c++)
-        printf("  %c %s%s\n", c == question->gold ? '*' : ' ', question->continuations[c],
-               strcmp(question->contexts[c], question->contexts[0]) ? "   (behind another context)"
-                                                                    : "");
+        printf("  %c %s%s%s\n", c == question->gold ? '*' : ' ',
+               shared ? "" : question->contexts[c], shared ? "" : " |", question->continuations[c]);
+}
+
+/* [{"id": ..., "contexts": [...], "continuations": [...], "gold": ...}, ...] */
+static json_t *questions_json(const struct questions *questions, int limit)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < questions->count && i < (size_t)limit; i++) {
+        const struct question *q = &questions->items[i];
+        json_t *contexts = json_array(), *continuations = json_array();
+        for (int c = 0; c < q->choices; c++) {
+            json_array_append_new(contexts, json_string(q->contexts[c]));
+            json_array_append_new(continuations, json_string(q->continuations[c]));
+        }
+        json_array_append_new(list,
+                              json_pack("{s:i, s:o, s:o, s:i}", "id", q->id, "contexts", contexts,
+                                        "continuations", continuations, "gold", q->gold));
+    }
+    return list;
+}
+
+static void count_choices(const struct questions *questions, int *least, int *most)
+{
+    for (size_t i = 0; i < questions->count; i++) {
+        int choices = questions->items[i].choices;
+        *least = i == 0 || choices < *least ? choices : *least;
+        *most = choices > *most ? choices : *most;
+    }
 }
 
 static int describe_task(const struct task *task, const struct command_line *line)
@@ -220,14 +272,21 @@ static int describe_task(const struct task *task, const struct command_line *lin
         json_t *object = task_json(task);
         json_object_set_new(object, "questions", json_integer((json_int_t)questions.count));
         json_object_set_new(object, "hash", json_string(questions.hash));
+        if (options->show)
+            json_object_set_new(object, "items", questions_json(&questions, options->show));
         TRY(command_print_json(object));
     } else {
         printf("%s: %s\n", task->name, task->title);
         if (task->source)
             printf("source       %s\n", task->source);
-        printf("scored by    %s\nquestions    %zu, %d choices, hash %.16s\n",
-               scoring_names[task->scoring], questions.count,
-               questions.count ? questions.items[0].choices : 0, questions.hash);
+        int least = 0, most = 0;
+        char rules[128];
+        rule_names(task, rules, sizeof rules);
+        count_choices(&questions, &least, &most);
+        printf("scored by    %s\nquestions    %zu, ", rules, questions.count);
+        if (least < most)
+            printf("%d to ", least);
+        printf("%d choice%s, hash %.16s\n", most, most == 1 ? "" : "s", questions.hash);
         for (size_t i = 0; i < questions.count && i < (size_t)options->show; i++)
             show_question(&questions.items[i]);
     }
@@ -261,14 +320,18 @@ static int run_datasets(const struct command_line *line)
     const char *name = line->arguments[0];
     if (!line->argument_count)
         return list_all(line->global.json);
-    if (strcmp(name, "file:") == 0 || strcmp(name, "docs:") == 0 || strcmp(name, "jsonl:") == 0)
+    if (strcmp(name, "file:") == 0 || strcmp(name, "docs:") == 0 || strcmp(name, "jsonl:") == 0 ||
+        strcmp(name, "lastword:") == 0)
         rc = err_set(ERR_USAGE, "'%s': a path must follow the colon", name);
-    else if (task_open(name, &task) == 0)
+    else if ((rc = task_open(name, &task)) == 0)
         rc = describe_task(&task.task, line);
+    else if (rc != ERR_USAGE) /* it is a task, with something wrong in it */
+        goto out;
     else if (corpus_open(name, &corpus) == 0)
         rc = (corpus.corpus.rows ? describe_rows : describe_corpus)(&corpus.corpus, line);
     else
         rc = unknown_name(name);
+out:
     corpus_close(&corpus);
     task_close(&task);
     return rc;
@@ -283,11 +346,12 @@ const struct command command_datasets = {
     .flags = COMMAND_JSON | COMMAND_DATA,
     .options = datasets_table,
     .options_size = sizeof(struct datasets_options),
-    .description = "The text of the corpora comes out of Debian packages; a corpus that is not "
-                   "installed says which one. wikitext2, ptb, c4 and the zero-shot tasks are files "
-                   "in the folder that --data names. "
-                   "Names may also be file:PATH, docs:PATH (texts of your own) and jsonl:PATH "
-                   "(questions of your own).",
+    .description =
+        "The text of the corpora comes out of Debian packages; a corpus that is not "
+        "installed says which one. wikitext2, ptb, c4 and the zero-shot tasks are files "
+        "in the folder that --data names. "
+        "Names may also be file:PATH, docs:PATH (texts of your own), jsonl:PATH and lastword:PATH "
+        "(questions of your own).",
     .examples = "bitbench datasets\n"
                 "bitbench datasets kjv\n"
                 "# three questions\n"
