@@ -30,6 +30,14 @@ static const double first_bar = 1e-3, later_bar = 0.01, perplexity_bar = 0.005;
  * (test_saved_hessians) every decision but that one is the same. */
 static const double billm_later_bar = 0.03;
 
+/* tiny_opt is barely trained and its Hessians are ill-conditioned (1e4 to 1e5). In block 0's fc2
+ * the reference's own code takes another side of a tie for 6e-4 of the weights when float64 is its
+ * default; three rows are enough to move single layers of the later blocks: our kernel sets alone
+ * move them by up to 20 % against each other (block 2's k_proj under PB-LLM: 81 to 98), the
+ * perplexity by 0.01 %. So there a block's sum is compared; test_golden_chain follows the model
+ * with the reference's weights and finds its Hessians to 2e-7. */
+static const double later_sum_bar = 0.05;
+
 static void set_option(struct point *point, const char *name, const char *format, ...)
 {
     char value[64];
@@ -108,35 +116,53 @@ static double perplexity(const struct stream *stream, const struct token_score *
     return exp(total / stream->count);
 }
 
-/* Compares the layers' losses; returns how many miss their bar. */
-static int compare_layers(const struct pipeline_output *output, const json_t *layers,
-                          double later_most, double worst[2])
+static const struct layer_record *find_record(const struct model *model,
+                                              const struct pipeline_output *output,
+                                              const char *wanted)
+{
+    char name[MODEL_NAME_SIZE];
+    for (int i = 0; i < output->layer_count; i++) {
+        model_linear_name(model, output->layers[i].block, output->layers[i].name, name);
+        if (strcmp(name, wanted) == 0)
+            return &output->layers[i];
+    }
+    fail_msg("there is no layer %s", wanted);
+    return NULL;
+}
+
+/* Compares the layers' losses; returns how many layers and later blocks miss their bar. */
+static int compare_layers(const struct model *model, const struct pipeline_output *output,
+                          const json_t *layers, double later_most, double worst[2])
 {
     int missed = 0;
+    double sums[16][2] = {{0}};
     worst[0] = worst[1] = 0;
     for (size_t i = 0; i < json_array_size(layers); i++) {
         const json_t *layer = json_array_get(layers, i);
-        const struct layer_record *record = &output->layers[i];
-        char name[128];
-        snprintf(name, sizeof name, "model.layers.%d.%s", record->block, record->name);
-        assert_string_equal(name, json_string_value(json_object_get(layer, "name")));
+        const struct layer_record *record = find_record(
+            model, output, json_string_value(json_object_get(layer, "name")));
         double expected = json_number_value(json_object_get(layer, "hloss"));
         double off = fabs(record->hessian_loss / expected - 1);
         int later = record->block > 0;
+        assert_in_range(record->block, 0, 15);
+        sums[record->block][0] += record->hessian_loss;
+        sums[record->block][1] += expected;
         worst[later] = fmax(worst[later], off);
         missed += off > (later ? later_most : first_bar);
     }
+    for (int block = 0; block < 16 && sums[block][1] > 0; block++)
+        missed += fabs(sums[block][0] / sums[block][1] - 1) > later_sum_bar;
     return missed;
 }
 
-static int compare_run(const char *folder, const char *name, const struct model *model,
-                       const struct tensor_table *ids)
+static int compare_run(const char *folder, const char *kind, const char *name,
+                       const struct model *model, const struct tensor_table *ids)
 {
     char path[2048];
     struct point point;
     struct stream calibration = {0}, evaluation = {0};
     struct pipeline_output output = {0};
-    snprintf(path, sizeof path, "%s/models/tiny_llama.runs/%s", folder, name);
+    snprintf(path, sizeof path, "%s/models/%s.runs/%s", folder, kind, name);
     json_t *run = json_load_file(path, 0, NULL);
     assert_non_null(run);
     if (!make_point(run, &point)) {
@@ -156,8 +182,8 @@ static int compare_run(const char *folder, const char *name, const struct model 
     FIXTURE_OK(pipeline_run(&input, &output));
     double worst[2], window, expected = json_number_value(json_object_get(run, "ppl"));
     bool billm = point.method && strcmp(point.method->name, "billm") == 0;
-    int missed = compare_layers(&output, json_object_get(run, "layers"),
-                                billm ? billm_later_bar : later_bar, worst);
+    double later = strcmp(kind, "tiny_opt") == 0 ? INFINITY : billm ? billm_later_bar : later_bar;
+    int missed = compare_layers(model, &output, json_object_get(run, "layers"), later, worst);
     double ours = perplexity(&evaluation, output.scores, json_object_get(run, "window_loss"),
                              &window);
     missed += fabs(ours / expected - 1) > perplexity_bar;
@@ -261,9 +287,8 @@ static int is_run(const struct dirent *entry)
     return end && strcmp(end, ".json") == 0;
 }
 
-static void test_tiny_llama(void **state)
+static void compare_all(const char *kind)
 {
-    (void)state;
     const char *folder = golden_folder();
     if (!folder) {
         print_message("skipped: ../shared/golden is not here\n");
@@ -274,21 +299,33 @@ static void test_tiny_llama(void **state)
     struct tensor_table *ids;
     struct dirent **entries;
     int missed = 0;
-    snprintf(path, sizeof path, "%s/models/tiny_llama", folder);
+    snprintf(path, sizeof path, "%s/models/%s", folder, kind);
     FIXTURE_OK(model_open(&model, path));
     snprintf(path, sizeof path, "%s/models/tiny_ids.safetensors", folder);
     FIXTURE_OK(safetensors_open_file(&ids, path));
-    snprintf(path, sizeof path, "%s/models/tiny_llama.runs", folder);
+    snprintf(path, sizeof path, "%s/models/%s.runs", folder, kind);
     int count = scandir(path, &entries, is_run, alphasort);
     assert_true(count > 4);
     for (int i = 0; i < count; i++) {
-        missed += compare_run(folder, entries[i]->d_name, &model, ids);
+        missed += compare_run(folder, kind, entries[i]->d_name, &model, ids);
         free(entries[i]);
     }
     free(entries);
     tensor_table_free(ids);
     model_close(&model);
     assert_int_equal(missed, 0);
+}
+
+static void test_tiny_llama(void **state)
+{
+    (void)state;
+    compare_all("tiny_llama");
+}
+
+static void test_tiny_opt(void **state)
+{
+    (void)state;
+    compare_all("tiny_opt");
 }
 
 int main(int argc, char **argv)
@@ -299,6 +336,7 @@ int main(int argc, char **argv)
     FIXTURE_OK(pool_start(0));
     progress_set_mode(PROGRESS_QUIET);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiny_llama),
+                                       cmocka_unit_test(test_tiny_opt),
                                        cmocka_unit_test(test_saved_hessians)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pool_stop();
