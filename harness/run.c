@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/progress.h"
+#include "datasets/data_folder.h"
 #include "harness/estimate.h"
 #include "harness/host.h"
 #include "harness/memory_limit.h"
@@ -87,6 +88,8 @@ int run_open(struct run *run, const struct run_options *options)
     int rc = spec_load(&run->experiment, options->spec, options->overrides,
                        options->override_count);
     memory_limit_from_spec(run->experiment.memory);
+    if (rc == 0)
+        rc = data_folder_suggest(run->experiment.data);
     return rc ? rc : run_open_model(run);
 }
 

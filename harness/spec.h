@@ -72,6 +72,7 @@ struct point {
 struct experiment {
     char name[SPEC_NAME];
     char *title, *path;
+    char *data; /* the folder of data sets, where --data names none; or NULL. No part of any id */
     char *model;   /* the present one of `models`: a folder, a name (see models.h) or "embedded" */
     char **models; /* in the order of the spec, at least one */
     int model_count;
