@@ -34,6 +34,12 @@ void draw_release(struct draw_pool *pool);
 int draw_questions(const struct draw_pool *pool, const struct task *task, size_t limit,
                    uint64_t seed, struct questions *out);
 
+/* The same from the lines of the task's test documents: add puts what a line gives into the pool.
+ */
+typedef int draw_line(struct draw_pool *pool, const char *line, size_t length, size_t document);
+int draw_lines(const struct task *task, draw_line *add, size_t limit, uint64_t seed,
+               struct questions *out);
+
 /* Loads the task's corpus and hands over its test documents, and its train documents where train is
  * not NULL. */
 int draw_documents(const struct task *task, struct documents *test, struct documents *train);

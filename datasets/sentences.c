@@ -43,6 +43,11 @@ static int add_line(struct draw_pool *pool, const char *line, size_t length, siz
 
 static int load(const struct task *task, struct questions *out, size_t limit, uint64_t seed)
 {
+    return draw_lines(task, add_line, limit, seed, out);
+}
+
+const struct task *task, struct questions *out, size_t limit, uint64_t seed)
+{
     struct documents test = {0};
     struct draw_pool pool = {0};
     int rc;
