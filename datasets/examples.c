@@ -28,27 +28,6 @@ static int load(const struct task *task, struct questions *out, size_t limit, ui
     return draw_lines(task, add_line, limit, seed, out);
 }
 
-const struct task *task, struct questions *out, size_t limit, uint64_t seed)
-{
-    struct documents test = {0};
-    struct draw_pool pool = {0};
-    int rc;
-    TRY(draw_documents(task, &test, NULL));
-    for (size_t d = 0; d < test.count; d++) {
-        size_t end = test.offsets[d + 1];
-        for (size_t at = test.offsets[d], length; at < end; at += length + 1) {
-            const char *newline = memchr(test.text + at, '\n', end - at);
-            length = newline ? (size_t)(newline - test.text) - at : end - at;
-            TRY(add_line(&pool, test.text + at, length, d));
-        }
-    }
-    TRY(draw_questions(&pool, task, limit, seed, out));
-out:
-    documents_release(&test);
-    draw_release(&pool);
-    return rc;
-}
-
 const struct task task_wordnet_example = {
     .name = "wordnet_example",
     .title = "Example of a definition",
