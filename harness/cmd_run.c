@@ -1,12 +1,13 @@
 /* bitbench run SPEC */
 #include "core/err.h"
 #include "core/log.h"
+#include "core/mem.h"
 #include "core/progress.h"
 #include "harness/command.h"
-#include "harness/estimate.h"
+#include "harness/estimate_spec.h"
+#include "harness/model_folder.h"
 #include "harness/run.h"
 #include "harness/table.h"
-#include "linalg/rate.h"
 
 #include <stdio.h>
 
@@ -37,15 +38,8 @@ static const struct option run_table[] = {
     {.name = NULL},
 };
 
-static int dry_run(struct run *run, const char *database)
-{
-    double rate;
-    int rc = rate_sgemm(0.2, 1, &rate);
-    return rc ? rc : estimate_print(run, database, rate);
-}
-
 /* The results so far; in JSON mode a closing object instead. */
-static int print_results(const struct command_line *line, const struct run *run,
+static int print_results(const struct command_line *line, const char *experiment,
                          const struct run_summary *summary)
 {
     int rc;
@@ -60,48 +54,109 @@ static int print_results(const struct command_line *line, const struct run *run,
     if (!options->table)
         return 0;
     TRY(store_open(&store, line->global.database, 0));
-    TRY(table_print(store, run->experiment.name, TABLE_MARKDOWN, stdout));
+    TRY(table_print(store, experiment, TABLE_MARKDOWN, stdout));
 out:
     store_close(store);
+    return rc;
+}
+
+/* What all models of a spec share. */
+struct session {
+    struct run_summary sum;
+    char name[SPEC_NAME];
+    int points, models, missing; /* missing: models that are not here */
+};
+
+/* A model that is not here does not keep the others from being run. */
+static int note_missing(struct session *session)
+{
+    progress_line("%s", err_text());
+    session->missing++;
+    return 0;
+}
+
+/* Opens and computes the points of one of the spec's models. */
+static int run_model(const struct run_options *what, struct session *session)
+{
+    int rc;
+    struct run run = {0};
+    struct run_summary summary = {0};
+    char *folder = NULL;
+    TRY(spec_load(&run.experiment, what->spec, what->overrides, what->override_count));
+    session->models = run.experiment.model_count;
+    session->points = run.experiment.point_count * session->models;
+    snprintf(session->name, sizeof session->name, "%s", run.experiment.name);
+    rc = model_folder(&folder, run.experiment.models[what->model]);
+    if (rc) {
+        rc = rc == ERR_MISSING && session->models > 1 ? note_missing(session) : rc;
+        goto out;
+    }
+    experiment_release(&run.experiment);
+    TRY(run_open(&run, what));
+    if (session->models > 1)
+        progress_line("model %s (%d of %d)", run.experiment.model, what->model + 1,
+                      session->models);
+    rc = run_points(&run, what, &summary);
+    session->sum.computed += summary.computed;
+    session->sum.skipped += summary.skipped;
+    session->sum.failed += summary.failed;
+    session->sum.left += summary.left;
+out:
+    mem_free(folder);
+    run_close(&run);
+    return rc;
+}
+
+static int run_models(struct run_options what, struct session *session)
+{
+    int rc, limit = what.limit;
+    do {
+        int worked = session->sum.computed + session->sum.failed;
+        if (limit > 0 && worked >= limit)
+            break;
+        what.limit = limit > 0 ? limit - worked : 0;
+        TRY(run_model(&what, session));
+    } while (++what.model < session->models);
+    rc = 0;
+out:
+    if (rc == ERR_INTERRUPTED)
+        rc = err_set(ERR_INTERRUPTED,
+                     "%s; %d of %d points are done, the same command goes on from there",
+                     err_text(), session->sum.computed + session->sum.skipped, session->points);
     return rc;
 }
 
 static int run_command(const struct command_line *line)
 {
     int rc;
-    struct run run = {0};
-    struct run_summary summary = {0};
+    struct session session = {0};
     const struct run_command *options = line->options;
     const struct run_options what = {.spec = line->arguments[0],
                                      .database = line->global.database,
                                      .overrides = line->list,
                                      .override_count = line->list_count,
                                      .limit = options->limit};
-    TRY(run_open(&run, &what));
-    if (options->dry_run) {
-        rc = dry_run(&run, line->global.database);
-        goto out;
-    }
-    rc = run_points(&run, &what, &summary);
-    if (rc == ERR_INTERRUPTED) {
-        int stored = summary.computed + summary.skipped;
-        rc = err_set(ERR_INTERRUPTED,
-                     "%s; %d of %d points are done, the same command goes on from there",
-                     err_text(), stored, run.experiment.point_count);
-    }
-    if (rc)
-        goto out;
+    if (options->dry_run)
+        return estimate_spec(&what);
+    TRY(run_models(what, &session));
+    if (session.missing == session.models)
+        return err_set(ERR_MISSING, "none of the %d models of %s is here: --dry-run tells more",
+                       session.models, what.spec);
+    const struct run_summary *sum = &session.sum;
     log_note("%s: %d points computed, %d were there already, %d failed, %d left; database %s",
-             run.experiment.name, summary.computed, summary.skipped, summary.failed, summary.left,
+             session.name, sum->computed, sum->skipped, sum->failed, sum->left,
              line->global.database);
-    TRY(print_results(line, &run, &summary));
-    if (summary.failed)
+    TRY(print_results(line, session.name, sum));
+    if (sum->failed)
         rc = err_set(
             ERR_NUMERIC,
             "%d of %d points failed: `bitbench table %s` says why; run again to retry them",
-            summary.failed, run.experiment.point_count, run.experiment.name);
+            sum->failed, session.points, session.name);
+    else if (session.missing)
+        rc = err_set(ERR_MISSING,
+                     "%d of the %d models of %s are not here; what was run is in the table",
+                     session.missing, session.models, session.name);
 out:
-    run_close(&run);
     return rc;
 }
 

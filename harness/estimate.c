@@ -115,6 +115,8 @@ static int estimate_point(const struct shape *shape, struct run *run, const stru
                     &needs);
     needs.block = &shape->block;
     needs.held = (double)machine_held();
+    if (run->planned) /* embedding and head are not held yet */
+        needs.held += 4 * shape->head * (run->model.config.tied_head ? 1 : 2);
     rc = memory_plan_make(&needs, &sum.memory);
     *estimate = sum;
     return rc;
@@ -135,9 +137,10 @@ int estimate_costs(struct run *run, double *costs, bool *known)
     return 0;
 }
 
-static int count_questions(const struct evaluation *evaluation)
+static int count_questions(const struct run *run)
 {
-    size_t count = 0;
+    const struct evaluation *evaluation = &run->evaluation;
+    size_t count = (size_t)run->planned_questions;
     for (int i = 0; i < evaluation->choice_count; i++)
         count += evaluation->choices[i].questions.count;
     return (int)count;
@@ -150,11 +153,12 @@ static int print_point(struct run *run, struct store *store, const struct shape 
     int rc, done = 0;
     struct estimate estimate;
     const struct point *point = &run->experiment.points[index];
-    char id[HASH_HEX_SIZE], duration[32];
+    char id[HASH_HEX_SIZE] = "", duration[32];
     json_t *settings = NULL;
-    TRY(run_point_id(run, point, &settings, id));
+    if (!run->planned)
+        TRY(run_point_id(run, point, &settings, id));
     TRY(estimate_point(shape, run, point, &estimate));
-    if (store)
+    if (store && !run->planned)
         TRY(store_point_done(store, id, NULL, 0, &done));
     progress_duration(estimate_seconds(estimate.flop, rate), duration);
     if (!done)
@@ -181,7 +185,7 @@ int estimate_print(struct run *run, const char *database, double rate)
         TRY(store_open(&store, database, 0));
     printf("%s: %d points, %d tokens and %d questions a point, at %.0f GFLOP/s\n\n",
            run->experiment.name, run->experiment.point_count, run->evaluation.stream.rows,
-           count_questions(&run->evaluation), rate * 1e-9);
+           count_questions(run), rate * 1e-9);
     for (int i = 0; i < run->experiment.point_count; i++)
         TRY(print_point(run, store, &shape, i, rate, &seconds, &largest));
     progress_duration(seconds, duration);

@@ -6,109 +6,13 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/progress.h"
-#include "datasets/data_folder.h"
 #include "harness/estimate.h"
 #include "harness/host.h"
-#include "harness/memory_limit.h"
-#include "harness/model_folder.h"
-#include "harness/token_ids.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* {texts: [...], questions: [...]} with every setting and the hash of what is
- * measured. */
-static int describe_evaluation(const struct evaluation *evaluation, json_t **out)
-{
-    json_t *texts = json_array(), *questions = json_array();
-    int bad = 0;
-    for (int i = 0; i < evaluation->perplexity_count; i++) {
-        const struct perplexity_set *set = &evaluation->perplexities[i];
-        bad |= json_array_append_new(texts, json_pack("{s:s, s:i, s:i, s:i, s:s}", "corpus",
-                                                      set->spec->corpus, "split", set->spec->split,
-                                                      "window", set->spec->window, "windows",
-                                                      set->windows, "hash", set->hash));
-    }
-    for (int i = 0; i < evaluation->choice_count; i++) {
-        const struct choice_set *set = &evaluation->choices[i];
-        char rules[128];
-        choice_rules(set, rules, sizeof rules);
-        bad |= json_array_append_new(
-            questions, json_pack("{s:s, s:i, s:s, s:i, s:s}", "task", set->task->name, "version",
-                                 set->task->version, "scoring", rules, "items",
-                                 (int)set->questions.count, "hash", set->hash));
-    }
-    json_t *object = json_pack("{s:o, s:o}", "texts", texts, "questions", questions);
-    if (bad || !object) {
-        json_decref(object);
-        return err_set(ERR_MEMORY, "out of memory: the description of the evaluation");
-    }
-    *out = object;
-    return 0;
-}
-
-/* Whether there is anything to tokenize: a run on token ids alone needs no tokenizer. */
-static bool reads_text(const struct experiment *experiment)
-{
-    for (int i = 0; i < experiment->perplexity_count; i++)
-        if (!token_ids_named(experiment->perplexities[i].corpus))
-            return true;
-    for (int i = 0; i < experiment->point_count; i++)
-        if (point_calibrates(&experiment->points[i]) &&
-            !token_ids_named(experiment->points[i].calibration.corpus))
-            return true;
-    return experiment->choice_count > 0;
-}
-
-int run_open_model(struct run *run)
-{
-    int rc;
-    char *folder = NULL;
-    TRY(model_folder(&folder, run->experiment.model));
-    TRY(model_folder_open(&run->model, folder));
-    if (reads_text(&run->experiment)) {
-        TRY(tokenizer_open(&run->tokenizer, folder));
-        TRY(model_check_tokenizer(&run->model, run->tokenizer));
-    }
-    run->corpora.tokenizer = run->tokenizer;
-    run->corpora.vocabulary = run->model.config.vocabulary;
-    run->evaluation.max_positions = run->model.config.max_positions;
-    TRY(evaluation_prepare(&run->evaluation, &run->experiment, &run->corpora));
-    TRY(evaluation_check_lengths(&run->evaluation, run->model.config.max_positions));
-    TRY(host_check_memory("evaluation", run->evaluation.stream.rows, run->model.config.width));
-    TRY(describe_evaluation(&run->evaluation, &run->evaluation_settings));
-    TRY(host_describe(&run->host));
-out:
-    mem_free(folder);
-    return rc;
-}
-
-int run_open(struct run *run, const struct run_options *options)
-{
-    int rc = spec_load(&run->experiment, options->spec, options->overrides,
-                       options->override_count);
-    memory_limit_from_spec(run->experiment.memory);
-    if (rc == 0)
-        rc = data_folder_suggest(run->experiment.data);
-    return rc ? rc : run_open_model(run);
-}
-
-void run_close(struct run *run)
-{
-    for (int i = 0; i < run->calibration_count; i++)
-        stream_release(&run->calibrations[i].stream);
-    mem_free(run->calibrations);
-    evaluation_release(&run->evaluation);
-    corpus_cache_release(&run->corpora);
-    tokenizer_free(run->tokenizer);
-    model_close(&run->model);
-    experiment_release(&run->experiment);
-    json_decref(run->host);
-    json_decref(run->evaluation_settings);
-    *run = (struct run){0};
-}
-
-static bool same_calibration(const struct calibration_spec *a, const struct calibration_spec *b)
+bool run_same_calibration(const struct calibration_spec *a, const struct calibration_spec *b)
 {
     return strcmp(a->corpus, b->corpus) == 0 && a->samples == b->samples &&
            a->length == b->length && a->seed == b->seed && a->split == b->split &&
@@ -124,7 +28,7 @@ int run_calibration_of(struct run *run, const struct point *point,
         (!(point->method->caps & QM_NEEDS_HESSIAN) && !point->harness.layer_errors))
         return 0;
     for (int i = 0; i < run->calibration_count; i++)
-        if (same_calibration(&run->calibrations[i].spec, &point->calibration)) {
+        if (run_same_calibration(&run->calibrations[i].spec, &point->calibration)) {
             *out = &run->calibrations[i];
             return 0;
         }
@@ -164,9 +68,8 @@ int run_point_id(struct run *run, const struct point *point, json_t **settings,
                       calibration->hash));
     /* Points of before there was a choice keep their ids. */
     if (calibration && calibration->facts.draw != DRAW_OWN)
-        bad |= json_object_set_new(
-            json_object_get(object, "calibration"), "draw",
-            json_string(calibration_draw_names[calibration->facts.draw]));
+        bad |= json_object_set_new(json_object_get(object, "calibration"), "draw",
+                                   json_string(calibration_draw_names[calibration->facts.draw]));
     bad |= json_object_set_new(object, "versions",
                                json_pack("{s:i, s:i}", "method",
                                          point->method ? point->method->version : 0, "architecture",
@@ -221,7 +124,7 @@ struct point_job {
     struct run *run;
     const struct point *point;
     struct store *store;
-    int order;
+    int place; /* in the experiment's list */
     json_t *settings;
     char id[HASH_HEX_SIZE];
     struct pipeline_output output;
@@ -289,7 +192,7 @@ static int write_point(struct point_job *job, const char *error)
                                         .metric_count = job->metric_count,
                                         .timings = timings,
                                         .timing_count = error ? 0 : STAGE_COUNT + 1};
-    return store_write_point(job->store, &record, job->order);
+    return store_write_point(job->store, &record, job->place);
 }
 
 static void job_release(struct point_job *job)
@@ -340,10 +243,12 @@ static int finish_point(struct point_job *job, int code, struct run_summary *sum
 static int run_point(struct run *run, struct store *store, int order, struct run_summary *summary)
 {
     int rc, done;
-    struct point_job job = {
-        .run = run, .point = &run->experiment.points[order], .store = store, .order = order};
+    struct point_job job = {.run = run,
+                            .point = &run->experiment.points[order],
+                            .store = store,
+                            .place = run->experiment.model_index * STORE_MODEL_PLACES + order};
     TRY(run_point_id(run, job.point, &job.settings, job.id));
-    TRY(store_point_done(store, job.id, run->experiment.name, order, &done));
+    TRY(store_point_done(store, job.id, run->experiment.name, job.place, &done));
     if (done) {
         summary->skipped++;
         progress_skip(order, job.point->label, "already done");
@@ -381,7 +286,8 @@ static int list_done_points(struct run *run, struct store *store)
         json_decref(settings);
         list[i] = ids[i];
     }
-    TRY(store_experiment_points(store, experiment->name, list, count));
+    TRY(store_experiment_points(store, experiment->name, list, count, experiment->model_index,
+                                experiment->model_count));
 out:
     mem_free(ids);
     mem_free(list);

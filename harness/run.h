@@ -17,6 +17,8 @@ struct run {
     json_t *host, *evaluation_settings;
     struct run_calibration *calibrations; /* drawn streams, one for each distinct setting */
     int calibration_count;
+    struct architecture *planned; /* planned_run.h: there are no weights, and no ids of points */
+    int planned_questions;
 };
 
 struct run_options {
@@ -24,6 +26,7 @@ struct run_options {
     const char *const *overrides; /* "key=value" */
     int override_count;
     int limit; /* points computed at most; 0: all */
+    int model; /* number in the spec's list of models */
 };
 
 /* What happened, for the exit code and the closing line. */
@@ -51,6 +54,9 @@ int run_point_id(struct run *run, const struct point *point, json_t **settings,
  * the run. */
 int run_calibration_of(struct run *run, const struct point *point,
                        const struct run_calibration **out);
+
+/* Whether two draws give the same segments. */
+bool run_same_calibration(const struct calibration_spec *a, const struct calibration_spec *b);
 
 struct run_calibration {
     struct calibration_spec spec;

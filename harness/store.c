@@ -172,29 +172,30 @@ int store_experiment(struct store *store, const char *name, const char *title, c
 }
 
 static int list_points(const struct store *store, const char *name, const char *const *ids,
-                       int count)
+                       int count, int64_t first, int64_t end)
 {
     int rc;
     TRY(store_run(store,
                   "DELETE FROM experiment_points WHERE experiment_id = (SELECT id FROM "
-                  "experiments WHERE name = ?1)",
-                  "t", name));
+                  "experiments WHERE name = ?1) AND (position BETWEEN ?2 AND ?3 OR position >= ?4)",
+                  "tiii", name, first, first + STORE_MODEL_PLACES - 1, end));
     for (int i = 0; i < count; i++)
         TRY(store_run(store,
                       "INSERT OR REPLACE INTO experiment_points (experiment_id, point_id, "
                       "position) SELECT experiments.id, points.id, ?3 FROM experiments, points "
                       "WHERE name = ?1 AND points.id = ?2 AND status = 'done'",
-                      "tti", name, ids[i], (int64_t)i));
+                      "tti", name, ids[i], first + i));
 out:
     return rc;
 }
 
 int store_experiment_points(struct store *store, const char *name, const char *const *ids,
-                            int count)
+                            int count, int model, int models)
 {
+    const int64_t places = STORE_MODEL_PLACES;
     int rc;
     TRY(store_begin(store));
-    TRY(store_end(store, list_points(store, name, ids, count)));
+    TRY(store_end(store, list_points(store, name, ids, count, model * places, models * places)));
 out:
     return rc;
 }

@@ -107,11 +107,16 @@ int store_point_done(struct store *store, const char *id, const char *experiment
  * the same id. */
 int store_write_point(struct store *store, const struct point_record *record, int order);
 
-/* The list of an experiment's points becomes those of the ids (64 digits each) that are done, in
- * this order: called at the start of a run, so that a table shows what the spec says now. One
- * transaction; the points themselves stay. */
+/* Places of an experiment's list that belong to each of its models. */
+enum { STORE_MODEL_PLACES = 10000 };
+
+/* The list of an experiment's points, as far as it is model number `model` of `models`, becomes
+ * those of the ids (64 digits each) that are done, at the places from model * STORE_MODEL_PLACES
+ * on; what stood there, or belonged to models beyond the last, leaves the list. Called at the start
+ * of a run, so that a table shows what the spec says now. One transaction; the points themselves
+ * stay. */
 int store_experiment_points(struct store *store, const char *name, const char *const *ids,
-                            int count);
+                            int count, int model, int models);
 
 /* Stores the token ids of a calibration (segments x length, borrowed) under their hash, once. */
 int store_calibration(struct store *store, const char *hash, const int32_t *ids, int segments,

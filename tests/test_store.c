@@ -120,12 +120,21 @@ static void test_done_and_shared(void **state)
     /* Shared with a second experiment; forgotten by the first. */
     assert_int_equal(store_experiment(store, "other", "", "", ""), 0);
     assert_int_equal(store_point_done(store, s.id, "other", 3, &done), 0);
-    assert_int_equal(store_experiment_points(store, "trial", NULL, 0), 0);
+    assert_int_equal(store_experiment_points(store, "trial", NULL, 0, 0, 1), 0);
     text_is(store, "SELECT group_concat(experiment || position) FROM experiment_rows", "other3");
     /* Listed again, among points that are not there yet. */
     const char *ids[] = {"not yet", s.id, "nor this"};
-    assert_int_equal(store_experiment_points(store, "other", ids, 3), 0);
+    assert_int_equal(store_experiment_points(store, "other", ids, 3, 0, 1), 0);
     text_is(store, "SELECT group_concat(experiment || position) FROM experiment_rows", "other1");
+    /* Lists of several models do not touch each other; a model that is no longer there leaves. */
+    assert_int_equal(store_experiment_points(store, "other", ids, 3, 1, 2), 0);
+    text_is(store, "SELECT group_concat(experiment || position) FROM experiment_rows",
+            "other10001");
+    assert_int_equal(store_experiment_points(store, "other", NULL, 0, 0, 2), 0);
+    text_is(store, "SELECT group_concat(experiment || position) FROM experiment_rows",
+            "other10001");
+    assert_int_equal(store_experiment_points(store, "other", NULL, 0, 0, 1), 0);
+    assert_int_equal(integer(store, "SELECT count(*) FROM experiment_points"), 0);
     assert_int_not_equal(store_point_done(store, s.id, "unknown", 3, &done), 0);
     assert_non_null(strstr(err_text(), "'unknown'"));
     sample_release(&s);

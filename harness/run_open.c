@@ -1,0 +1,108 @@
+/* What the points of a run share: made once, before the first of them. */
+#include "harness/run.h"
+
+#include "core/err.h"
+#include "core/mem.h"
+#include "datasets/data_folder.h"
+#include "harness/host.h"
+#include "harness/memory_limit.h"
+#include "harness/model_folder.h"
+#include "harness/token_ids.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* {texts: [...], questions: [...]} with every setting and the hash of what is
+ * measured. */
+static int describe_evaluation(const struct evaluation *evaluation, json_t **out)
+{
+    json_t *texts = json_array(), *questions = json_array();
+    int bad = 0;
+    for (int i = 0; i < evaluation->perplexity_count; i++) {
+        const struct perplexity_set *set = &evaluation->perplexities[i];
+        bad |= json_array_append_new(texts, json_pack("{s:s, s:i, s:i, s:i, s:s}", "corpus",
+                                                      set->spec->corpus, "split", set->spec->split,
+                                                      "window", set->spec->window, "windows",
+                                                      set->windows, "hash", set->hash));
+    }
+    for (int i = 0; i < evaluation->choice_count; i++) {
+        const struct choice_set *set = &evaluation->choices[i];
+        char rules[128];
+        choice_rules(set, rules, sizeof rules);
+        bad |= json_array_append_new(
+            questions, json_pack("{s:s, s:i, s:s, s:i, s:s}", "task", set->task->name, "version",
+                                 set->task->version, "scoring", rules, "items",
+                                 (int)set->questions.count, "hash", set->hash));
+    }
+    json_t *object = json_pack("{s:o, s:o}", "texts", texts, "questions", questions);
+    if (bad || !object) {
+        json_decref(object);
+        return err_set(ERR_MEMORY, "out of memory: the description of the evaluation");
+    }
+    *out = object;
+    return 0;
+}
+
+/* Whether there is anything to tokenize: a run on token ids alone needs no tokenizer. */
+static bool reads_text(const struct experiment *experiment)
+{
+    for (int i = 0; i < experiment->perplexity_count; i++)
+        if (!token_ids_named(experiment->perplexities[i].corpus))
+            return true;
+    for (int i = 0; i < experiment->point_count; i++)
+        if (point_calibrates(&experiment->points[i]) &&
+            !token_ids_named(experiment->points[i].calibration.corpus))
+            return true;
+    return experiment->choice_count > 0;
+}
+
+int run_open_model(struct run *run)
+{
+    int rc;
+    char *folder = NULL;
+    TRY(model_folder(&folder, run->experiment.model));
+    TRY(model_folder_open(&run->model, folder));
+    if (reads_text(&run->experiment)) {
+        TRY(tokenizer_open(&run->tokenizer, folder));
+        TRY(model_check_tokenizer(&run->model, run->tokenizer));
+    }
+    run->corpora.tokenizer = run->tokenizer;
+    run->corpora.vocabulary = run->model.config.vocabulary;
+    run->evaluation.max_positions = run->model.config.max_positions;
+    TRY(evaluation_prepare(&run->evaluation, &run->experiment, &run->corpora));
+    TRY(evaluation_check_lengths(&run->evaluation, run->model.config.max_positions));
+    TRY(host_check_memory("evaluation", run->evaluation.stream.rows, run->model.config.width));
+    TRY(describe_evaluation(&run->evaluation, &run->evaluation_settings));
+    TRY(host_describe(&run->host));
+out:
+    mem_free(folder);
+    return rc;
+}
+
+int run_open(struct run *run, const struct run_options *options)
+{
+    int rc;
+    TRY(spec_load(&run->experiment, options->spec, options->overrides, options->override_count));
+    memory_limit_from_spec(run->experiment.memory);
+    TRY(data_folder_suggest(run->experiment.data));
+    TRY(experiment_choose_model(&run->experiment, options->model));
+    TRY(run_open_model(run));
+out:
+    return rc;
+}
+
+void run_close(struct run *run)
+{
+    for (int i = 0; i < run->calibration_count; i++)
+        stream_release(&run->calibrations[i].stream);
+    mem_free(run->calibrations);
+    evaluation_release(&run->evaluation);
+    corpus_cache_release(&run->corpora);
+    tokenizer_free(run->tokenizer);
+    model_close(&run->model);
+    mem_free(run->planned);
+    experiment_release(&run->experiment);
+    json_decref(run->host);
+    json_decref(run->evaluation_settings);
+    *run = (struct run){0};
+}
