@@ -1,12 +1,15 @@
 /* bitbench table [EXPERIMENT] */
 #include "core/err.h"
+#include "core/mem.h"
 #include "harness/command.h"
+#include "harness/paths.h"
 #include "harness/table.h"
 
 #include <stdio.h>
 
 struct table_command {
     int format;
+    bool published;
 };
 
 static const struct option table_options[] = {
@@ -16,18 +19,29 @@ static const struct option table_options[] = {
      .fallback = "markdown",
      .choices = "markdown|csv|latex|json",
      .help = "how the table is written; CSV and JSON have all digits"},
+    {.name = "published",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct table_command, published),
+     .fallback = "false",
+     .help = "the papers' numbers and ours beside them, where both are of the same experiment"},
     {.name = NULL},
 };
 
 static int table_command(const struct command_line *line)
 {
     const struct table_command *options = line->options;
+    const char *experiment = line->argument_count ? line->arguments[0] : NULL;
     struct store *store = NULL;
-    int rc, format = line->global.json ? TABLE_JSON : options->format;
+    char *path = NULL;
+    int rc;
+    enum table_format format = line->global.json ? TABLE_JSON : (enum table_format)options->format;
+    if (options->published)
+        TRY(paths_data(&path, "results/published.csv"));
     TRY(store_open(&store, line->global.database, 0));
-    TRY(table_print(store, line->argument_count ? line->arguments[0] : NULL,
-                    (enum table_format)format, stdout));
+    TRY(path ? table_print_published(store, experiment, path, format, stdout)
+             : table_print(store, experiment, format, stdout));
 out:
+    mem_free(path);
     store_close(store);
     return rc;
 }
@@ -45,8 +59,12 @@ const struct command command_table = {
         "Perplexities stand with their 95 % interval, accuracies with their standard error, and "
         "differences to full precision are paired by window or item. Values that were measured on "
         "different data, windows or rules never share a column. The experiment may be left out "
-        "when the database holds a single one.",
+        "when the database holds a single one. With --published only those lines are printed in "
+        "which one of the papers' numbers and one of ours are of the same model, method, settings, "
+        "data set and rule (docs/published.md).",
     .examples = "bitbench table quickstart\n"
+                "# our figures beside the papers'\n"
+                "bitbench table pb-llm-table1 --published\n"
                 "# for a paper\n"
                 "bitbench table quickstart --format latex\n",
     .run = table_command,

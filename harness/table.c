@@ -2,6 +2,7 @@
 
 #include "core/err.h"
 #include "harness/table_grid.h"
+#include "harness/table_published.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,8 +18,11 @@ static int print_markdown(const struct page *page, FILE *out, struct arena *aren
     const struct table *table = page->table;
     int rc;
     char mark[4];
-    fprintf(out, "%s (%s, model %s)\n\n", *table->title ? table->title : table->experiment,
-            table->experiment, table->model);
+    fprintf(out, "%s (%s, ", *table->title ? table->title : table->experiment, table->experiment);
+    if (table->models > 1)
+        fprintf(out, "%d models)\n\n", table->models);
+    else
+        fprintf(out, "model %s)\n\n", table->model);
     TRY(grid_markdown(&page->results, out, arena));
     if (page->differences.rows) {
         fputs("\nAgainst full precision, on the same windows and items\n\n", out);
@@ -48,7 +52,7 @@ static int print_latex(const struct page *page, FILE *out, struct arena *arena)
     int rc;
     char mark[4];
     fprintf(out, "%% %s, model %s; needs \\usepackage{booktabs}\n", table->experiment,
-            table->model);
+            table->models > 1 ? "in each row" : table->model);
     TRY(grid_latex(&page->results, out));
     if (page->differences.rows) {
         fputs("\n% against full precision, on the same windows and items\n", out);
@@ -85,6 +89,13 @@ out:
     return rc;
 }
 
+static int close_output(FILE *out)
+{
+    if (fflush(out) != 0 || ferror(out))
+        return err_set(ERR_IO, "table: cannot write: %s", strerror(errno));
+    return 0;
+}
+
 int table_print(struct store *store, const char *experiment, enum table_format format, FILE *out)
 {
     struct arena arena = {0};
@@ -97,8 +108,26 @@ int table_print(struct store *store, const char *experiment, enum table_format f
         rc = table_json(&table, out);
     else
         rc = print_page(&table, format, out, &arena);
-    if (rc == 0 && (fflush(out) != 0 || ferror(out)))
-        rc = err_set(ERR_IO, "table: cannot write: %s", strerror(errno));
+    if (rc == 0)
+        rc = close_output(out);
+out:
+    arena_release(&arena);
+    return rc;
+}
+
+int table_print_published(struct store *store, const char *experiment, const char *path,
+                          enum table_format format, FILE *out)
+{
+    struct arena arena = {0};
+    struct table table;
+    struct published published;
+    struct comparison comparison;
+    int rc;
+    TRY(table_load(&table, store, experiment, &arena));
+    TRY(published_load(&published, path, &arena));
+    TRY(comparison_make(&comparison, &table, &published, &arena));
+    TRY(comparison_print(&comparison, &table, format, out, &arena));
+    TRY(close_output(out));
 out:
     arena_release(&arena);
     return rc;

@@ -15,4 +15,9 @@ enum table_format { TABLE_MARKDOWN, TABLE_CSV, TABLE_LATEX, TABLE_JSON };
  * data. Markdown is aligned, so that it reads as plain text too. */
 int table_print(struct store *store, const char *experiment, enum table_format format, FILE *out);
 
+/* The same points beside the papers' numbers in the file `path`: a line for each of ours that
+ * published_matches one of theirs. ERR_FORMAT for a file that is not as docs/published.md says. */
+int table_print_published(struct store *store, const char *experiment, const char *path,
+                          enum table_format format, FILE *out);
+
 #endif

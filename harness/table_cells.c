@@ -8,11 +8,11 @@
 
 #define NOTHING "–"
 
-enum { NUMBER = 32, HEAD_COLUMNS = 5 };
+enum { NUMBER = TABLE_NUMBER, HEAD_COLUMNS = 5 };
 
 /* Digits for a reader: two behind the point up to 100, fewer above; powers of ten from a million.
  */
-static void number(char out[NUMBER], double value)
+void table_number(char out[NUMBER], double value)
 {
     double size = fabs(value);
     if (isnan(value))
@@ -37,7 +37,7 @@ static void ratio(char out[NUMBER], double value)
     if (value < 10)
         fixed(out, value, 3);
     else
-        number(out, value);
+        table_number(out, value);
 }
 
 /* "-1.5", and never "-0.0". */
@@ -65,7 +65,7 @@ static int measured(const struct table_metric *m, const struct table_value *v, s
     if (!v->present)
         return arena_printf(arena, out, NOTHING);
     if (table_metric_is_perplexity(m))
-        return with_interval(arena, out, v->value, v->low, v->high, number);
+        return with_interval(arena, out, v->value, v->low, v->high, table_number);
     char value[NUMBER], error[NUMBER];
     points(value, v->value);
     points(error, v->standard_error);
@@ -127,13 +127,23 @@ out:
     return rc;
 }
 
-static int label(const struct table_row *row, int note, struct arena *arena, const char **out)
+const char *table_model_name(const char *model)
+{
+    const char *slash = strrchr(model, '/');
+    return slash && slash[1] ? slash + 1 : model;
+}
+
+/* With several models each row says which it is of. */
+static int label(const struct table *table, const struct table_row *row, int note,
+                 struct arena *arena, const char **out)
 {
     char mark[4] = "";
-    if (note < 0)
-        return arena_printf(arena, out, "%s", row->label);
-    note_mark(note, mark);
-    return arena_printf(arena, out, "%s [%s]", row->label, mark);
+    if (note >= 0)
+        note_mark(note, mark);
+    return arena_printf(arena, out, "%s%s%s%s%s%s",
+                        table->models > 1 ? table_model_name(row->model) : "",
+                        table->models > 1 ? ": " : "", row->label, note >= 0 ? " [" : "", mark,
+                        note >= 0 ? "]" : "");
 }
 
 /* One decimal below 100 seconds, none above. */
@@ -208,7 +218,7 @@ int table_results(struct grid *grid, const struct table *table, const struct not
     TRY(result_header(grid, table, marks, arena));
     for (int i = 0; i < table->row_count; i++) {
         const char **cell = grid->cells + (i + 1) * grid->columns;
-        TRY(label(&table->rows[i], notes->of_row[i], arena, cell));
+        TRY(label(table, &table->rows[i], notes->of_row[i], arena, cell));
         if (table->rows[i].failed)
             cell[1] = "failed";
         else
@@ -252,7 +262,7 @@ int table_differences(struct grid *grid, const struct table *table, struct arena
     for (int i = 0; i < table->row_count; i++) {
         const struct table_row *row = &table->rows[i];
         const char **cell = grid->cells + (i + 1) * grid->columns;
-        cell[0] = row->label;
+        TRY(label(table, row, -1, arena, cell));
         for (int j = 0; j < table->metric_count; j++) {
             if (compared)
                 TRY(difference(&table->metrics[j], &row->values[j], arena, cell + 1 + j));

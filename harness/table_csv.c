@@ -11,7 +11,7 @@
 enum { SIGNIFICANT = 10 };
 
 /* A field is quoted when it holds a comma, a quote or the end of a line; quotes are doubled. */
-static void csv_text(const char *text, int first, FILE *out)
+void csv_text(const char *text, int first, FILE *out)
 {
     int quoted = strpbrk(text, ",\"\r\n") != NULL;
     fputs(first ? "" : ",", out);
@@ -22,7 +22,7 @@ static void csv_text(const char *text, int first, FILE *out)
 }
 
 /* NaN is an empty field. */
-static void csv_number(double value, FILE *out)
+void csv_number(double value, FILE *out)
 {
     if (isnan(value))
         fputs(",", out);
@@ -81,7 +81,7 @@ static void csv_header(const struct table *table, FILE *out)
             csv_text(name, 0, out);
         }
     }
-    fputs(",warnings,error,id\r\n", out);
+    fputs(",warnings,error,id,model\r\n", out);
 }
 
 int table_csv(const struct table *table, FILE *out)
@@ -107,6 +107,7 @@ int table_csv(const struct table *table, FILE *out)
         csv_text(row->warnings, 0, out);
         csv_text(row->error, 0, out);
         csv_text(row->id, 0, out);
+        csv_text(row->model, 0, out);
         fputs("\r\n", out);
     }
     return 0;
@@ -138,9 +139,10 @@ static json_t *row_object(const struct table *table, const struct table_row *row
     for (int j = 0; j < table->metric_count; j++)
         if (row->values[j].present)
             json_array_append_new(metrics, metric_object(&table->metrics[j], &row->values[j]));
-    json_t *object = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "id", row->id, "label", row->label,
-                               "method", row->method, "status", row->failed ? "failed" : "done",
-                               "warnings", row->warnings, "error", row->error);
+    json_t *object = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "id", row->id, "label", row->label,
+                               "model", row->model, "method", row->method, "status",
+                               row->failed ? "failed" : "done", "warnings", row->warnings, "error",
+                               row->error);
     const double fixed[] = {row->paper_bits,       row->marks_bits,    row->stored_bits,
                             row->full_bits,        row->file_bytes,    row->weights,
                             row->quantize_seconds, row->total_seconds, row->peak_memory};

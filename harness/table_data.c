@@ -148,8 +148,18 @@ static int read_row(struct table_row *row, sqlite3_stmt *statement, struct arena
                              &row->peak_memory, &row->quantize_seconds, &row->total_seconds};
     for (int i = 0; i < (int)(sizeof reals / sizeof *reals); i++)
         *reals[i] = column_real(statement, 8 + i);
+    TRY(column_text(arena, statement, 17, &row->model));
+    TRY(column_text(arena, statement, 18, &row->settings));
 out:
     return rc;
+}
+
+static int is_new_model(const struct table *table, const char *model)
+{
+    for (int i = 0; i < table->row_count; i++)
+        if (strcmp(table->rows[i].model, model) == 0)
+            return 0;
+    return 1;
 }
 
 static int load_rows(struct table *table, struct store *store, struct arena *arena)
@@ -159,7 +169,8 @@ static int load_rows(struct table *table, struct store *store, struct arena *are
         "paper_bits_marks, stored_bits, full_bits, file_bytes, weights, peak_memory, "
         "(SELECT wall FROM timings t WHERE t.point_id = r.id AND stage = 'quantize'), "
         "(SELECT wall FROM timings t WHERE t.point_id = r.id AND stage = 'total'), model, "
-        "count(*) OVER () FROM experiment_rows r WHERE experiment = ?1 ORDER BY position, id";
+        "settings, count(*) OVER () FROM experiment_rows r WHERE experiment = ?1 ORDER BY "
+        "position, id";
     sqlite3_stmt *statement = NULL;
     int rc, row;
     TRY(store_prepare(store, &statement, sql));
@@ -170,14 +181,16 @@ static int load_rows(struct table *table, struct store *store, struct arena *are
         if (!row)
             break;
         if (table->row_count == 0) {
-            size_t count = (size_t)sqlite3_column_int64(statement, 18);
+            size_t count = (size_t)sqlite3_column_int64(statement, 19);
             TRY(arena_calloc(arena, &table->rows, count, sizeof *table->rows));
-            TRY(column_text(arena, statement, 17, &table->model));
         }
         struct table_row *r = &table->rows[table->row_count];
         TRY(read_row(r, statement, arena));
+        table->models += is_new_model(table, r->model);
         TRY(arena_calloc(arena, &r->values, (size_t)table->metric_count, sizeof *r->values));
     }
+    if (table->row_count > 0)
+        table->model = table->rows[0].model;
     if (table->row_count == 0)
         rc = err_set(ERR_MISSING, "%s: the experiment '%s' has no points yet", store->path,
                      table->experiment);

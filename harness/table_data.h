@@ -22,7 +22,8 @@ struct table_value {
 };
 
 struct table_row {
-    const char *id, *label, *method, *error, *warnings, *model_hash;
+    const char *id, *label, *method, *error, *warnings, *model, *model_hash;
+    const char *settings; /* JSON: what the id is the hash of */
     int position, failed;
     double paper_bits, marks_bits, stored_bits, full_bits, file_bytes, weights, peak_memory;
     double quantize_seconds, total_seconds; /* NaN when not known */
@@ -30,8 +31,9 @@ struct table_row {
 };
 
 struct table {
-    const char *experiment, *title, *model;
-    struct table_metric *metrics; /* perplexities first, then in the order of measuring */
+    const char *experiment, *title, *model; /* model: of the first row */
+    int models;                             /* how many different ones the rows have */
+    struct table_metric *metrics;           /* perplexities first, then in the order of measuring */
     int metric_count;
     struct table_row *rows;
     int row_count;

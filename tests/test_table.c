@@ -154,7 +154,7 @@ static void test_csv(void **state)
     char *text = experiment_as(TABLE_CSV);
     holds(text, "label,method,status,paper_bits,");
     holds(text, ",kjv_perplexity,kjv_perplexity_standard_error,kjv_perplexity_low,");
-    holds(text, ",kjv_half_accuracy_difference_p,warnings,error,id\r\n");
+    holds(text, ",kjv_half_accuracy_difference_p,warnings,error,id,model\r\n");
     holds(text,
           "\r\n\"gptq|x \"\"q\"\", bits=2\",gptq,done,2,0,6,6,48,64,,,1000000000,2980.957987,");
     holds(text, ",1.26,123.4,1000000000,9.025013499,");
