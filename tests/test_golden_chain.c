@@ -28,7 +28,7 @@ struct chain {
 
 static void open_table(struct tensor_table **out, const char *folder, const char *name)
 {
-    char path[2048];
+    char path[4096];
     snprintf(path, sizeof path, "%s/models/%s", folder, name);
     FIXTURE_OK(safetensors_open_file(out, path));
 }
