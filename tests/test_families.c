@@ -522,7 +522,7 @@ static int set_up(void **state)
 {
     (void)state;
     matmul_init();
-    folder = fixture_folder("test_families");
+    folder = fixture_folder("families");
     return pool_start(2);
 }
 
