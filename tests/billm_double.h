@@ -16,7 +16,14 @@
 enum { DOUBLE_LIMIT = 50, DOUBLE_LEVELS = 81, DOUBLE_INNER = 1, DOUBLE_OUTER, DOUBLE_SALIENT };
 
 /* Decisions that were taken over from the other implementation although the twin's own differ. */
-enum double_decision { DECIDED_COLUMNS, DECIDED_RANK, DECIDED_LEVEL, DECIDED_GROUP, DECISIONS };
+enum double_decision {
+    DECIDED_COLUMNS,
+    DECIDED_RANK,
+    DECIDED_LEVEL,
+    DECIDED_GROUP,
+    DECIDED_SIGN,
+    DECISIONS
+};
 
 struct billm_double {
     int rows, columns, block;
@@ -25,6 +32,7 @@ struct billm_double {
     const double *weight, *hessian; /* rows x columns, columns x columns */
     const uint8_t *follow_groups;   /* rows x columns of DOUBLE_INNER ..., or NULL */
     const float *follow_splits;     /* one a block, or NULL: the twin's own */
+    const float *follow_values;     /* W_q, for the signs of weights that equal a mean; or NULL */
     /* out, all but the counts owned */
     double *quantized;
     double *seen; /* the weights as their block saw them: with the earlier blocks' errors */
@@ -105,9 +113,18 @@ static inline double *double_factor(const struct billm_double *t)
 
 /* ---- binarization ---- */
 
+static inline void double_took(struct billm_double *t, enum double_decision what, double margin)
+{
+    t->taken[what]++;
+    t->margin[what] = fmax(t->margin[what], margin);
+}
+
 /* q = the residual approximation of w: each order takes the mean off what the orders before have
- * left, and keeps the sign times the mean size. Returns the squared error. */
-static inline double double_residual(const double *w, int count, int order, double *q)
+ * left, and keeps the sign times the mean size. With flip = order * count + i the i-th weight gets
+ * the wrong sign at that order; -1 for none. *margin = by how much of the scale that sign was
+ * right. Returns the squared error. */
+static inline double double_residual(const double *w, int count, int order, int flip, double *q,
+                                     double *margin)
 {
     double error = 0;
     for (int i = 0; i < count; i++)
@@ -121,8 +138,12 @@ static inline double double_residual(const double *w, int count, int order, doub
             scale += fabs(w[i] - q[i] - mean);
         scale /= count > 0 ? count : 1;
         for (int i = 0; i < count; i++) {
-            double u = w[i] - q[i] - mean;
-            q[i] += mean + (u > 0 ? scale : u < 0 ? -scale : 0);
+            double u = w[i] - q[i] - mean, sign = (u > 0) - (u < 0);
+            if (o * count + i == flip) {
+                sign = -sign;
+                *margin = fabs(u) / scale;
+            }
+            q[i] += mean + sign * scale;
         }
     }
     for (int i = 0; i < count; i++)
@@ -130,17 +151,52 @@ static inline double double_residual(const double *w, int count, int order, doub
     return error;
 }
 
-/* The members of a group in a row, approximated together. */
-static inline double double_group(const double *w, const uint8_t *group, int width, int which,
-                                  int order, double *q)
+/* Whether a row's values are those of somebody else, but for roundings of `most`, its largest. */
+static inline bool double_same(const double *q, const double *other, int count, double most)
 {
-    double members[1024], values[1024], error;
+    for (int i = 0; i < count; i++)
+        if (!(fabs(q[i] - other[i]) <= 1e-4 * most))
+            return false;
+    return true;
+}
+
+/* Takes the sign of one weight over, where that makes the group's values those of somebody else. */
+static inline void double_follow_sign(struct billm_double *t, const double *w, int count, int order,
+                                      const double *other, double most, double *q)
+{
+    double trial[1024], margin = 0;
+    if (double_same(q, other, count, most))
+        return;
+    for (int flip = 0; flip < order * count; flip++) {
+        double_residual(w, count, order, flip, trial, &margin);
+        if (double_same(trial, other, count, most)) {
+            double_took(t, DECIDED_SIGN, margin);
+            memcpy(q, trial, (size_t)count * sizeof *q);
+            return;
+        }
+    }
+}
+
+/* The members of a group in a row, approximated together; q and other (W_q of somebody else, whose
+ * signs are followed) may be NULL. */
+static inline double double_group(struct billm_double *t, const double *w, const uint8_t *group,
+                                  int width, int which, int order, const float *other, double *q)
+{
+    double members[1024], values[1024], others[1024], error, most = 0;
     int count = 0;
     for (int i = 0; i < width; i++) { /* without a branch: they are too often taken wrongly */
         members[count] = w[i];
         count += group[i] == which;
     }
-    error = double_residual(members, count, order, values);
+    error = double_residual(members, count, order, -1, values, NULL);
+    count = 0;
+    for (int i = 0; other && i < width; i++) {
+        others[count] = (double)other[i];
+        count += group[i] == which;
+        most = fmax(most, fabs(w[i]));
+    }
+    if (other)
+        double_follow_sign(t, members, count, order, others, most, values);
     count = 0;
     for (int i = 0; q && i < width; i++)
         if (group[i] == which)
@@ -157,12 +213,6 @@ struct double_block {
     double *s;
     uint8_t *group;
 };
-
-static inline void double_took(struct billm_double *t, enum double_decision what, double margin)
-{
-    t->taken[what]++;
-    t->margin[what] = fmax(t->margin[what], margin);
-}
 
 static inline size_t double_place(const struct double_block *b, int row, int i)
 {
@@ -191,8 +241,8 @@ static inline double double_columns_error(const struct double_block *b, const in
     for (int r = 0; r < b->twin->rows; r++) {
         for (int i = 0; i < b->width; i++)
             row[i] = b->s[r * b->width + order[i]];
-        error += double_residual(row, count, 2, q);
-        error += double_residual(row + count, b->width - count, 2, q);
+        error += double_residual(row, count, 2, -1, q, NULL);
+        error += double_residual(row + count, b->width - count, 2, -1, q, NULL);
     }
     return error;
 }
@@ -290,8 +340,8 @@ static inline double double_split_error(const struct double_block *b, double spl
     double_divide(b, split);
     for (int r = 0; r < b->twin->rows; r++)
         for (int which = DOUBLE_INNER; which <= DOUBLE_OUTER; which++)
-            error += double_group(b->s + r * b->width, b->group + r * b->width, b->width, which, 1,
-                                  NULL);
+            error += double_group(b->twin, b->s + r * b->width, b->group + r * b->width, b->width,
+                                  which, 1, NULL, NULL);
     return error;
 }
 
@@ -344,9 +394,10 @@ static inline void double_feed_back(const struct double_block *b, const double *
     for (int r = 0; r < t->rows; r++) {
         double *w = t->seen + (size_t)r * n, *q = t->quantized + (size_t)r * n;
         const uint8_t *group = b->group + r * b->width;
+        const float *other = t->follow_values ? t->follow_values + double_place(b, r, 0) : NULL;
         for (int which = DOUBLE_INNER; which <= DOUBLE_SALIENT; which++)
-            double_group(w + b->start, group, b->width, which, which == DOUBLE_SALIENT ? 2 : 1,
-                         q + b->start);
+            double_group(t, w + b->start, group, b->width, which, which == DOUBLE_SALIENT ? 2 : 1,
+                         other, q + b->start);
         for (int i = 0; i < b->width; i++) {
             size_t column = (size_t)(b->start + i);
             double error = (w[column] - q[column]) / u[column * n + column];
@@ -422,8 +473,8 @@ static inline int double_explain_row(struct billm_double *t, const float *other,
             continue;
         group[i] = DOUBLE_INNER + DOUBLE_OUTER - group[i];
         memcpy(q, t->quantized + at, sizeof *q * (size_t)width);
-        double_group(t->seen + at, group, width, DOUBLE_INNER, 1, q);
-        double_group(t->seen + at, group, width, DOUBLE_OUTER, 1, q);
+        double_group(t, t->seen + at, group, width, DOUBLE_INNER, 1, NULL, q);
+        double_group(t, t->seen + at, group, width, DOUBLE_OUTER, 1, NULL, q);
         if (double_first_difference(t, q, other, row, start, width) < 0)
             return 1;
         group[i] = DOUBLE_INNER + DOUBLE_OUTER - group[i];
@@ -463,7 +514,7 @@ static const double double_tie = 2 * (128 + 8) * 0x1p-24;
 static inline bool double_ties(const char *where, const struct billm_double *t)
 {
     static const char *const names[DECISIONS] = {"number of salient columns", "salient column",
-                                                 "split level", "group of a weight"};
+                                                 "split level", "group of a weight", "sign"};
     bool all = true;
     for (int i = 0; i < DECISIONS; i++) {
         bool tied = t->margin[i] <= double_tie;

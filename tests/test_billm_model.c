@@ -84,7 +84,7 @@ static struct recorder {
     double noise; /* in units of 2^-24 */
     struct rng rng;
     uint8_t *groups[MOST_LAYERS];
-    float *splits[MOST_LAYERS];
+    float *splits[MOST_LAYERS], *values[MOST_LAYERS];
 } recorder;
 
 static void add_noise(struct hessian *hessian)
@@ -114,9 +114,13 @@ static int quantize_and_record(const void *options, const struct layer_problem *
     if (recorder.noise > 0 && !problem->hessian->factors) /* layers that share it come later */
         add_noise(problem->hessian);
     int rc = method_find("billm")->quantize_layer(options, problem, result);
-    if (rc == 0 && recorder.layers < MOST_LAYERS) {
-        recorder.groups[recorder.layers] = copy_array(&result->details, "partition", 1);
-        recorder.splits[recorder.layers] = copy_array(&result->details, "split", sizeof(float));
+    int at = recorder.layers;
+    if (rc == 0 && at < MOST_LAYERS) {
+        size_t count = (size_t)problem->rows * (size_t)problem->columns;
+        recorder.groups[at] = copy_array(&result->details, "partition", 1);
+        recorder.splits[at] = copy_array(&result->details, "split", sizeof(float));
+        FIXTURE_OK(mem_alloc(&recorder.values[at], count, sizeof(float)));
+        memcpy(recorder.values[at], result->quantized, count * sizeof(float));
         recorder.layers++;
     }
     return rc;
@@ -127,6 +131,7 @@ static void release_recorder(void)
     for (int i = 0; i < recorder.layers; i++) {
         mem_free(recorder.groups[i]);
         mem_free(recorder.splits[i]);
+        mem_free(recorder.values[i]);
     }
     recorder.layers = 0;
 }
@@ -181,7 +186,8 @@ static void follow_values(struct billm_double *t, const float *other, int *rows)
                                  .percdamp = t->percdamp,
                                  .weight = t->weight,
                                  .hessian = t->hessian,
-                                 .follow_groups = t->groups};
+                                 .follow_groups = t->groups,
+                                 .follow_values = other};
     billm_double_run(&again);
     again.follow_groups = NULL;
     billm_double_release(t);
@@ -209,20 +215,22 @@ static void quantize_chain_block(const struct whole *w, int layer, bool referenc
     for (int k = 0; k < CHAIN_LINEARS; k++) {
         struct chain_linear *linear = &block->linears[k];
         int at = layer * CHAIN_LINEARS + k;
-        task.twins[k] = (struct billm_double){
-            .rows = linear->rows,
-            .columns = linear->columns,
-            .block = 128,
-            .percdamp = 0.01,
-            .weight = linear->weight,
-            .hessian = hessians[chain_inputs[k]],
-            .follow_groups = reference ? NULL : recorder.groups[at],
-            .follow_splits = reference ? NULL : recorder.splits[at]};
+        task.twins[k] = (struct billm_double){.rows = linear->rows,
+                                              .columns = linear->columns,
+                                              .block = 128,
+                                              .percdamp = 0.01,
+                                              .weight = linear->weight,
+                                              .hessian = hessians[chain_inputs[k]]};
         if (reference) {
             char key[128];
             snprintf(key, sizeof key, "model.layers.%d.%s.W_q", layer, chain_linears[k]);
             task.other[k] = golden_tensor(w->saved, key, NULL);
             assert_non_null(task.other[k]);
+            task.twins[k].follow_values = task.other[k];
+        } else {
+            task.twins[k].follow_groups = recorder.groups[at];
+            task.twins[k].follow_splits = recorder.splits[at];
+            task.twins[k].follow_values = recorder.values[at];
         }
     }
     FIXTURE_OK(pool_run(quantize_linear, &task, CHAIN_LINEARS));
