@@ -55,11 +55,30 @@ static int check_surplus(const struct model *model, const unsigned char *known)
     return 0;
 }
 
+/* Whether a tensor of the table begins with the text. */
+static bool any_begins(const struct tensor_table *tensors, const char *text)
+{
+    for (size_t i = 0; i < tensor_table_count(tensors); i++)
+        if (strncmp(tensor_table_at(tensors, i)->name, text, strlen(text)) == 0)
+            return true;
+    return false;
+}
+
+static int complete_names(const struct model *model)
+{
+    static const char root[] = "model.";
+    const char *blocks = model->architecture->blocks;
+    if (any_begins(model->tensors, root) || !any_begins(model->tensors, blocks + sizeof root - 1))
+        return 0;
+    return tensor_table_prefix(model->tensors, root, "lm_head.weight");
+}
+
 int layout_check_tensors(const struct model *model)
 {
     int rc;
     unsigned char *known = NULL;
     struct model_tensor wanted;
+    TRY(complete_names(model));
     TRY(mem_calloc(&known, tensor_table_count(model->tensors), 1));
     for (int layer = -1; layer < model->config.layers; layer++)
         for (int i = 0; model->architecture->tensor_at(&model->config, layer, i, &wanted); i++)

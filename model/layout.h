@@ -5,7 +5,9 @@
 
 #include "model/model.h"
 
-/* Every tensor is there with its shape. A surplus one is an error, but for what old checkpoints
+/* First, where the checkpoint is of the family without its head, whose tensors begin with "layers."
+ * or "decoder." (as OPT's first ones do), puts the missing "model." in front of all names. Then:
+ * every tensor is there with its shape. A surplus one is an error, but for what old checkpoints
  * carry along: the frequencies of rotary positions, a version number, and the head's copy beside a
  * tied embedding. */
 int layout_check_tensors(const struct model *model);

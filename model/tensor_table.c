@@ -22,6 +22,12 @@ static int by_name(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
+void tensor_table_sort(struct tensor_table *table)
+{
+    if (table->count)
+        qsort(table->items, table->count, sizeof *table->items, by_name);
+}
+
 int tensor_table_gather(struct tensor_table *table)
 {
     size_t total = 0;
@@ -34,8 +40,7 @@ int tensor_table_gather(struct tensor_table *table)
         for (size_t j = 0; j < table->parts[i].count; j++)
             table->items[table->count++] = table->parts[i].items[j];
     }
-    if (total)
-        qsort(table->items, total, sizeof *table->items, by_name);
+    tensor_table_sort(table);
     for (size_t i = 1; i < total; i++) {
         const struct tensor *a = &table->items[i - 1], *b = &table->items[i];
         if (strcmp(a->name, b->name) == 0 && a->file == b->file)
@@ -131,6 +136,7 @@ void tensor_table_free(struct tensor_table *table)
         tensor_part_release(&table->parts[i]);
     mem_free(table->parts);
     mem_free(table->items);
+    mem_free(table->names);
     mem_free(table->path);
     mem_free(table);
 }

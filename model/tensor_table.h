@@ -52,6 +52,10 @@ const char *tensor_table_path(const struct tensor_table *table);
 size_t tensor_table_count(const struct tensor_table *table);
 const struct tensor *tensor_table_at(const struct tensor_table *table, size_t index);
 
+/* Every tensor but the one named `except` gets the prefix in front of its name. For those who open
+ * models: names found earlier are no longer valid. */
+int tensor_table_prefix(struct tensor_table *table, const char *prefix, const char *except);
+
 /* The files behind the table, in the order of their names. */
 size_t tensor_table_file_count(const struct tensor_table *table);
 const char *tensor_table_file(const struct tensor_table *table, size_t index);

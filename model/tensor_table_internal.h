@@ -1,4 +1,4 @@
-/* Between tensor_table.c and tensor_shards.c. */
+/* Between tensor_table.c, tensor_shards.c and tensor_names.c. */
 #ifndef MODEL_TENSOR_TABLE_INTERNAL_H
 #define MODEL_TENSOR_TABLE_INTERNAL_H
 
@@ -10,7 +10,11 @@ struct tensor_table {
     size_t part_count;
     struct tensor *items; /* of all parts, in the order of their names */
     size_t count;
+    char *names; /* of items that were renamed, end to end; or NULL */
 };
+
+/* Puts the items into the order of their names. */
+void tensor_table_sort(struct tensor_table *table);
 
 /* Gathers the parts' tensors into one sorted table. */
 int tensor_table_gather(struct tensor_table *table);
