@@ -13,8 +13,6 @@
 /* Bytes for each weight of a layer while it is quantized, beside W itself: W_q, the method's copy
  * of W and its codes, the packed arrays, W - W_q. Measured: docs/memory.md. */
 static const double method_bytes = 24;
-/* What a packed weight takes until it is written, marks and scales included. */
-static const double bytes_kept_packed = 1;
 
 static double least(double a, double b)
 {
@@ -104,8 +102,8 @@ static void add_up(const struct memory_needs *needs, double quantizing, struct m
                                                                   : calibration->rows);
     bytes[MEMORY_EVALUATION] = row *
                                (plan->evaluation_file > 0 ? evaluation->chunk : evaluation->rows);
-    plan->peak = bytes[MEMORY_HELD] + bytes[MEMORY_BLOCK] + bytes[MEMORY_PACKED] +
-                 bytes[MEMORY_CALIBRATION] + bytes[MEMORY_EVALUATION] +
+    plan->peak = bytes[MEMORY_HELD] + bytes[MEMORY_BLOCK] + bytes[MEMORY_CALIBRATION] +
+                 bytes[MEMORY_EVALUATION] +
                  most(bytes[MEMORY_PASS] + bytes[MEMORY_HESSIANS], quantizing);
 }
 
@@ -156,9 +154,6 @@ int memory_plan_make(const struct memory_needs *needs, struct memory_plan *plan)
     measure_block(needs, &p);
     if (needs->quantizes)
         quantizing = quantizing_bytes(needs, &p.bytes[MEMORY_METHOD]);
-    if (needs->keeps_packed)
-        p.bytes[MEMORY_PACKED] = bytes_kept_packed * needs->config->layers * p.bytes[MEMORY_BLOCK] /
-                                 4;
     p.bytes[MEMORY_HELD] = needs->held;
     for (int i = 0; i < 4; i++) {
         p.calibration_file = choices[i][0];
@@ -182,7 +177,6 @@ void memory_plan_print(const struct memory_plan *plan)
         [MEMORY_PASS] = "forward pass of a chunk",
         [MEMORY_HESSIANS] = "Hessians",
         [MEMORY_METHOD] = "quantizing a layer",
-        [MEMORY_PACKED] = "packed layers",
         [MEMORY_CALIBRATION] = "states of the calibration",
         [MEMORY_EVALUATION] = "states of the evaluation"};
     char size[SIZE_TEXT], limit[SIZE_TEXT];

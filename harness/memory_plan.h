@@ -13,7 +13,6 @@ enum memory_part {
     MEMORY_PASS,        /* the forward pass of a chunk of rows, and scoring */
     MEMORY_HESSIANS,    /* of all inputs of a block */
     MEMORY_METHOD,      /* quantizing one linear layer: factorization, scratch, packed arrays */
-    MEMORY_PACKED,      /* packed layers that wait until the whole model is written */
     MEMORY_CALIBRATION, /* hidden states, or the chunk in hand of spilled ones */
     MEMORY_EVALUATION,
     MEMORY_PARTS
@@ -40,7 +39,6 @@ struct memory_needs {
     double held;               /* bytes that are in memory already: machine_held() */
     struct memory_stream calibration, evaluation;
     bool quantizes, factorizes; /* a method works, and reads the inverse Hessian */
-    bool keeps_packed;          /* `bitbench quantize` */
 };
 /* held and block are left to the caller. */
 void memory_needs_of(const struct model *model, const struct quant_method *method,

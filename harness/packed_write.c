@@ -7,9 +7,11 @@
 #include "model/safetensors.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int packed_write_begin(struct packed_writer *writer, const char *folder, const struct model *model,
                        const struct point *point)
@@ -36,6 +38,8 @@ void packed_write_abort(struct packed_writer *writer)
         mem_free(writer->entries[i].name);
     }
     mem_free(writer->entries);
+    if (writer->spool)
+        fclose(writer->spool);
     folder_write_abort(&writer->folder);
     *writer = (struct packed_writer){0};
 }
@@ -66,6 +70,41 @@ out:
     return rc;
 }
 
+static int open_spool(struct packed_writer *writer)
+{
+    int rc;
+    char *path = NULL;
+    TRY(file_join(&path, writer->folder.temporary, "spool"));
+    writer->spool = fopen(path, "w+bex");
+    if (!writer->spool)
+        rc = err_set(ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+    else
+        unlink(path);
+out:
+    mem_free(path);
+    return rc;
+}
+
+/* The safetensors file begins with the places of all arrays, so these wait in a file: a large
+ * model's would not fit into memory beside its blocks. */
+static int spool_arrays(struct packed_writer *writer, struct packed_entry *entry)
+{
+    int rc = writer->spool ? 0 : open_spool(writer);
+    for (int i = 0; rc == 0 && i < entry->packed.count; i++) {
+        struct packed_array *array = &entry->packed.arrays[i];
+        size_t bytes = array->shape[0] * array->shape[1] * array_type_size(array->type);
+        errno = 0;
+        if (fwrite(array->data, 1, bytes, writer->spool) != bytes)
+            rc = err_set(ERR_IO, "%s: cannot write: %s; nothing was changed", writer->folder.path,
+                         strerror(errno));
+        mem_free(array->data);
+        array->data = NULL;
+        entry->at[i] = writer->spooled;
+        writer->spooled += bytes;
+    }
+    return rc;
+}
+
 int packed_write_take(void *context, const char *name, const struct layer_problem *problem,
                       const struct layer_result *result, struct packed *packed)
 {
@@ -86,6 +125,7 @@ int packed_write_take(void *context, const char *name, const struct layer_proble
     entry->packed = *packed;
     *packed = (struct packed){.count = 0};
     writer->count++;
+    TRY(spool_arrays(writer, entry));
 out:
     return rc;
 }
@@ -134,7 +174,8 @@ static void add_plain(const struct packed_writer *writer, struct sources *source
     }
 }
 
-static int add_arrays(const struct packed_entry *entry, struct sources *sources)
+static int add_arrays(const struct packed_writer *writer, const struct packed_entry *entry,
+                      struct sources *sources)
 {
     for (int i = 0; i < entry->packed.count; i++) {
         const struct packed_array *array = &entry->packed.arrays[i];
@@ -148,7 +189,8 @@ static int add_arrays(const struct packed_entry *entry, struct sources *sources)
             .dtype = packed_dtype(array->type),
             .rank = 2,
             .shape = {array->shape[0], array->shape[1]},
-            .data = array->data};
+            .file = fileno(writer->spool),
+            .at = entry->at[i]};
     }
     return 0;
 }
@@ -164,9 +206,14 @@ static int write_tensors(const struct packed_writer *writer, const char *path)
         arrays += (size_t)writer->entries[i].packed.count;
     TRY(mem_calloc(&sources.items, plain + arrays, sizeof *sources.items));
     TRY(mem_calloc(&sources.names, arrays, sizeof *sources.names));
+    if (writer->spool && fflush(writer->spool) != 0) {
+        rc = err_set(ERR_IO, "%s: cannot write: %s; nothing was changed", writer->folder.path,
+                     strerror(errno));
+        goto out;
+    }
     add_plain(writer, &sources);
     for (int i = 0; i < writer->count; i++)
-        TRY(add_arrays(&writer->entries[i], &sources));
+        TRY(add_arrays(writer, &writer->entries[i], &sources));
     snprintf(format, sizeof format, "%d", PACKED_FORMAT);
     metadata = json_pack("{s:s}", "bitbench_format", format);
     TRY(safetensors_write(path, sources.items, sources.count, metadata));

@@ -8,11 +8,14 @@
 #include "harness/pipeline.h"
 #include "model/model.h"
 
+#include <stdio.h>
+
 struct packed_entry {
     char *name;
     int rows, columns;
     char digest[HASH_HEX_SIZE]; /* of W_q's floats */
-    struct packed packed;
+    struct packed packed;       /* names and shapes; the data has gone to the spool */
+    size_t at[PACKED_MAX];      /* where there */
 };
 
 struct packed_writer {
@@ -21,6 +24,8 @@ struct packed_writer {
     struct folder_writer folder;
     struct packed_entry *entries;
     int count, capacity;
+    FILE *spool; /* the packed arrays, until all are known: an unnamed file beside the result */
+    size_t spooled;
 };
 
 /* ERR_USAGE, before any work, when the folder is there and not empty, when the method has no packed

@@ -238,7 +238,7 @@ static int run_block(struct pipeline *p, int block, int end)
     int rc = 0;
     const struct pipeline_input *in = p->input;
     const struct model *model = in->model;
-    progress_block(block, model->config.layers);
+    progress_block(block, end);
     if (block > 0)
         TRY(load_block(p, block));
     if (block + 1 < end)
@@ -281,7 +281,6 @@ static int start(struct pipeline *p)
     memory_needs_of(in->model, in->point->method, in->calibration, in->evaluation, &needs);
     needs.block = &p->block;
     needs.held = p->held;
-    needs.keeps_packed = in->sink != NULL;
     TRY(memory_plan_make(&needs, &plan));
     if (in->calibration)
         TRY(start_stream(in->model, in->calibration, "calibration",

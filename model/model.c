@@ -5,6 +5,7 @@
 #include "core/mem.h"
 #include "core/nearest.h"
 #include "model/checkpoint.h"
+#include "model/tensor_pages.h"
 #include "model/workspace.h"
 
 #include <stdio.h>
@@ -97,6 +98,7 @@ int model_open_source(struct model *model, const char *path, const struct linear
     TRY(checkpoint_tensors(&found, &fresh.tensors));
     TRY(fresh.architecture->check_tensors(&fresh));
     TRY(fresh.architecture->load_outer(&fresh));
+    tensor_pages_drop(fresh.tensors, "");
     TRY(hash_files(&fresh, found.where));
     *model = fresh;
 out:

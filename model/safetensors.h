@@ -15,7 +15,8 @@ tensor_part_open safetensors_part_open;
 /* One tensor to write. With from_float, data is float32 and is converted to dtype (F32, F16, BF16,
  * F64) on the way, rounding to nearest even; otherwise data holds elements of dtype. With fill (and
  * from_float) the floats are made while they are written, from the first element to the last;
- * without data and fill the tensor is zeros that take no room on the disk. */
+ * with a file, data lies in it from byte `at` on; without any of these the tensor is zeros that
+ * take no room on the disk. */
 struct tensor_source {
     const char *name;
     enum dtype dtype;
@@ -26,6 +27,8 @@ struct tensor_source {
     void (*fill)(void *context, const struct tensor_source *source, size_t first, size_t count,
                  float *values);
     void *context; /* of fill */
+    int file;      /* open for reading; 0: none */
+    size_t at;
 };
 
 /* Writes path, whole or not at all. Laid out as Hugging Face's writer does (widest elements first,

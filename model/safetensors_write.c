@@ -93,11 +93,29 @@ out:
     return rc;
 }
 
+/* Copies what lies in another file. */
+static int write_from_file(struct file_writer *writer, const struct tensor_source *source,
+                           size_t bytes)
+{
+    char buffer[1 << 16];
+    int rc = 0;
+    for (size_t done = 0; rc == 0 && done < bytes;) {
+        size_t part = bytes - done < sizeof buffer ? bytes - done : sizeof buffer;
+        rc = file_read_at(source->file, source->name, source->at + done, buffer, part);
+        if (rc == 0)
+            rc = file_write(writer, buffer, part);
+        done += part;
+    }
+    return rc;
+}
+
 static int write_data(struct file_writer *writer, const struct tensor_source *source)
 {
     double buffer[CHUNK]; /* the widest of the types that floats convert to */
     float values[CHUNK];
     size_t count = source_count(source), size = dtype_size(source->dtype);
+    if (source->file)
+        return write_from_file(writer, source, count * size);
     if (!source->data && !source->fill)
         return file_write_hole(writer, count * size);
     if (!source->fill && (!source->from_float || source->dtype == DTYPE_F32))
