@@ -56,19 +56,30 @@ int32_t bpe_character_id(const struct bpe *bpe, const char *text, size_t size, u
     return slot ? (int32_t)slot->value : -1;
 }
 
+static bool has_bytes(const struct bpe *bpe, const char *text, size_t size)
+{
+    bool all = bpe->byte_fallback;
+    for (size_t i = 0; all && i < size; i++)
+        all = bpe->fallback_ids[(uint8_t)text[i]] >= 0;
+    return all;
+}
+
+bool bpe_has_character(const struct bpe *bpe, const char *text, size_t size, uint32_t code_point)
+{
+    return bpe_character_id(bpe, text, size, code_point) >= 0 || has_bytes(bpe, text, size);
+}
+
 /* A character that is no token: the tokens of its bytes, if it has all of them, or the unknown
  * token. Appends to ids and returns how many. */
 static size_t fall_back(const struct bpe *bpe, const char *text, size_t size, int32_t *ids)
 {
-    bool bytes = bpe->byte_fallback;
+    if (!has_bytes(bpe, text, size)) {
+        ids[0] = bpe->unknown;
+        return bpe->unknown >= 0;
+    }
     for (size_t i = 0; i < size; i++)
-        bytes = bytes && bpe->fallback_ids[(uint8_t)text[i]] >= 0;
-    for (size_t i = 0; bytes && i < size; i++)
         ids[i] = bpe->fallback_ids[(uint8_t)text[i]];
-    if (bytes)
-        return size;
-    ids[0] = bpe->unknown;
-    return bpe->unknown >= 0;
+    return size;
 }
 
 static size_t start_characters(const struct bpe *bpe, const char *word, size_t size, int32_t *ids)

@@ -50,8 +50,9 @@ void bpe_encoder_release(struct bpe_encoder *encoder);
 int bpe_encode_word(struct bpe_encoder *encoder, const char *word, size_t size);
 
 /* The token of a character, of `size` bytes at text; -1: none. size 1 with a byte that is not UTF-8
- * has none. */
+ * has none. bpe_has_character: whether it has one, or one for each of its bytes. */
 int32_t bpe_character_id(const struct bpe *bpe, const char *text, size_t size, uint32_t code_point);
+bool bpe_has_character(const struct bpe *bpe, const char *text, size_t size, uint32_t code_point);
 /* False: no merge joins a token that ends with one code point to one that begins with the other, so
  * that text may be cut between them. */
 bool bpe_may_join(const struct bpe *bpe, uint32_t last, uint32_t first);

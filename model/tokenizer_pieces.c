@@ -59,6 +59,8 @@ static int encode_run(struct characters_encoder *encoder, const char *text, size
         length = (size_t)utf8_decode(text + at, size - at, &c);
         bool valid = length != 0;
         length += !valid;
+        if (bpe->unknown < 0 && !bpe_has_character(bpe, text + at, length, c))
+            continue; /* is left out, and its neighbours meet */
         if (at > start && !(valid && last_valid && bpe_may_join(bpe, last, c))) {
             TRY(bpe_encode_word(&encoder->bpe, text + start, at - start));
             start = at;
@@ -175,13 +177,9 @@ static size_t lacking(const struct tokenizer *tokenizer, const char *text, size_
         length = (size_t)utf8_decode(character, size - at, &c);
         length += length == 0;
         bool space = *character == ' ' && bpe->byte_ids[' '] < 0;
-        if ((space ? bpe_character_id(bpe, space_mark, MARK_SIZE, SPACE_MARK)
-                   : bpe_character_id(bpe, character, length, c)) >= 0)
-            continue;
-        bool bytes = bpe->byte_fallback;
-        for (size_t i = 0; i < length; i++)
-            bytes = bytes && bpe->fallback_ids[(uint8_t)character[i]] >= 0;
-        count += bytes ? 0 : length;
+        if (!(space ? bpe_has_character(bpe, space_mark, MARK_SIZE, SPACE_MARK)
+                    : bpe_has_character(bpe, character, length, c)))
+            count += length;
     }
     return count;
 }
