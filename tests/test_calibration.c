@@ -116,6 +116,29 @@ static void documents_are_drawn_as_in_the_scripts(void **state)
         mem_free(texts[d]);
 }
 
+/* Whichever allocation fails, the error comes through and nothing stays behind. */
+static void failed_allocations_are_reported(void **state)
+{
+    char *texts[DOCUMENTS];
+    struct calibration_spec spec = spec_of("c4", 1, 8, -1);
+    put_documents(texts);
+    for (long nth = 1;; nth++) {
+        struct stream stream = {0};
+        mem_fail_at(nth);
+        int rc = draw(tokenizer, 0, &spec, &stream, NULL), pending = mem_fail_pending();
+        mem_fail_at(0);
+        stream_release(&stream);
+        if (pending) {
+            assert_int_equal(rc, 0);
+            assert_true(nth > 20);
+            break;
+        }
+        assert_int_equal(rc, ERR_MEMORY);
+    }
+    for (int d = 0; d < DOCUMENTS; d++)
+        mem_free(texts[d]);
+}
+
 /* C4: 256 windows at most, cut from the joined text, or as GPTQ's script draws them. */
 static void c4_has_256_windows(void **state)
 {
@@ -191,6 +214,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(documents_are_drawn_as_in_the_scripts),
+        cmocka_unit_test(failed_allocations_are_reported),
         cmocka_unit_test(c4_has_256_windows),
         cmocka_unit_test(segments_as_in_the_reference),
     };
