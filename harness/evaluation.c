@@ -1,8 +1,8 @@
 #include "harness/evaluation.h"
 
 #include "core/err.h"
-#include "core/log.h"
 #include "core/mem.h"
+#include "harness/positions.h"
 
 int evaluation_prepare(struct evaluation *evaluation, const struct experiment *experiment,
                        struct corpus_cache *cache)
@@ -67,17 +67,20 @@ static int check_questions(const struct choice_set *set, int max_positions)
     return 0;
 }
 
-int evaluation_check_lengths(const struct evaluation *evaluation, int max_positions)
+int evaluation_check_lengths(const struct evaluation *evaluation, const struct model_config *config)
 {
     int rc = 0;
+    struct strbuf what = {0};
     for (int i = 0; i < evaluation->perplexity_count; i++) {
         const struct perplexity_spec *spec = evaluation->perplexities[i].spec;
-        if (spec->window > max_positions)
-            log_warning("corpus %s: windows of %d tokens are longer than the model's %d positions",
-                        spec->corpus, spec->window, max_positions);
+        what.length = 0;
+        TRY(strbuf_printf(&what, "corpus %s: windows", spec->corpus));
+        TRY(positions_check(config, what.data, spec->window));
     }
     for (int i = 0; rc == 0 && i < evaluation->choice_count; i++)
-        rc = check_questions(&evaluation->choices[i], max_positions);
+        rc = check_questions(&evaluation->choices[i], config->max_positions);
+out:
+    strbuf_release(&what);
     return rc;
 }
 

@@ -57,8 +57,10 @@ int evaluation_metric(const struct evaluation *evaluation, int index,
                       const struct token_score *scores, struct metric_record *metric);
 
 /* Against what the model was made for: ERR_USAGE for a question that is longer than its positions,
- * a warning for windows, whose length the user chose. */
-int evaluation_check_lengths(const struct evaluation *evaluation, int max_positions);
+ * and for windows where the model has no such positions, else a warning: the user chose their
+ * length. */
+int evaluation_check_lengths(const struct evaluation *evaluation,
+                             const struct model_config *config);
 
 /* perplexity.c: adds the set's windows to the stream; turns scores (one a row
  * of the stream) into a metric. The metric's parts are allocated (mem_free).

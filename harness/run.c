@@ -3,11 +3,11 @@
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/interrupt.h"
-#include "core/log.h"
 #include "core/mem.h"
 #include "core/progress.h"
 #include "harness/estimate.h"
 #include "harness/host.h"
+#include "harness/positions.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,10 +35,8 @@ int run_calibration_of(struct run *run, const struct point *point,
     struct run_calibration fresh = {.spec = point->calibration};
     TRY(host_check_memory("calibration", (double)fresh.spec.samples * fresh.spec.length,
                           run->model.config.width));
+    TRY(positions_check(&run->model.config, "calibration: segments", fresh.spec.length));
     TRY(calibration_draw(&fresh.spec, &run->corpora, &fresh.stream, &fresh.facts));
-    if (fresh.spec.length > run->model.config.max_positions)
-        log_warning("calibration: segments of %d tokens are longer than the model's %d positions",
-                    fresh.spec.length, run->model.config.max_positions);
     stream_hash(&fresh.stream, fresh.hash);
     TRY(mem_resize(&run->calibrations, (size_t)run->calibration_count,
                    (size_t)run->calibration_count + 1, sizeof *run->calibrations));

@@ -70,7 +70,7 @@ int run_open_model(struct run *run)
     run->corpora.vocabulary = run->model.config.vocabulary;
     run->evaluation.max_positions = run->model.config.max_positions;
     TRY(evaluation_prepare(&run->evaluation, &run->experiment, &run->corpora));
-    TRY(evaluation_check_lengths(&run->evaluation, run->model.config.max_positions));
+    TRY(evaluation_check_lengths(&run->evaluation, &run->model.config));
     TRY(host_check_memory("evaluation", run->evaluation.stream.rows, run->model.config.width));
     TRY(describe_evaluation(&run->evaluation, &run->evaluation_settings));
     TRY(host_describe(&run->host));
