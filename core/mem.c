@@ -36,9 +36,10 @@ static void *allocate(size_t bytes)
 {
     if (bytes < HUGE_FROM)
         return aligned_alloc(ALIGNMENT, bytes ? bytes : ALIGNMENT);
-    void *pointer = aligned_alloc(HUGE_PAGE, bytes);
-    if (pointer)
-        (void)madvise(pointer, bytes, MADV_HUGEPAGE);
+    void *pointer = NULL; /* aligned_alloc would want a multiple of the page */
+    if (posix_memalign(&pointer, HUGE_PAGE, bytes) != 0)
+        return NULL;
+    (void)madvise(pointer, bytes, MADV_HUGEPAGE);
     return pointer;
 }
 
