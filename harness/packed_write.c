@@ -1,9 +1,11 @@
 #include "harness/packed_write.h"
 
+#include "core/arena.h"
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
 #include "harness/packed_model.h"
+#include "model/checkpoint.h"
 #include "model/safetensors.h"
 
 #include <ctype.h>
@@ -136,6 +138,7 @@ struct sources {
     struct tensor_source *items;
     char **names; /* of the packed arrays, owned */
     size_t count, name_count;
+    struct arena values; /* of tensors that have to be converted */
 };
 
 static void release_sources(struct sources *sources)
@@ -144,6 +147,7 @@ static void release_sources(struct sources *sources)
         mem_free(sources->names[i]);
     mem_free(sources->names);
     mem_free(sources->items);
+    arena_release(&sources->values);
 }
 
 /* Whether the tensor is the plain form of a layer that was packed. */
@@ -158,8 +162,11 @@ static bool is_replaced(const struct packed_writer *writer, const char *tensor)
     return false;
 }
 
-static void add_plain(const struct packed_writer *writer, struct sources *sources)
+/* Tensors that safetensors cannot hold as they lie in the file become float32, which is exact. */
+static int add_plain(const struct packed_writer *writer, struct sources *sources)
 {
+    int rc = 0;
+    float *values;
     const struct tensor_table *tensors = writer->model->tensors;
     for (size_t i = 0; i < tensor_table_count(tensors); i++) {
         const struct tensor *tensor = tensor_table_at(tensors, i);
@@ -171,7 +178,15 @@ static void add_plain(const struct packed_writer *writer, struct sources *source
                                          .rank = tensor->rank,
                                          .data = tensor->data};
         memcpy(source->shape, tensor->shape, sizeof source->shape);
+        if (tensor_is_plain(tensor))
+            continue;
+        TRY(arena_alloc(&sources->values, &values, tensor->count, sizeof *values));
+        TRY(tensor_to_float(tensor, values));
+        source->data = values;
+        source->dtype = DTYPE_F32;
     }
+out:
+    return rc;
 }
 
 static int add_arrays(const struct packed_writer *writer, const struct packed_entry *entry,
@@ -211,7 +226,7 @@ static int write_tensors(const struct packed_writer *writer, const char *path)
                      strerror(errno));
         goto out;
     }
-    add_plain(writer, &sources);
+    TRY(add_plain(writer, &sources));
     for (int i = 0; i < writer->count; i++)
         TRY(add_arrays(writer, &writer->entries[i], &sources));
     snprintf(format, sizeof format, "%d", PACKED_FORMAT);
@@ -285,7 +300,7 @@ static int describe(const struct packed_writer *writer, json_t *made, json_t **o
     return *out ? 0 : err_set(ERR_MEMORY, "out of memory: the description of a packed model");
 }
 
-/* The model's own config.json, byte for byte, with the key "bitbench" put behind its last one. */
+/* The model's own configuration, byte for byte, with the key "bitbench" put behind its last one. */
 static int join_config(const char *original, size_t size, json_t *object, struct strbuf *out)
 {
     int rc;
@@ -312,13 +327,12 @@ out:
 static int write_config(const struct packed_writer *writer, json_t *made, const char *path)
 {
     int rc;
-    char *original = NULL, *text = NULL;
+    char *text = NULL;
     size_t size;
     json_t *object = NULL;
     struct strbuf config = {0};
     struct file_writer file = {0};
-    TRY(file_join(&original, writer->model->folder, "config.json"));
-    TRY(file_read(original, &text, &size));
+    TRY(checkpoint_config_text(writer->model->folder, &text, &size));
     TRY(describe(writer, made, &object));
     TRY(join_config(text, size, object, &config));
     TRY(file_write_begin(&file, path));
@@ -329,7 +343,6 @@ out:
     strbuf_release(&config);
     json_decref(object);
     mem_free(text);
-    mem_free(original);
     return rc;
 }
 

@@ -7,7 +7,7 @@
 #include "model/llama2c.h"
 #include "model/torch.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -88,6 +88,29 @@ int checkpoint_tensors(struct checkpoint *checkpoint, struct tensor_table **out)
     *out = checkpoint->tensors;
     checkpoint->tensors = NULL;
     return 0;
+}
+
+int checkpoint_config_text(const char *path, char **out, size_t *size)
+{
+    int rc;
+    char *dump = NULL;
+    struct checkpoint found = {0};
+    TRY(checkpoint_open(&found, path));
+    if (!found.tensors) {
+        TRY(file_read(found.where, out, size));
+        goto out;
+    }
+    dump = json_dumps(found.config, JSON_INDENT(2));
+    if (!dump) {
+        rc = err_set(ERR_MEMORY, "%s: out of memory for the configuration", path);
+        goto out;
+    }
+    TRY(mem_strdup(out, dump));
+    *size = strlen(dump);
+out:
+    free(dump); /* jansson's own allocation */
+    checkpoint_close(&found);
+    return rc;
 }
 
 void checkpoint_close(struct checkpoint *checkpoint)

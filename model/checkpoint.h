@@ -22,6 +22,9 @@ struct checkpoint {
 int checkpoint_open(struct checkpoint *out, const char *path);
 /* *out = the weights, handed over: called once. */
 int checkpoint_tensors(struct checkpoint *checkpoint, struct tensor_table **out);
+/* *out = the text of config.json, byte for byte, or the configuration as such a text where there is
+ * none; the caller's. */
+int checkpoint_config_text(const char *path, char **out, size_t *size);
 void checkpoint_close(struct checkpoint *checkpoint);
 
 #endif
