@@ -1,7 +1,6 @@
 /* Questions on WordNet: which example illustrates the definition. */
 #include "datasets/draw.h"
 
-#include "core/err.h"
 #include "datasets/documents.h"
 
 #include <string.h>

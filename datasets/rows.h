@@ -42,7 +42,7 @@ int rows_file(const struct corpus *corpus, enum split split, char **path, bool *
 /* What a pass over a split found. */
 struct row_count {
     size_t rows, bytes, words;
-    bool tokens; /* the file is WikiText's .tokens, where rare words are <unk> */
+    bool tokens;              /* the file is WikiText's .tokens, where rare words are <unk> */
     char hash[HASH_HEX_SIZE]; /* of all rows; "" unless all were seen */
 };
 

@@ -1,7 +1,6 @@
 /* Questions on the Perl manual: which sentence comes next in the paragraph. */
 #include "datasets/draw.h"
 
-#include "core/err.h"
 #include "datasets/documents.h"
 
 #include <string.h>

@@ -163,12 +163,24 @@ static void c4_has_256_windows(void **state)
 
 /* ---- the reference's segments ---- */
 
-static void check_golden(const json_t *entry, const char *path, const char *shared)
+/* The joined test rows as tokens: how many, and their hash. */
+static void check_text(const json_t *entry, const struct tokenizer *real)
 {
-    char *file;
-    struct tokenizer *real;
-    FIXTURE_OK(mem_printf(&file, "%s/%s", shared, path));
-    FIXTURE_OK(tokenizer_open(&real, file));
+    const struct corpus_request request = {
+        .name = "wikitext2", .split = SPLIT_TEST, .use = USE_EVALUATION};
+    struct corpus_cache cache = {.tokenizer = real};
+    const struct corpus_tokens *text;
+    char hash[HASH_HEX_SIZE];
+    assert_int_equal(corpus_cache_get(&cache, &request, &text), 0);
+    assert_int_equal(text->count, json_integer_value(json_object_get(entry, "n")));
+    hash_bytes(text->ids, text->count * sizeof *text->ids, hash);
+    assert_string_equal(hash, json_string_value(json_object_get(entry, "sha256")));
+    corpus_cache_release(&cache);
+}
+
+/* The segments that BiLLM's loader draws from the validation rows. */
+static void check_segments(const json_t *entry, const struct tokenizer *real)
+{
     for (int length = 512; length <= 2048; length *= 4) {
         char key[8], hash[HASH_HEX_SIZE];
         struct stream stream = {0};
@@ -180,11 +192,9 @@ static void check_golden(const json_t *entry, const char *path, const char *shar
                                                                     "sha256_of_16_segments")));
         stream_release(&stream);
     }
-    tokenizer_free(real);
-    mem_free(file);
 }
 
-static void segments_as_in_the_reference(void **state)
+static void tokens_as_in_the_reference(void **state)
 {
     static const char *const known[][2] = {{"smollm2", "tokenizers/smollm2"},
                                            {"opt", "tokenizers/opt-vocab.json"},
@@ -204,9 +214,18 @@ static void segments_as_in_the_reference(void **state)
     FIXTURE_OK(file_join(&path, shared, "data"));
     FIXTURE_OK(data_folder_set(path));
     mem_free(path);
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        check_golden(json_object_get(json_object_get(index, "wikitext2_calib"), known[i][0]),
-                     known[i][1], shared);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        char name[64];
+        struct tokenizer *real;
+        FIXTURE_OK(file_join(&path, shared, known[i][1]));
+        FIXTURE_OK(tokenizer_open(&real, path));
+        mem_free(path);
+        snprintf(name, sizeof name, "%s.wt2_test_nn", known[i][0]);
+        check_text(json_object_get(json_object_get(index, "files"), name), real);
+        check_segments(json_object_get(json_object_get(index, "wikitext2_calib"), known[i][0]),
+                       real);
+        tokenizer_free(real);
+    }
     json_decref(index);
 }
 
@@ -216,7 +235,7 @@ int main(void)
         cmocka_unit_test(documents_are_drawn_as_in_the_scripts),
         cmocka_unit_test(failed_allocations_are_reported),
         cmocka_unit_test(c4_has_256_windows),
-        cmocka_unit_test(segments_as_in_the_reference),
+        cmocka_unit_test(tokens_as_in_the_reference),
     };
     return cmocka_run_group_tests(tests, start, end);
 }
