@@ -46,6 +46,7 @@ static int find_architecture(const json_t *json, const char *where, const struct
     for (int i = 0; architectures[i]; i++) {
         if (strcmp(architectures[i]->name, type) == 0) {
             *out = architectures[i];
+            strbuf_release(&known);
             return 0;
         }
         int rc = strbuf_printf(&known, "%s%s", i ? ", " : "", architectures[i]->name);

@@ -14,7 +14,7 @@ struct gguf_build {
 static inline void put_number(struct strbuf *out, uint64_t value, int bytes)
 {
     for (int i = 0; i < bytes; i++) {
-        char byte = (char)(value >> 8 * i & 255);
+        char byte = i < 8 ? (char)(value >> 8 * i & 255) : 0;
         FIXTURE_OK(strbuf_add(out, &byte, 1));
     }
 }
