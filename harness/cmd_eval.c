@@ -130,9 +130,10 @@ static int make_experiment(const struct eval_command *options, struct experiment
     TRY(mem_calloc(&experiment->choices, (size_t)task_count, sizeof *experiment->choices));
     for (int i = 0; i < corpora_count; i++) {
         struct perplexity_spec *spec = &experiment->perplexities[experiment->perplexity_count++];
-        *spec = (struct perplexity_spec){
-            .tokens = options->tokens, .window = options->window, .split = options->split,
-            .windows = options->windows};
+        *spec = (struct perplexity_spec){.tokens = options->tokens,
+                                         .window = options->window,
+                                         .split = options->split,
+                                         .windows = options->windows};
         next_name(&names, spec->corpus, sizeof spec->corpus);
     }
     names = options->tasks;
@@ -287,8 +288,16 @@ const struct command command_eval = {
     .options = eval_table,
     .options_size = sizeof(struct eval_command),
     .letters = "m=model",
-    .description = "Nothing is quantized and nothing is stored; `bitbench run` does both.",
+    .description =
+        "Nothing is quantized and nothing is stored; `bitbench run` does both.\n\n"
+        "The zero-shot tasks piqa, boolq, openbookqa, winogrande, arc_easy, arc_challenge and "
+        "hellaswag ask and score as lm-evaluation-harness does without examples: its acc is the "
+        "accuracy by sum, its acc_norm the one by characters. --samples writes an object a "
+        "question: task, doc_id, ll (the choices' log-likelihoods), is_greedy, pred (by sum), "
+        "pred_norm (by characters), gold.",
     .examples = "bitbench eval --corpora kjv,wordnet,perldoc --tasks kjv_half\n"
+                "bitbench eval --model PATH --data DIR --tasks piqa,arc_easy --items 0-199 "
+                "--samples items.jsonl\n"
                 "bitbench eval --model PATH --corpora file:mytext.txt --window 512\n",
     .run = eval_command,
 };

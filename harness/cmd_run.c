@@ -13,7 +13,7 @@
 
 struct run_command {
     int limit;
-    bool dry_run, table;
+    bool dry_run, table, full;
 };
 
 static const struct option run_table[] = {
@@ -22,6 +22,11 @@ static const struct option run_table[] = {
      .offset = offsetof(struct run_command, dry_run),
      .fallback = "false",
      .help = "print the grid with estimated time and memory, and run nothing"},
+    {.name = "full",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct run_command, full),
+     .fallback = "false",
+     .help = "all questions of the spec's tasks, whatever limits (items) it sets"},
     {.name = "limit",
      .type = OPTION_INT,
      .offset = offsetof(struct run_command, limit),
@@ -131,17 +136,25 @@ static int run_command(const struct command_line *line)
     int rc;
     struct session session = {0};
     const struct run_command *options = line->options;
-    const struct run_options what = {.spec = line->arguments[0],
-                                     .database = line->global.database,
-                                     .overrides = line->list,
-                                     .override_count = line->list_count,
-                                     .limit = options->limit};
-    if (options->dry_run)
-        return estimate_spec(&what);
+    const char **overrides = NULL;
+    struct run_options what = {.spec = line->arguments[0],
+                               .database = line->global.database,
+                               .override_count = line->list_count,
+                               .limit = options->limit};
+    TRY(mem_calloc(&overrides, (size_t)line->list_count + 1, sizeof *overrides));
+    for (int i = 0; i < line->list_count; i++)
+        overrides[i] = line->list[i];
+    if (options->full)
+        overrides[what.override_count++] = "evaluation.tasks.items=0";
+    what.overrides = overrides;
+    if (options->dry_run) {
+        rc = estimate_spec(&what);
+        goto out;
+    }
     TRY(run_models(what, &session));
     if (session.missing == session.models)
-        return err_set(ERR_MISSING, "none of the %d models of %s is here: --dry-run tells more",
-                       session.models, what.spec);
+        TRY(err_set(ERR_MISSING, "none of the %d models of %s is here: --dry-run tells more",
+                    session.models, what.spec));
     const struct run_summary *sum = &session.sum;
     log_note("%s: %d points computed, %d were there already, %d failed, %d left; database %s",
              session.name, sum->computed, sum->skipped, sum->failed, sum->left,
@@ -157,6 +170,7 @@ static int run_command(const struct command_line *line)
                      "%d of the %d models of %s are not here; what was run is in the table",
                      session.missing, session.models, session.name);
 out:
+    mem_free(overrides);
     return rc;
 }
 
