@@ -298,6 +298,9 @@ const struct command command_eval = {
     .examples = "bitbench eval --corpora kjv,wordnet,perldoc --tasks kjv_half\n"
                 "bitbench eval --model PATH --data DIR --tasks piqa,arc_easy --items 0-199 "
                 "--samples items.jsonl\n"
-                "bitbench eval --model PATH --corpora file:mytext.txt --window 512\n",
+                "bitbench eval --model PATH --corpora file:mytext.txt --window 512\n"
+                "# the papers' perplexities\n"
+                "bitbench eval --model PATH --data FOLDER --corpora wikitext2,ptb,c4 --window "
+                "2048\n",
     .run = eval_command,
 };

@@ -57,17 +57,29 @@ out:
     return rc;
 }
 
+/* A heading has little room: "ids:/far/away/ids.safetensors:test" is "ids:ids.safetensors:test". */
+static int shorten(struct arena *arena, const char *dataset, const char **name)
+{
+    const char *colon = strchr(dataset, ':'), *slash = strrchr(dataset, '/');
+    if (!colon || !slash)
+        return arena_printf(arena, name, "%s", dataset);
+    return arena_printf(arena, name, "%.*s%s", (int)(colon + 1 - dataset), dataset, slash + 1);
+}
+
 /* Every column's title gets what tells it from the others of its data set. */
 static int make_titles(struct table *table, struct arena *arena)
 {
     int rc = 0;
+    const char **names;
+    TRY(arena_alloc(arena, &names, (size_t)table->metric_count, sizeof *names));
+    for (int i = 0; i < table->metric_count; i++)
+        TRY(shorten(arena, table->metrics[i].dataset, &names[i]));
     for (int i = 0; i < table->metric_count; i++) {
         struct table_metric *m = &table->metrics[i];
         int split = 0, rule = 0, window = 0, hash = 0;
         for (int j = 0; j < table->metric_count; j++) {
             const struct table_metric *other = &table->metrics[j];
-            if (j == i || strcmp(m->kind, other->kind) != 0 ||
-                strcmp(m->dataset, other->dataset) != 0)
+            if (j == i || strcmp(m->kind, other->kind) != 0 || strcmp(names[i], names[j]) != 0)
                 continue;
             int s = strcmp(m->split, other->split) != 0, r = strcmp(m->rule, other->rule) != 0;
             int w = m->window != other->window;
@@ -78,7 +90,7 @@ static int make_titles(struct table *table, struct arena *arena)
         }
         char length[24];
         snprintf(length, sizeof length, " w%d", m->window);
-        TRY(arena_printf(arena, &m->title, "%s%s%s%s%s%s%s%.6s", m->dataset, split ? " " : "",
+        TRY(arena_printf(arena, &m->title, "%s%s%s%s%s%s%s%.6s", names[i], split ? " " : "",
                          split ? m->split : "", rule ? " " : "", rule ? m->rule : "",
                          window ? length : "", hash ? " #" : "", hash ? m->data_hash : ""));
     }
