@@ -73,7 +73,7 @@ static void small_vocabulary_by_hand(void **state)
     assert_true(tokenizer_adds_bos(t));
     ASSERT_IDS(t, "", -1);
     ASSERT_IDS(t, "a", 10);
-    ASSERT_IDS(t, "abc", 3, 11);    /* b c first, then a bc; the mark stays alone */
+    ASSERT_IDS(t, "abc", 10, 7);    /* b c first, then mark a: better than a bc */
     ASSERT_IDS(t, "ab", 3, 8);      /* a b is better than mark a */
     ASSERT_IDS(t, "aab", 3, 9, 5);  /* a a and a b are equal: the left one */
     ASSERT_IDS(t, "aaab", 3, 9, 8); /* then a b */
@@ -112,6 +112,7 @@ static void white_space_and_prefix(void **state)
     tokenizer_free(t);
     t = open_small((struct piece_settings){.escape = 1});
     ASSERT_IDS(t, "a a", 4, 10);
+    ASSERT_IDS(t, "abc", 11);
     ASSERT_IDS(t, "abc", 11);
     ASSERT_IDS(t, " a", 10);
     ASSERT_DECODES(t, " a", " a"); /* no prefix was put, none is taken */
