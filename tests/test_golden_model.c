@@ -23,12 +23,26 @@
  * them. */
 static const double first_bar = 1e-3, later_bar = 0.01, perplexity_bar = 0.005;
 
-/* BiLLM takes the best of 49 numbers of salient columns, whose errors lie 1e-4 apart and less, so
- * the last bits of a Hessian can change a block. On this model OpenBLAS's kernel sets alone
- * (SkylakeX, Sandybridge) move our own perplexity from 288.75 to 289.31 and layers by up to 2.2 %;
- * two weights that trade places at a split in block 0 start it. With the reference's own Hessians
- * (test_saved_hessians) every decision but that one is the same. */
-static const double billm_later_bar = 0.03;
+/* BiLLM along tiny_llama: in this layer two of 180,224 weights lie on a split, 4.3e-7 of it apart,
+ * and the reference's float32 swaps them. Ours decides as double precision does, or, with other
+ * kernels of OpenBLAS, takes another tie nearby, and the later blocks see other inputs: their
+ * layers differ by up to 2.2 %, the perplexity by 0.25 or 0.44 %. tests/test_billm_model.c shows
+ * it. So the run is compared twice: as it is, by its first block, perplexity and a block's sum, and
+ * with the reference's values in this one layer, where the bars hold for every layer. */
+static const char *const tied_run = "billm_hess_bs128";
+static const char *const tied_layer = "model.layers.0.mlp.up_proj";
+static const char *const tied_place = "block 0, mlp.up_proj";
+static float *tied_values; /* taken in place of our own; NULL: ours */
+
+static int quantize_but_tied(const void *options, const struct layer_problem *problem,
+                             struct layer_result *result)
+{
+    int rc = method_find("billm")->quantize_layer(options, problem, result);
+    if (rc == 0 && strcmp(problem->name, tied_place) == 0)
+        memcpy(result->quantized, tied_values,
+               (size_t)problem->rows * (size_t)problem->columns * sizeof *tied_values);
+    return rc;
+}
 
 /* tiny_opt is barely trained and its Hessians are ill-conditioned (1e4 to 1e5). In block 0's fc2
  * the reference's own code takes another side of a tie for 6e-4 of the weights when float64 is its
@@ -158,6 +172,8 @@ static int compare_layers(const struct model *model, const struct pipeline_outpu
 static int compare_run(const char *folder, const char *kind, const char *name,
                        const struct model *model, const struct tensor_table *ids)
 {
+    struct quant_method but_tied = *method_find("billm");
+    but_tied.quantize_layer = quantize_but_tied;
     char path[2048];
     struct point point;
     struct stream calibration = {0}, evaluation = {0};
@@ -170,6 +186,8 @@ static int compare_run(const char *folder, const char *kind, const char *name,
         json_decref(run);
         return 0;
     }
+    if (tied_values)
+        point.method = &but_tied;
     int length = (int)json_integer_value(json_object_get(run, "seqlen"));
     fill_stream(&calibration, ids, "calib",
                 (int)json_integer_value(json_object_get(run, "nsamples")), length, length);
@@ -182,14 +200,16 @@ static int compare_run(const char *folder, const char *kind, const char *name,
     FIXTURE_OK(pipeline_run(&input, &output));
     double worst[2], window, expected = json_number_value(json_object_get(run, "ppl"));
     bool billm = point.method && strcmp(point.method->name, "billm") == 0;
-    double later = strcmp(kind, "tiny_opt") == 0 ? INFINITY : billm ? billm_later_bar : later_bar;
+    bool flips = strcmp(kind, "tiny_opt") == 0 || (billm && !tied_values);
+    double later = flips ? INFINITY : later_bar;
     int missed = compare_layers(model, &output, json_object_get(run, "layers"), later, worst);
     double ours = perplexity(&evaluation, output.scores, json_object_get(run, "window_loss"),
                              &window);
     missed += fabs(ours / expected - 1) > perplexity_bar;
     print_message("%-28s perplexity %9.3f (reference %9.3f, %+.3f %%), worst window %.1e, layers "
                   "off by %.1e and %.1e%s\n",
-                  name, ours, expected, 100 * (ours / expected - 1), window, worst[0], worst[1],
+                  tied_values ? "... with the tie as there" : name, ours, expected,
+                  100 * (ours / expected - 1), window, worst[0], worst[1],
                   missed ? "  MISSED" : "");
     pipeline_output_release(&output);
     stream_release(&calibration);
@@ -287,6 +307,24 @@ static int is_run(const struct dirent *entry)
     return end && strcmp(end, ".json") == 0;
 }
 
+static int compare_tied(const char *folder, const struct model *model,
+                        const struct tensor_table *ids)
+{
+    char path[2048], name[64];
+    struct tensor_table *saved;
+    snprintf(path, sizeof path, "%s/models/tiny_llama.runs/%s.saved.safetensors", folder, tied_run);
+    FIXTURE_OK(safetensors_open_file(&saved, path));
+    snprintf(name, sizeof name, "%s.W_q", tied_layer);
+    tied_values = golden_tensor(saved, name, NULL);
+    assert_non_null(tied_values);
+    snprintf(name, sizeof name, "%s.json", tied_run);
+    int missed = compare_run(folder, "tiny_llama", name, model, ids);
+    mem_free(tied_values);
+    tied_values = NULL;
+    tensor_table_free(saved);
+    return missed;
+}
+
 static void compare_all(const char *kind)
 {
     const char *folder = golden_folder();
@@ -308,6 +346,9 @@ static void compare_all(const char *kind)
     assert_true(count > 4);
     for (int i = 0; i < count; i++) {
         missed += compare_run(folder, kind, entries[i]->d_name, &model, ids);
+        if (strcmp(kind, "tiny_llama") == 0 &&
+            strncmp(entries[i]->d_name, tied_run, strlen(tied_run)) == 0)
+            missed += compare_tied(folder, &model, ids);
         free(entries[i]);
     }
     free(entries);
