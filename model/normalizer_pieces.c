@@ -130,6 +130,7 @@ static void trim(const struct normalize_pieces *pieces, size_t from, struct strb
     size_t size = strlen(space);
     while (out->length - from >= size && memcmp(out->data + out->length - size, space, size) == 0)
         out->length -= size;
+    out->data[out->length] = '\0';
 }
 
 int normalize_pieces(const struct normalize_pieces *pieces, const char *text, size_t size,
