@@ -227,20 +227,34 @@ static bool finite_everywhere(const float *values, size_t count)
     return true;
 }
 
+/* Why a case may miss a bar. There is no other such case with any of OpenBLAS's kernel sets. */
+static const char *const causes[][2] = {
+    {"m2_256x1000/pb_2bit_0.9_magn_g128_h8",
+     "two ties: row 17 as the float32 reference, row 183 as the float64 one (test_pbllm_double)"}};
+
+static const char *cause_of(const char *id)
+{
+    for (size_t i = 0; i < sizeof causes / sizeof *causes; i++)
+        if (strcmp(id, causes[i][0]) == 0)
+            return causes[i][1];
+    return NULL;
+}
+
 static void report(const char *id, const struct comparison *c, struct tally *tally)
 {
     double worst = fmax(c->off / c->off_bar, c->loss / c->loss_bar);
     bool masks_wrong = c->masks_bar && c->masks > 0;
-    const char *word = "";
-    if (masks_wrong || !(worst <= 10)) {
+    const char *word = "", *cause = "";
+    if (masks_wrong || !(worst <= 10) || (worst > 1 && !cause_of(id))) {
         word = "FAILED";
         tally->failed++;
     } else if (worst > 1) {
-        word = "misses its bar by less than 10";
+        word = "misses its bar by less than 10: ";
+        cause = cause_of(id);
         tally->missed++;
     }
-    printf("%-52s %6ld %9.2e %9.2e %9.2e %9.2e  %s\n", id, c->masks, c->off, c->off_bar, c->loss,
-           c->loss_bar, word);
+    printf("%-52s %6ld %9.2e %9.2e %9.2e %9.2e  %s%s\n", id, c->masks, c->off, c->off_bar, c->loss,
+           c->loss_bar, word, cause);
 }
 
 static void run_case(const struct matrix *m, const json_t *entry, const char *folder,
