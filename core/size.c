@@ -23,9 +23,9 @@ static int power_of(const char *unit)
 
 int size_parse(const char *text, const char *where, size_t *bytes)
 {
-    char *end;
+    char *end = NULL;
     double value = isdigit((unsigned char)*text) ? strtod(text, &end) : 0;
-    int power = value > 0 ? power_of(end) : -1;
+    int power = end && value > 0 ? power_of(end) : -1;
     if (power >= 0)
         value = ldexp(value, 10 * power);
     if (power < 0 || !(value >= 1) || value > 0x1p62)

@@ -126,7 +126,7 @@ static int check_folder(const struct memory_plan *plan)
     struct statvfs disk;
     char need[SIZE_TEXT], have[SIZE_TEXT];
     double files = plan->calibration_file + plan->evaluation_file;
-    if (files == 0)
+    if (!plan->folder)
         return 0;
     if (statvfs(plan->folder, &disk) != 0)
         return err_set(ERR_IO,
