@@ -28,6 +28,7 @@ SIMD_FLAGS_avx512 := -DSIMD_AVX512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -m
 OBJECTS += $(foreach set,$(SIMD_SETS),$(SIMD_SOURCES:%.c=$(BUILD)/%.$(set).o))
 
 TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/test_*.c)))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(sort $(wildcard tests/bench/*.c)))
 
 all: $(BUILD)/bitbench ## build the program, build/bitbench (the default)
@@ -60,9 +61,18 @@ test-asan: setup ## the tests under the address and undefined-behaviour sanitize
 	$(MAKE) --no-print-directory test BUILD=build/asan TEST_SECONDS=1800 CFLAGS="-O1 -g -fno-omit-frame-pointer" \
 	    SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 
+fuzz: ## feed the readers of files bad input, MIN=60 minutes each (default 1), with clang's libFuzzer; FUZZ=NAME is one
+	@tools/setup.sh lint
+	@$(MAKE) --no-print-directory -j$(JOBS) fuzzers CC=clang BUILD=build/fuzzing CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	    SANITIZE="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined"
+	@tools/fuzz.sh build/fuzzing/found $(or $(MIN),1) $(if $(FUZZ),build/fuzzing/fuzz/fuzz_$(FUZZ),$(FUZZERS:$(BUILD)/%=build/fuzzing/%))
+
 bench: setup ## build and run the benchmarks; BENCH=NAME runs one
 	@$(MAKE) --no-print-directory -j$(JOBS) all benches
 	@for b in $(if $(BENCH),$(BUILD)/bench/$(BENCH),$(BENCHES)); do echo "== $$b"; $$b || exit 1; done
+
+bench-peers: all ## speed beside lm-evaluation-harness and llama.cpp, where a Python has them: PYTHON=..., see tools/bench-peers.sh
+	@tools/bench-peers.sh $(BUILD)/bitbench
 
 plots: all ## draw every plot of plots/ from results/bitbench.db
 	$(BUILD)/bitbench plot --all
@@ -88,6 +98,7 @@ clean: ## remove what was built (packages and results stay)
 
 tests: $(TESTS)
 benches: $(BENCHES)
+fuzzers: $(FUZZERS)
 
 # Changes whenever compiler or flags do, so that everything is compiled again.
 $(BUILD)/flags: FORCE
@@ -130,7 +141,12 @@ $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libbitbench.a
 	@mkdir -p $(@D)
 	$(call SAY,LD $@) $(CC) $(CFLAGS) $(SANITIZE) -pthread -o $@ $^ $(LIBS)
 
-.PHONY: all help run setup test test-long test-asan bench plots lint format install uninstall clean tests benches FORCE
+$(BUILD)/tests/fuzz/%.o: BASE += -DFUZZING
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libbitbench.a
+	@mkdir -p $(@D)
+	$(call SAY,LD $@) $(CC) $(CFLAGS) $(SANITIZE) -fsanitize=fuzzer -pthread -o $@ $^ $(LIBS)
+
+.PHONY: all help run setup test test-long test-asan bench bench-peers plots lint format install uninstall clean tests benches fuzz fuzzers FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
--include $(OBJECTS:.o=.d) $(BUILD)/harness/main.d $(TESTS:=.d) $(BENCHES:$(BUILD)/bench/%=$(BUILD)/tests/bench/%.d)
+-include $(OBJECTS:.o=.d) $(BUILD)/harness/main.d $(TESTS:=.d) $(FUZZERS:$(BUILD)/fuzz/%=$(BUILD)/tests/fuzz/%.d) $(BENCHES:$(BUILD)/bench/%=$(BUILD)/tests/bench/%.d)
