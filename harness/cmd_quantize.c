@@ -7,6 +7,7 @@
 #include "harness/command.h"
 #include "harness/model_folder.h"
 #include "harness/packed_write.h"
+#include "harness/positions.h"
 #include "harness/spec_internal.h"
 #include "harness/token_ids.h"
 
@@ -126,6 +127,8 @@ static int open_inputs(struct quantize_job *job)
         job->corpora.tokenizer = job->tokenizer;
         job->corpora.vocabulary = job->model.config.vocabulary;
         TRY(calibration_draw(&job->point.calibration, &job->corpora, &job->calibration, NULL));
+        TRY(positions_check(&job->model.config, "calibration: segments",
+                            job->point.calibration.length));
     }
 out:
     mem_free(folder);

@@ -35,8 +35,8 @@ int run_calibration_of(struct run *run, const struct point *point,
     struct run_calibration fresh = {.spec = point->calibration};
     TRY(host_check_memory("calibration", (double)fresh.spec.samples * fresh.spec.length,
                           run->model.config.width));
-    TRY(positions_check(&run->model.config, "calibration: segments", fresh.spec.length));
     TRY(calibration_draw(&fresh.spec, &run->corpora, &fresh.stream, &fresh.facts));
+    TRY(positions_check(&run->model.config, "calibration: segments", fresh.spec.length));
     stream_hash(&fresh.stream, fresh.hash);
     TRY(mem_resize(&run->calibrations, (size_t)run->calibration_count,
                    (size_t)run->calibration_count + 1, sizeof *run->calibrations));

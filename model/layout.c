@@ -5,6 +5,7 @@
 #include "model/tensor_table.h"
 #include "model/workspace.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static size_t elements(const struct model_tensor *tensor)
@@ -43,16 +44,47 @@ bool layout_ignores(const struct model_config *config, const char *tensor)
 static int check_surplus(const struct model *model, const unsigned char *known)
 {
     const struct model_config *config = &model->config;
+    const struct tensor *first = NULL;
+    char others[40] = "";
+    int count = 0;
     for (size_t i = 0; i < tensor_table_count(model->tensors); i++) {
         const struct tensor *tensor = tensor_table_at(model->tensors, i);
-        if (!known[i] && !layout_ignores(config, tensor->name))
-            return err_set(ERR_FORMAT,
-                           "%s: tensor '%s' has no place in the model that config.json describes "
-                           "(%s, %d layers, %s)",
-                           tensor->file, tensor->name, config->architecture, config->layers,
-                           config->tied_head ? "tied head" : "head of its own");
+        if (!known[i] && !layout_ignores(config, tensor->name) && count++ == 0)
+            first = tensor;
     }
-    return 0;
+    if (!first)
+        return 0;
+    if (count > 1)
+        snprintf(others, sizeof others, ", nor have %d others", count - 1);
+    return err_set(ERR_FORMAT,
+                   "%s: tensor '%s' has no place in the model that config.json describes (%s, %d "
+                   "layers, %s)%s",
+                   first->file, first->name, config->architecture, config->layers,
+                   config->tied_head ? "tied head" : "head of its own", others);
+}
+
+/* The error of a tensor that is not there, with the number of those that are missing beside it. */
+static int report_missing(const struct model *model)
+{
+    struct model_tensor wanted;
+    int count = 0;
+    for (int layer = -1; layer < model->config.layers; layer++)
+        for (int i = 0; model->architecture->tensor_at(&model->config, layer, i, &wanted); i++)
+            count += !model->source.has && !tensor_table_find(model->tensors, wanted.name);
+    return count > 1 ? err_set(ERR_MISSING, "%s; %d others are missing too", err_text(), count - 1)
+                     : ERR_MISSING;
+}
+
+static int check_wanted(const struct model *model, unsigned char *known)
+{
+    int rc = 0;
+    struct model_tensor wanted;
+    for (int layer = -1; rc == 0 && layer < model->config.layers; layer++)
+        for (int i = 0;
+             rc == 0 && model->architecture->tensor_at(&model->config, layer, i, &wanted); i++)
+            rc = model_check_tensor(model, wanted.name, (size_t)wanted.rows, (size_t)wanted.columns,
+                                    known);
+    return rc == ERR_MISSING ? report_missing(model) : rc;
 }
 
 /* Whether a tensor of the table begins with the text. */
@@ -77,13 +109,9 @@ int layout_check_tensors(const struct model *model)
 {
     int rc;
     unsigned char *known = NULL;
-    struct model_tensor wanted;
     TRY(complete_names(model));
     TRY(mem_calloc(&known, tensor_table_count(model->tensors), 1));
-    for (int layer = -1; layer < model->config.layers; layer++)
-        for (int i = 0; model->architecture->tensor_at(&model->config, layer, i, &wanted); i++)
-            TRY(model_check_tensor(model, wanted.name, (size_t)wanted.rows, (size_t)wanted.columns,
-                                   known));
+    TRY(check_wanted(model, known));
     TRY(check_surplus(model, known));
 out:
     mem_free(known);

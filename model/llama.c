@@ -76,7 +76,7 @@ static int check_activation(const json_t *json, const char *where)
     const char *activation = json_string_value(json_object_get(json, "hidden_act"));
     if (activation && strcmp(activation, "silu") != 0)
         return err_set(ERR_FORMAT,
-                       "%s: key 'hidden_act' is '%.40s': this family is supported with 'silu'",
+                       "%s: key 'hidden_act' is '%.40s': only 'silu' is supported for this family",
                        where, activation);
     return 0;
 }

@@ -101,6 +101,11 @@ int tokenizer_vocabulary(const struct tokenizer *tokenizer)
     return tokenizer->vocabulary;
 }
 
+const char *tokenizer_kind_name(const struct tokenizer *tokenizer)
+{
+    return tokenizer->kind->name;
+}
+
 const char *tokenizer_hash(const struct tokenizer *tokenizer)
 {
     return tokenizer->hash;

@@ -18,6 +18,8 @@ struct tokenizer; /* opaque, immutable after opening: safe to share between thre
 int tokenizer_open(struct tokenizer **out, const char *path);
 void tokenizer_free(struct tokenizer *tokenizer);
 
+/* "byte-level BPE": for people. */
+const char *tokenizer_kind_name(const struct tokenizer *tokenizer);
 /* The highest id + 1. */
 int tokenizer_vocabulary(const struct tokenizer *tokenizer);
 /* SHA-256 of the tokenizer's file (of vocab.json and merges.txt, one behind the other). */

@@ -437,7 +437,7 @@ static void bad_configurations_are_refused(void **state)
         {"rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8}",
          "'low_freq_factor' is missing"},
         {"rope_scaling", "{\"type\": \"longrope\", \"factor\": 8}", "not supported"},
-        {"hidden_act", "\"gelu\"", "with 'silu'"},
+        {"hidden_act", "\"gelu\"", "only 'silu'"},
         {"attention_bias", "true", "no tensor 'model.layers.0.self_attn.q_proj.bias'"},
         {"bos_token_id", "1500", "not a token id"},
         {"rms_norm_eps", "\"small\"", "not a number"},
