@@ -141,9 +141,6 @@ static bool merges(const struct piece *piece)
 static int check_piece(const struct building *b, size_t id)
 {
     const struct piece *piece = &b->model->pieces[id];
-    if (piece->type == PIECE_UNUSED)
-        return err_set(ERR_FORMAT, "%s: piece %zu is of type UNUSED, which is not supported",
-                       b->file, id);
     if (isnan(piece->score))
         return err_set(ERR_FORMAT, "%s: the score of piece %zu is not a number", b->file, id);
     if (piece->size > PIECE_BYTES_LIMIT)

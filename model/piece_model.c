@@ -84,6 +84,9 @@ static int read_piece(struct reading *reading, struct protobuf reader)
         return err_set(ERR_FORMAT, "%s: piece %zu has type %lld; known are 1 to 6", reading->file,
                        reading->model->count, (long long)type);
     piece.type = (enum piece_type)type;
+    if (piece.type == PIECE_UNUSED) /* built by merging, then taken apart again */
+        return err_set(ERR_FORMAT, "%s: piece %zu is of type UNUSED, which is not supported",
+                       reading->file, reading->model->count);
     return piece_model_add(reading->model, &piece);
 }
 

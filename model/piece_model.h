@@ -12,9 +12,9 @@ enum piece_type {
     PIECE_NORMAL = 1,
     PIECE_UNKNOWN = 2,
     PIECE_CONTROL = 3,
-    PIECE_USER = 4, /* found in the text before anything is merged */
-    PIECE_UNUSED = 5,
-    PIECE_BYTE = 6, /* <0x00> to <0xFF> */
+    PIECE_USER = 4,   /* found in the text before anything is merged */
+    PIECE_UNUSED = 5, /* only for ids that must be there */
+    PIECE_BYTE = 6,   /* <0x00> to <0xFF> */
 };
 
 struct piece {
