@@ -29,8 +29,8 @@ static int join_rows(const struct corpus *corpus, enum split split, enum corpus_
                      struct strbuf *text, int *changed)
 {
     const struct row_corpus *rows = corpus->rows;
-    struct joining joining = {.joiner = use == USE_CALIBRATION ? rows->calibration_joiner
-                                                               : corpus->joiner,
+    const bool apart = use == USE_CALIBRATION && rows->calibration_joiner;
+    struct joining joining = {.joiner = apart ? rows->calibration_joiner : corpus->joiner,
                               .rows = use == USE_EVALUATION ? rows->evaluated_rows : 0};
     const struct row_visitor visitor = {.wanted = is_joined, .see = join, .context = &joining};
     struct row_count count;

@@ -26,8 +26,8 @@ struct row_corpus {
     const char *key;                /* of a row's text in a JSON object */
     const char *origin;             /* where the files are to be had, for messages */
     struct row_split splits[3];     /* by enum split; several may name the same file */
-    const char *calibration_joiner; /* between the rows of a text that is drawn from; perplexity
-                                       takes corpus.joiner */
+    const char *calibration_joiner; /* between the rows of a text that is drawn from; NULL:
+                                       corpus.joiner, as for perplexity */
     /* C4's rules; 0 elsewhere. */
     bool draws_rows;       /* a calibration segment comes out of a single row that is longer */
     bool evaluates_drawn;  /* so does a perplexity window, most_windows of them, with seed 0 */

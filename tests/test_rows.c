@@ -169,6 +169,11 @@ static void c4_takes_its_beginning(void **state)
     assert_int_equal(text.length, expected.length);
     assert_memory_equal(text.data, expected.data, expected.length);
     mem_free(text.data);
+    /* nobody draws from it as one text, but whoever asks gets all of it */
+    assert_int_equal(text_of("c4", SPLIT_TEST, USE_CALIBRATION, &text, &changed), 0);
+    assert_memory_equal(text.data, expected.data, expected.length);
+    assert_string_equal(text.data + text.length - 10, " 1103 1104");
+    mem_free(text.data);
     strbuf_release(&file);
     strbuf_release(&expected);
     take_away("c4/en/c4-validation.00000-of-00008.json.gz");
