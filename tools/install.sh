@@ -28,4 +28,5 @@ for folder in experiments plots model/embedded; do
         put 644 "$file" "$data/$(dirname "$file")"
     done
 done
+put 644 results/published.csv "$data/results"
 put 644 LICENSE "$data"
