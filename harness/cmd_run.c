@@ -13,7 +13,7 @@
 
 struct run_command {
     int limit;
-    bool dry_run, table, full;
+    bool dry_run, full, table;
 };
 
 static const struct option run_table[] = {
@@ -87,17 +87,16 @@ static int run_model(const struct run_options *what, struct session *session)
     struct run run = {0};
     struct run_summary summary = {0};
     char *folder = NULL;
-    TRY(spec_load(&run.experiment, what->spec, what->overrides, what->override_count));
+    TRY(run_load_spec(&run, what));
     session->models = run.experiment.model_count;
     session->points = run.experiment.point_count * session->models;
     snprintf(session->name, sizeof session->name, "%s", run.experiment.name);
-    rc = model_folder(&folder, run.experiment.models[what->model]);
+    rc = model_folder(&folder, run.experiment.model);
     if (rc) {
         rc = rc == ERR_MISSING && session->models > 1 ? note_missing(session) : rc;
         goto out;
     }
-    experiment_release(&run.experiment);
-    TRY(run_open(&run, what));
+    TRY(run_open_model(&run));
     if (session->models > 1)
         progress_line("model %s (%d of %d)", run.experiment.model, what->model + 1,
                       session->models);
@@ -136,21 +135,14 @@ static int run_command(const struct command_line *line)
     int rc;
     struct session session = {0};
     const struct run_command *options = line->options;
-    const char **overrides = NULL;
-    struct run_options what = {.spec = line->arguments[0],
-                               .database = line->global.database,
-                               .override_count = line->list_count,
-                               .limit = options->limit};
-    TRY(mem_calloc(&overrides, (size_t)line->list_count + 1, sizeof *overrides));
-    for (int i = 0; i < line->list_count; i++)
-        overrides[i] = line->list[i];
-    if (options->full)
-        overrides[what.override_count++] = "evaluation.tasks.items=0";
-    what.overrides = overrides;
-    if (options->dry_run) {
-        rc = estimate_spec(&what);
-        goto out;
-    }
+    const struct run_options what = {.spec = line->arguments[0],
+                                     .database = line->global.database,
+                                     .overrides = line->list,
+                                     .override_count = line->list_count,
+                                     .limit = options->limit,
+                                     .full = options->full};
+    if (options->dry_run)
+        return estimate_spec(&what);
     TRY(run_models(what, &session));
     if (session.missing == session.models)
         TRY(err_set(ERR_MISSING, "none of the %d models of %s is here: --dry-run tells more",
@@ -170,7 +162,6 @@ static int run_command(const struct command_line *line)
                      "%d of the %d models of %s are not here; what was run is in the table",
                      session.missing, session.models, session.name);
 out:
-    mem_free(overrides);
     return rc;
 }
 

@@ -6,7 +6,6 @@
 #include "datasets/data_folder.h"
 #include "datasets/rows.h"
 #include "harness/estimate.h"
-#include "harness/memory_limit.h"
 #include "harness/model_folder.h"
 #include "harness/planned_run.h"
 #include "harness/token_ids.h"
@@ -182,11 +181,10 @@ static int estimate_models(const struct run_options *what, double rate, struct m
     bool unknown = false;
     struct run run = {0};
     for (int i = 0; i < models; i++) {
-        TRY(spec_load(&run.experiment, what->spec, what->overrides, what->override_count));
-        memory_limit_from_spec(run.experiment.memory);
-        TRY(data_folder_suggest(run.experiment.data));
+        struct run_options options = *what;
+        options.model = i;
+        TRY(run_load_spec(&run, &options));
         models = run.experiment.model_count;
-        TRY(experiment_choose_model(&run.experiment, i));
         if (i == 0)
             TRY(find_data(missing, &run.experiment));
         if (models > 1)

@@ -27,6 +27,7 @@ struct run_options {
     int override_count;
     int limit; /* points computed at most; 0: all */
     int model; /* number in the spec's list of models */
+    bool full; /* all questions: experiment_ask_all */
 };
 
 /* What happened, for the exit code and the closing line. */
@@ -34,6 +35,9 @@ struct run_summary {
     int computed, skipped, failed, left;
 };
 
+/* Fills run->experiment from the spec, for the model that the options name, and takes over what it
+ * says of memory and data. */
+int run_load_spec(struct run *run, const struct run_options *options);
 /* Opens the spec, the model, the tokenizer, the texts. */
 int run_open(struct run *run, const struct run_options *options);
 /* The same for an experiment that is already filled in. */

@@ -79,16 +79,23 @@ out:
     return rc;
 }
 
-int run_open(struct run *run, const struct run_options *options)
+int run_load_spec(struct run *run, const struct run_options *options)
 {
     int rc;
     TRY(spec_load(&run->experiment, options->spec, options->overrides, options->override_count));
+    TRY(experiment_choose_model(&run->experiment, options->model));
+    if (options->full)
+        TRY(experiment_ask_all(&run->experiment));
     memory_limit_from_spec(run->experiment.memory);
     TRY(data_folder_suggest(run->experiment.data));
-    TRY(experiment_choose_model(&run->experiment, options->model));
-    TRY(run_open_model(run));
 out:
     return rc;
+}
+
+int run_open(struct run *run, const struct run_options *options)
+{
+    int rc = run_load_spec(run, options);
+    return rc ? rc : run_open_model(run);
 }
 
 void run_close(struct run *run)

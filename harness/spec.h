@@ -107,6 +107,9 @@ void experiment_release(struct experiment *experiment);
 /* The points are for the index-th model of the list from now on; spec_load chooses the first. */
 int experiment_choose_model(struct experiment *experiment, int index);
 
+/* All questions of every task; entries that become equal by that count once. */
+int experiment_ask_all(struct experiment *experiment);
+
 /* 1 when the point's settings include its calibration: the method needs one, or layer errors are
  * wanted. */
 bool point_calibrates(const struct point *point);
