@@ -20,8 +20,8 @@ static int not_found(const char *name)
                        strchr(known->repository, '/') + 1);
     return err_set(
         ERR_MISSING,
-        "%s: no such model; a model is a folder with config.json, tokenizer.json and "
-        "model.safetensors, or the word embedded; also looked for in %s (BITBENCH_MODELS)",
+        "%s: no such model; a model is a folder with config.json and weights, a GGUF file, a "
+        "checkpoint of llama2.c, or the word embedded; also looked for in %s (BITBENCH_MODELS)",
         name, model_search_folders());
 }
 
