@@ -12,6 +12,10 @@
 #include "tests/fuzz/fuzz_llama2c.c"
 #include "tests/fuzz/fuzz_pickle.c"
 #include "tests/fuzz/fuzz_safetensors.c"
+#include "tests/fuzz/fuzz_tokenizer_gguf.c"
+#include "tests/fuzz/fuzz_tokenizer_json.c"
+#include "tests/fuzz/fuzz_tokenizer_model.c"
+#include "tests/fuzz/fuzz_tokenizer_text.c"
 #include "tests/fuzz/fuzz_torch.c"
 
 #include <dirent.h>
@@ -95,14 +99,20 @@ FUZZ_TEST(gguf)
 FUZZ_TEST(llama2c)
 FUZZ_TEST(pickle)
 FUZZ_TEST(safetensors)
+FUZZ_TEST(tokenizer_gguf)
+FUZZ_TEST(tokenizer_json)
+FUZZ_TEST(tokenizer_model)
+FUZZ_TEST(tokenizer_text)
 FUZZ_TEST(torch)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(survives_config),      cmocka_unit_test(survives_gguf),
-        cmocka_unit_test(survives_llama2c),     cmocka_unit_test(survives_pickle),
-        cmocka_unit_test(survives_safetensors), cmocka_unit_test(survives_torch),
+        cmocka_unit_test(survives_config),         cmocka_unit_test(survives_gguf),
+        cmocka_unit_test(survives_llama2c),        cmocka_unit_test(survives_pickle),
+        cmocka_unit_test(survives_safetensors),    cmocka_unit_test(survives_tokenizer_gguf),
+        cmocka_unit_test(survives_tokenizer_json), cmocka_unit_test(survives_tokenizer_model),
+        cmocka_unit_test(survives_tokenizer_text), cmocka_unit_test(survives_torch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
