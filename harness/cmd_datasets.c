@@ -47,7 +47,7 @@ static void print_corpus_row(const struct corpus *corpus)
 {
     char found[64];
     if (corpus->rows) {
-        printf("%-16s %-16s %-22s %s\n", corpus->name, "--data DIR",
+        printf("%-16s %-16s %-22s %s\n", corpus->name, "data folder",
                datasets_rows_found(corpus, found), corpus->title);
         return;
     }

@@ -15,7 +15,7 @@ const char *datasets_rows_found(const struct corpus *corpus, char out[64])
     struct err_saved saved;
     size_t used = 0;
     if (!data_folder())
-        return "DIR is not named";
+        return "--data names none";
     err_save(&saved, 0); /* what is not there is no error here */
     for (int s = SPLIT_TRAIN; s <= SPLIT_TEST; s++) {
         char *path = NULL;

@@ -7,7 +7,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Which splits are there: "train, test", "not found" or "DIR is not named"; static or in `out`. */
+/* Which splits are there: "train, test", "not found" or "--data names none"; static or in `out`. */
 const char *datasets_rows_found(const struct corpus *corpus, char out[64]);
 
 /* The splits' files, counts and whether they are the published ones: as members of *object, which

@@ -96,8 +96,8 @@ static void commands_take_it(void **state)
          "gptq bits=3");
     struct result r = shell("$B datasets --data data");
     assert_int_equal(r.status, 0);
-    assert_non_null(strstr(r.out, "wikitext2        --data DIR       validation, test"));
-    assert_non_null(strstr(r.out, "ptb              --data DIR       not found"));
+    assert_non_null(strstr(r.out, "wikitext2        data folder      validation, test"));
+    assert_non_null(strstr(r.out, "ptb              data folder      not found"));
     r = shell("$B datasets wikitext2 --data data --show 1");
     assert_int_equal(r.status, 0);
     assert_non_null(strstr(r.out, "train        not found: data/wikitext2/wiki.train.raw"));
