@@ -4,6 +4,7 @@
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "harness/packed_companions.h"
 #include "harness/packed_model.h"
 #include "model/checkpoint.h"
 #include "model/safetensors.h"
@@ -346,32 +347,6 @@ out:
     return rc;
 }
 
-/* What the tokenizer reads, and what other programs look for beside it. */
-static int copy_companions(const struct packed_writer *writer)
-{
-    static const char *const names[] = {"tokenizer.json",
-                                        "tokenizer_config.json",
-                                        "special_tokens_map.json",
-                                        "added_tokens.json",
-                                        "vocab.json",
-                                        "merges.txt",
-                                        "generation_config.json",
-                                        "tokenizer.model",
-                                        "chat_template.jinja"};
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < sizeof names / sizeof *names; i++) {
-        char *from = NULL, *to = NULL;
-        rc = file_join(&from, writer->model->folder, names[i]);
-        if (rc == 0)
-            rc = file_join(&to, writer->folder.temporary, names[i]);
-        if (rc == 0 && file_exists(from))
-            rc = folder_copy_file(from, to);
-        mem_free(from);
-        mem_free(to);
-    }
-    return rc;
-}
-
 int packed_write_commit(struct packed_writer *writer, json_t *made, size_t *file_bytes)
 {
     int rc;
@@ -381,7 +356,7 @@ int packed_write_commit(struct packed_writer *writer, json_t *made, size_t *file
     TRY(file_join(&config, writer->folder.temporary, "config.json"));
     TRY(write_tensors(writer, tensors));
     TRY(write_config(writer, made, config));
-    TRY(copy_companions(writer));
+    TRY(packed_companions(writer->model->folder, writer->folder.temporary));
     TRY(file_map_open(&map, tensors));
     *file_bytes = map.size;
     TRY(folder_write_commit(&writer->folder));

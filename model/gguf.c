@@ -204,8 +204,10 @@ static int parse(struct gguf *file)
     TRY(gguf_take_count(file, 24, "tensors", &tensors));
     TRY(gguf_take_count(file, 13, "metadata pairs", &pairs));
     TRY(mem_calloc(&file->entries, (size_t)pairs, sizeof *file->entries));
+    file->entries_start = file->at;
     for (; file->entry_count < pairs; file->entry_count++)
         TRY(take_entry(file, &file->entries[file->entry_count]));
+    file->entries_end = file->at;
     TRY(check_keys(file));
     TRY(gguf_take_tensors(file, tensors));
 out:
@@ -251,4 +253,21 @@ void gguf_free(struct gguf *file)
     file_unmap(&file->map);
     mem_free(file->path);
     mem_free(file);
+}
+
+int gguf_write_metadata(const struct gguf *file, const char *path)
+{
+    int rc;
+    struct file_writer writer = {0};
+    uint8_t head[24] = {'G', 'G', 'U', 'F', 3}; /* no tensors */
+    for (int i = 0; i < 8; i++)
+        head[16 + i] = (uint8_t)((uint64_t)file->entry_count >> 8 * i & 255);
+    TRY(file_write_begin(&writer, path));
+    TRY(file_write(&writer, head, sizeof head));
+    TRY(file_write(&writer, file->data + file->entries_start,
+                   file->entries_end - file->entries_start));
+    TRY(file_write_commit(&writer));
+out:
+    file_write_abort(&writer);
+    return rc;
 }

@@ -53,6 +53,9 @@ int gguf_texts(const struct gguf *file, const char *key, struct gguf_text **out,
 int gguf_ints(const struct gguf *file, const char *key, int64_t **out, size_t *count);
 int gguf_reals(const struct gguf *file, const char *key, float **out, size_t *count);
 
+/* Writes a GGUF file with the same metadata and no tensors: the tokenizer is in it. */
+int gguf_write_metadata(const struct gguf *file, const char *path);
+
 /* ---- tensors ---- */
 
 /* In the order of the file, with the file's names, shapes outermost first. */

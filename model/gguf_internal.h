@@ -43,7 +43,8 @@ struct gguf {
     const uint8_t *data;
     size_t size, at; /* at: where parsing stands */
     struct arena names;
-    struct gguf_entry *entries; /* in the order of the file */
+    struct gguf_entry *entries;        /* in the order of the file */
+    size_t entries_start, entries_end; /* their bytes */
     size_t entry_count;
     struct tensor *tensors;
     size_t tensor_count;

@@ -27,6 +27,29 @@ static int find_file(char **out, const char *folder, const char *name)
     return rc;
 }
 
+/* What a packed model brings along that was made from a single file: nothing beside it counts. */
+static int find_single(struct tokenizer_place *place, const char *folder)
+{
+    int rc;
+    place->format = TOKENIZER_GGUF;
+    TRY(find_file(&place->file, folder, "tokenizer.gguf"));
+    if (!place->file) {
+        place->format = TOKENIZER_LLAMA2C;
+        TRY(find_file(&place->file, folder, "tokenizer.bin"));
+    }
+    if (place->file) {
+        mem_free(place->folder);
+        place->folder = NULL;
+    } else {
+        rc = err_set(ERR_MISSING,
+                     "%s: has neither tokenizer.json, nor vocab.json with merges.txt, nor "
+                     "tokenizer.model",
+                     folder);
+    }
+out:
+    return rc;
+}
+
 /* Hugging Face takes the same one where there are several. */
 static int find_in_folder(struct tokenizer_place *place, const char *folder)
 {
@@ -46,10 +69,7 @@ static int find_in_folder(struct tokenizer_place *place, const char *folder)
     place->format = TOKENIZER_SENTENCEPIECE;
     TRY(find_file(&place->file, folder, "tokenizer.model"));
     if (!place->file)
-        rc = err_set(ERR_MISSING,
-                     "%s: has neither tokenizer.json, nor vocab.json with merges.txt, nor "
-                     "tokenizer.model",
-                     folder);
+        TRY(find_single(place, folder));
 out:
     return rc;
 }

@@ -1,0 +1,10 @@
+/* What a packed model takes over from the model it was made from, beside the weights. */
+#ifndef HARNESS_PACKED_COMPANIONS_H
+#define HARNESS_PACKED_COMPANIONS_H
+
+/* Writes into folder `to` what the tokenizer of the model at `from` reads, and what other programs
+ * look for beside it. Of a GGUF file that is tokenizer.gguf, its metadata without tensors; of a
+ * checkpoint of llama2.c tokenizer.bin. */
+int packed_companions(const char *from, const char *to);
+
+#endif
