@@ -14,13 +14,11 @@ static int scored_bytes(const struct tokenizer *tokenizer, const int32_t *ids, i
 {
     *bytes = 0;
     for (int w = 0; w < windows; w++) {
-        char *text;
         size_t size;
-        int rc = tokenizer_decode(tokenizer, ids + (size_t)w * (size_t)length + 1,
-                                  (size_t)length - 1, &text, &size);
+        int rc = tokenizer_count_bytes(tokenizer, ids + (size_t)w * (size_t)length + 1,
+                                       (size_t)length - 1, &size);
         if (rc)
             return rc;
-        mem_free(text);
         *bytes += (long)size;
     }
     return 0;

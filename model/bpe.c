@@ -292,6 +292,8 @@ int bpe_encode_word(struct bpe_encoder *encoder, const char *word, size_t size)
     number = bpe_strings_find(&encoder->cache, word, size, hash);
     if (number != UINT32_MAX) {
         struct cached_ids span = encoder->spans[number];
+        if (!span.count)
+            return 0;
         return token_list_add(encoder->out, encoder->ids.ids + span.offset, span.count);
     }
     size_t before = encoder->out->count;

@@ -144,9 +144,9 @@ static int read_messages(struct reading *reading, struct protobuf *reader)
     struct protobuf_field field;
     int rc = 0, more;
     while (rc == 0 && (more = protobuf_next(reader, &field)) > 0) {
-        struct protobuf inside = {field.bytes, field.bytes, field.bytes + field.size};
         if (field.wire != PROTOBUF_BYTES)
             continue;
+        struct protobuf inside = {field.bytes, field.bytes, field.bytes + field.size};
         if (field.number == MODEL_PIECE)
             rc = read_piece(reading, inside);
         else if (field.number == MODEL_TRAINER)

@@ -228,8 +228,8 @@ static bool has_prefix(const struct tokenizer *tokenizer, const int32_t *ids, si
     return i == 0 || (i == 1 && tokenizer->adds_bos && ids[0] == tokenizer->bos);
 }
 
-int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
-                     char **text, size_t *size)
+int tokenizer_count_bytes(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
+                          size_t *bytes)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {
@@ -239,11 +239,20 @@ int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size
                            (int)ids[i], i, tokenizer->vocabulary);
         total += tokenizer->tokens[ids[i]].size;
     }
-    char *bytes;
-    int rc = mem_alloc(&bytes, total + 1, 1);
+    *bytes = total;
+    return 0;
+}
+
+int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
+                     char **text, size_t *size)
+{
+    char *bytes = NULL;
+    size_t total = 0, used = 0;
+    int rc = tokenizer_count_bytes(tokenizer, ids, count, &total);
+    if (rc == 0)
+        rc = mem_alloc(&bytes, total + 1, 1);
     if (rc)
         return rc;
-    size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         const struct token_text *token = &tokenizer->tokens[ids[i]];
         size_t skipped = has_prefix(tokenizer, ids, i);

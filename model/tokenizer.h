@@ -78,4 +78,9 @@ size_t tokenizer_lacks(const struct tokenizer *tokenizer, const char *text, size
 int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
                      char **text, size_t *size);
 
+/* *bytes = how many bytes the ids stand for in the midst of a text: nothing is taken away in front.
+ * An id outside the vocabulary is ERR_FORMAT. */
+int tokenizer_count_bytes(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
+                          size_t *bytes);
+
 #endif

@@ -23,8 +23,8 @@ FUZZ_SEEDS(tokenizer_gguf)
                                          "ab",
                                          "1",
                                          "\xc4\xa0",
-                                         "\xc4\xa0"
-                                         "a"},
+                                         ("\xc4\xa0"
+                                          "a")},
                              *const merges[] = {"a b", "\xc4\xa0 a"},
                              *const pieces[] = {"<unk>",
                                                 "<s>",
@@ -32,8 +32,8 @@ FUZZ_SEEDS(tokenizer_gguf)
                                                 "<0x0A>",
                                                 "\xe2\x96\x81",
                                                 "a",
-                                                "\xe2\x96\x81"
-                                                "a",
+                                                ("\xe2\x96\x81"
+                                                 "a"),
                                                 "[u]"};
     static const int token_types[] = {3, 1, 1, 1, 1, 1, 4},
                      piece_types[] = {2, 3, 3, 6, 1, 1, 1, 4};
