@@ -8,15 +8,19 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-/* The GGUF file: $BITBENCH_SMOLLM2 (a GGUF file or a folder in Hugging Face's layout), else
- * build/smollm2/, where ../shared/models/get-smollm2 puts it. NULL when it cannot be had. */
+/* The GGUF file: $BITBENCH_SMOLLM2 (a GGUF file or a folder in Hugging Face's layout), else models/,
+ * where `make smollm2` puts it, else build/smollm2/, by ../shared/models/get-smollm2. NULL when it
+ * cannot be had. */
 static inline const char *smollm2_path(void)
 {
-    static const char file[] = "build/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
+    static const char made[] = "models/SmolLM2-135M-Instruct.Q4_1.gguf",
+                      file[] = "build/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
     const char *named = getenv("BITBENCH_SMOLLM2"), *shared = getenv("BITBENCH_SHARED");
     char command[1200];
     if (named)
         return file_exists(named) ? named : NULL;
+    if (file_exists(made))
+        return made;
     if (file_exists(file))
         return file;
     snprintf(command, sizeof command, "'%s/models/get-smollm2' build/smollm2 >/dev/null 2>&1",
