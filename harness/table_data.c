@@ -266,42 +266,57 @@ out:
     return rc;
 }
 
-static int compare(struct table_value *value, struct store *store, const struct table_row *row,
-                   const struct table_metric *m, int64_t ours, struct arena *arena)
+/* Parts that do not match (a NaN, another window) are no failure: *same = 0. */
+static int pair(struct store *store, int64_t ours, int64_t base, int perplexity, struct paired *out,
+                int *same, struct arena *arena)
 {
     struct arena_mark mark = arena_mark(arena);
     struct metric_part *parts = NULL, *base_parts = NULL;
-    int64_t base;
-    int rc, itself = 0, count, base_count, perplexity = table_metric_is_perplexity(m);
-    TRY(find_base(store, row, m, &base, &itself));
-    if (!base)
-        goto out;
+    int rc, count, base_count;
+    *same = 0;
     TRY(load_parts(store, ours, perplexity, arena, &parts, &count));
     TRY(load_parts(store, base, perplexity, arena, &base_parts, &base_count));
-    if (count != base_count || count == 0)
-        goto out;
-    /* Parts that do not match (a NaN, another window) leave the cell empty: the row stands. */
-    rc = perplexity ? statistics_paired_perplexity(parts, base_parts, count, 0, &value->paired)
-                    : statistics_paired_accuracy(parts, base_parts, count, 0, &value->paired);
-    value->compared = rc ? 0 : itself ? 2 : 1;
-    rc = 0;
+    if (count == base_count && count > 0)
+        *same = (perplexity ? statistics_paired_perplexity(parts, base_parts, count, 0, out)
+                            : statistics_paired_accuracy(parts, base_parts, count, 0, out)) == 0;
 out:
     arena_reset(arena, mark);
     return rc;
 }
 
+static int compare(struct table_value *value, struct store *store, const struct table_row *row,
+                   const struct table_metric *m, int64_t ours, struct arena *arena)
+{
+    int64_t base;
+    int rc, itself = 0, same;
+    TRY(find_base(store, row, m, &base, &itself));
+    if (!base)
+        goto out;
+    TRY(pair(store, ours, base, table_metric_is_perplexity(m), &value->paired, &same, arena));
+    value->compared = !same ? 0 : itself ? 2 : 1;
+out:
+    return rc;
+}
+
+static const char metric_sql[] =
+    "SELECT value, standard_error, low, high, bits_per_byte, id FROM metrics WHERE "
+    "point_id = ?1 AND kind = ?2 AND dataset = ?3 AND split = ?4 AND rule = ?5 AND "
+    "window = ?6 AND data_hash = ?7";
+
+static int bind_metric(struct store *store, sqlite3_stmt *statement, const struct table_row *row,
+                       const struct table_metric *m)
+{
+    return store_bind(store, statement, "tttttit", row->id, m->kind, m->dataset, m->split, m->rule,
+                      (int64_t)m->window, m->data_hash);
+}
+
 static int load_value(struct table_value *value, struct store *store, const struct table_row *row,
                       const struct table_metric *m, struct arena *arena)
 {
-    static const char sql[] =
-        "SELECT value, standard_error, low, high, bits_per_byte, id FROM metrics WHERE "
-        "point_id = ?1 AND kind = ?2 AND dataset = ?3 AND split = ?4 AND rule = ?5 AND "
-        "window = ?6 AND data_hash = ?7";
     sqlite3_stmt *statement = NULL;
     int rc;
-    TRY(store_prepare(store, &statement, sql));
-    TRY(store_bind(store, statement, "tttttit", row->id, m->kind, m->dataset, m->split, m->rule,
-                   (int64_t)m->window, m->data_hash));
+    TRY(store_prepare(store, &statement, metric_sql));
+    TRY(bind_metric(store, statement, row, m));
     TRY(store_step(store, statement, &value->present));
     if (!value->present)
         goto out;
@@ -313,6 +328,35 @@ static int load_value(struct table_value *value, struct store *store, const stru
     TRY(compare(value, store, row, m, sqlite3_column_int64(statement, 5), arena));
 out:
     sqlite3_finalize(statement);
+    return rc;
+}
+
+static int metric_id(struct store *store, const struct table_row *row, const struct table_metric *m,
+                     int64_t *id)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc, found;
+    TRY(store_prepare(store, &statement, metric_sql));
+    TRY(bind_metric(store, statement, row, m));
+    TRY(store_step(store, statement, &found));
+    *id = found ? sqlite3_column_int64(statement, 5) : 0;
+out:
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+int table_compare(struct store *store, const struct table_row *ours, const struct table_row *base,
+                  const struct table_metric *metric, struct paired *out, int *same,
+                  struct arena *arena)
+{
+    int64_t our_id, base_id;
+    int rc;
+    *same = 0;
+    TRY(metric_id(store, ours, metric, &our_id));
+    TRY(metric_id(store, base, metric, &base_id));
+    if (our_id && base_id)
+        TRY(pair(store, our_id, base_id, table_metric_is_perplexity(metric), out, same, arena));
+out:
     return rc;
 }
 

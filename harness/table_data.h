@@ -48,6 +48,12 @@ static inline int table_metric_is_perplexity(const struct table_metric *metric)
 int table_load(struct table *table, struct store *store, const char *experiment,
                struct arena *arena);
 
+/* The difference of row `ours` to `base` in a metric that both have. *same = 0, and no result,
+ * where their windows or items do not match one by one. */
+int table_compare(struct store *store, const struct table_row *ours, const struct table_row *base,
+                  const struct table_metric *metric, struct paired *out, int *same,
+                  struct arena *arena);
+
 /* *out = formatted text in the arena. */
 int arena_printf(struct arena *arena, const char **out, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
