@@ -21,11 +21,22 @@ static float *floats(size_t count)
     return out;
 }
 
+/* Whether row p sees row s: it is the trunk's or its own branch's, not later, and within reach. */
+static bool sees(const struct attention_shape *a, const int *branch, int trunk, int p, int s)
+{
+    int own = branch ? branch[p] : 0, other = branch ? branch[s] : 0;
+    int at = own ? trunk + p - own : p, key = other ? trunk + s - other : s;
+    return s <= p && (other == 0 || other == own) && (a->window == 0 || key > at - a->window);
+}
+
 /* Scores, softmax and products written out, in double. */
-static void naive_attention(const struct attention_shape *a, int length, const float *q,
-                            const float *k, const float *v, double *out)
+static void naive_attention(const struct attention_shape *a, const int *branch, int length,
+                            const float *q, const float *k, const float *v, double *out)
 {
     double *weights;
+    int trunk = 0;
+    while (branch && branch[trunk] == 0)
+        trunk++;
     assert_int_equal(mem_alloc(&weights, (size_t)length, sizeof *weights), 0);
     for (int p = 0; p < length; p++) {
         for (int h = 0; h < a->heads; h++) {
@@ -33,6 +44,9 @@ static void naive_attention(const struct attention_shape *a, int length, const f
             double sum = 0;
             for (int s = 0; s <= p; s++) {
                 double score = 0;
+                weights[s] = 0;
+                if (!sees(a, branch, trunk, p, s))
+                    continue;
                 for (int i = 0; i < a->head_size; i++)
                     score += (double)q[p * a->q_stride + h * a->head_size + i] *
                              k[s * a->k_stride + at + i];
@@ -50,10 +64,11 @@ static void naive_attention(const struct attention_shape *a, int length, const f
     mem_free(weights);
 }
 
-static void check_attention(const struct attention_shape *a, int length, struct rng *rng)
+static void check_attention(const struct attention_shape *a, const int *branch, int length,
+                            struct rng *rng)
 {
     const int offsets[] = {0, length};
-    struct batch batch = {.offsets = offsets, .count = 1};
+    struct batch batch = {.offsets = offsets, .count = 1, .branch = branch};
     int wide = length * a->q_stride, narrow = length * a->k_stride;
     float *q = floats((size_t)wide), *k = floats((size_t)narrow), *v = floats((size_t)narrow);
     float *memory = floats(attention_floats(a, &batch));
@@ -63,7 +78,7 @@ static void check_attention(const struct attention_shape *a, int length, struct 
         q[i] = (float)(4 * rng_normal(rng) / sqrt(a->head_size / 8.0));
     for (int i = 0; i < narrow; i++)
         k[i] = (float)rng_normal(rng), v[i] = (float)rng_normal(rng);
-    naive_attention(a, length, q, k, v, right);
+    naive_attention(a, branch, length, q, k, v, right);
     assert_int_equal(attention_causal(a, &batch, q, k, v, memory), 0);
     for (int i = 0; i < wide; i++) {
         if (!(fabs(q[i] - right[i]) < 2e-5))
@@ -90,11 +105,34 @@ static void blocked_attention_equals_naive(void **state)
             int size = sizes[i];
             struct attention_shape a = {4, 2, size, 4 * size, 2 * size, 2 * size, 0};
             if (lengths[n] < 200 || size == 8 || size == 64)
-                check_attention(&a, lengths[n], &rng);
+                check_attention(&a, NULL, lengths[n], &rng);
         }
     }
     struct attention_shape many = {13, 1, 6, 78, 6, 6, 0};
-    check_attention(&many, 50, &rng);
+    check_attention(&many, NULL, 50, &rng);
+}
+
+/* Windows around the sizes of tiles and parts, in a trunk alone and in branches behind short and
+ * long ones. */
+static void windows_reach_back_so_far(void **state)
+{
+    enum { LENGTH = 1300 };
+    static const int windows[] = {1, 2, 47, 48, 100, 511, 512, 513, 700, 1299},
+                     trunks[] = {1, 90, 530, 1100};
+    struct attention_shape a = {2, 1, 8, 16, 8, 8, 0};
+    struct rng rng;
+    int branch[LENGTH];
+    rng_seed(&rng, 14);
+    (void)state;
+    for (size_t w = 0; w < sizeof windows / sizeof *windows; w++) {
+        a.window = windows[w];
+        check_attention(&a, NULL, 600 + (int)w * 60, &rng);
+        for (size_t t = 0; t < sizeof trunks / sizeof *trunks && w % 3 == 0; t++) {
+            for (int i = 0; i < LENGTH; i++) /* branches of 90 rows */
+                branch[i] = i < trunks[t] ? 0 : i - (i - trunks[t]) % 90;
+            check_attention(&a, branch, LENGTH, &rng);
+        }
+    }
 }
 
 /* Scores far beyond the range of exp: the running maximum keeps them finite. */
@@ -165,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocked_attention_equals_naive),
+        cmocka_unit_test(windows_reach_back_so_far),
         cmocka_unit_test(large_scores_do_not_overflow),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(memory_grows_with_the_length),
