@@ -13,8 +13,9 @@
 #include <string.h>
 
 struct eval_command {
-    char model[OPTION_TEXT_SIZE], corpora[OPTION_TEXT_SIZE], tasks[OPTION_TEXT_SIZE],
-        items[OPTION_TEXT_SIZE], scoring[OPTION_TEXT_SIZE], samples[OPTION_TEXT_SIZE];
+    char model[OPTION_TEXT_SIZE], tokenizer[OPTION_TEXT_SIZE], corpora[OPTION_TEXT_SIZE],
+        tasks[OPTION_TEXT_SIZE], items[OPTION_TEXT_SIZE], scoring[OPTION_TEXT_SIZE],
+        samples[OPTION_TEXT_SIZE];
     int window, tokens, windows, split, seed;
 };
 
@@ -25,6 +26,12 @@ static const struct option eval_table[] = {
      .fallback = "embedded",
      .choices = "PATH",
      .help = "a model's folder or GGUF file, or embedded"},
+    {.name = "tokenizer",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct eval_command, tokenizer),
+     .fallback = "",
+     .choices = "PATH",
+     .help = "a tokenizer in place of the model's own: what `bitbench tokenize` takes"},
     {.name = "corpora",
      .type = OPTION_TEXT,
      .offset = offsetof(struct eval_command, corpora),
@@ -125,6 +132,7 @@ static int make_experiment(const struct eval_command *options, struct experiment
         return err_set(ERR_USAGE, "nothing to measure: give --corpora kjv,... or --tasks "
                                   "kjv_half,... (see `bitbench datasets`)");
     TRY(mem_strdup(&experiment->model, options->model));
+    TRY(mem_strdup(&experiment->tokenizer, options->tokenizer));
     TRY(mem_calloc(&experiment->perplexities, (size_t)corpora_count,
                    sizeof *experiment->perplexities));
     TRY(mem_calloc(&experiment->choices, (size_t)task_count, sizeof *experiment->choices));
@@ -198,7 +206,10 @@ static int print_metric(const struct metric_record *m, bool json)
         printf("%-16s perplexity %10.4f  [%.4f, %.4f]", m->dataset, m->value, m->low, m->high);
         if (isfinite(m->bits_per_byte))
             printf("  %.4f bits per byte", m->bits_per_byte);
-        printf("  (%d windows of %d)\n", m->part_count, m->window);
+        if (m->window)
+            printf("  (%d windows of %d)\n", m->part_count, m->window);
+        else
+            printf("  (%ld words)\n", m->count);
     }
     return 0;
 }

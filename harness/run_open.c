@@ -56,16 +56,28 @@ static bool reads_text(const struct experiment *experiment)
     return experiment->choice_count > 0;
 }
 
+/* The experiment's, or that of the model's folder. */
+static int open_tokenizer(struct run *run, const char *folder)
+{
+    const char *named = run->experiment.tokenizer;
+    char *path = NULL;
+    int rc;
+    TRY(model_folder(&path, named && *named ? named : folder));
+    TRY(tokenizer_open(&run->tokenizer, path));
+    TRY(model_check_tokenizer(&run->model, run->tokenizer));
+out:
+    mem_free(path);
+    return rc;
+}
+
 int run_open_model(struct run *run)
 {
     int rc;
     char *folder = NULL;
     TRY(model_folder(&folder, run->experiment.model));
     TRY(model_folder_open(&run->model, folder));
-    if (reads_text(&run->experiment)) {
-        TRY(tokenizer_open(&run->tokenizer, folder));
-        TRY(model_check_tokenizer(&run->model, run->tokenizer));
-    }
+    if (reads_text(&run->experiment))
+        TRY(open_tokenizer(run, folder));
     run->corpora.tokenizer = run->tokenizer;
     run->corpora.vocabulary = run->model.config.vocabulary;
     run->evaluation.max_positions = run->model.config.max_positions;

@@ -116,9 +116,9 @@ out:
 
 static int read_heading(struct experiment *experiment, const struct yaml *yaml)
 {
-    static const char *const keys[] = {"name",       "title",   "model",   "calibration",
-                                       "evaluation", "methods", "include", "sets",
-                                       "memory",     "data",    NULL};
+    static const char *const keys[] = {"name",       "title",   "model",     "calibration",
+                                       "evaluation", "methods", "include",   "sets",
+                                       "memory",     "data",    "tokenizer", NULL};
     int rc = 0;
     if (yaml->root.kind != YAML_MAP)
         return yaml_error(
@@ -135,6 +135,7 @@ static int read_heading(struct experiment *experiment, const struct yaml *yaml)
     TRY(take_name(experiment, yaml));
     TRY(take_text(yaml, "title", &experiment->title));
     TRY(take_text(yaml, "data", &experiment->data));
+    TRY(take_text(yaml, "tokenizer", &experiment->tokenizer));
     TRY(read_memory(experiment, yaml));
     TRY(read_models(experiment, yaml));
     if (!experiment->title)
@@ -354,6 +355,7 @@ void experiment_release(struct experiment *experiment)
     mem_free(experiment->choices);
     mem_free(experiment->title);
     mem_free(experiment->data);
+    mem_free(experiment->tokenizer);
     mem_free(experiment->path);
     mem_free(experiment->model);
     for (int i = 0; i < experiment->model_count; i++)

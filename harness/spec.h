@@ -73,6 +73,7 @@ struct experiment {
     char name[SPEC_NAME];
     char *title, *path;
     char *data; /* the folder of data sets, where --data names none; or NULL. No part of any id */
+    char *tokenizer; /* a path in place of the model's own tokenizer; or NULL */
     char *model;   /* the present one of `models`: a folder, a name (see models.h) or "embedded" */
     char **models; /* in the order of the spec, at least one */
     int model_count;
