@@ -252,41 +252,6 @@ static int keep_input(void *context, int input, const float *x, int rows, int wi
     return 0;
 }
 
-/* A trunk with branches gives each branch what it would get behind a trunk of its own. */
-static void branches_equal_whole_sequences(void **state)
-{
-    enum { TRUNK = 70, BRANCHES = 3, MOST = 130 };
-    static const int lengths[BRANCHES] = {40, 1, 55}; /* of the branches */
-    int32_t tokens[TRUNK + MOST], whole[MOST];
-    int branch[TRUNK + MOST], rows = TRUNK;
-    (void)state;
-    struct model *model = open_model(&grouped, DTYPE_F32);
-    size_t width = (size_t)grouped.width;
-    draw_tokens(tokens, TRUNK + MOST, grouped.vocabulary, 21);
-    memset(branch, 0, sizeof branch);
-    for (int b = 0; b < BRANCHES; b++)
-        for (int i = 0, begin = rows; i < lengths[b]; i++)
-            branch[rows++] = begin;
-    const int offsets[] = {0, rows};
-    struct batch batch = {.tokens = tokens, .offsets = offsets, .count = 1, .branch = branch};
-    float *x = floats((size_t)rows * width);
-    assert_int_equal(model_forward(model, &batch, x), 0);
-    for (int b = 0, begin = TRUNK; b < BRANCHES; begin += lengths[b++]) {
-        const int ends[] = {0, TRUNK + lengths[b]};
-        memcpy(whole, tokens, TRUNK * sizeof *whole);
-        memcpy(whole + TRUNK, tokens + begin, (size_t)lengths[b] * sizeof *whole);
-        float *alone = forward(model, whole, ends, 1);
-        for (size_t i = 0; i < (size_t)lengths[b] * width; i++)
-            assert_true(fabs((double)alone[TRUNK * width + i] -
-                             (double)x[(size_t)begin * width + i]) < 1e-4);
-        for (size_t i = 0; i < TRUNK * width; i++)
-            assert_true(fabs((double)alone[i] - (double)x[i]) < 1e-4);
-        mem_free(alone);
-    }
-    mem_free(x);
-    close_model(model);
-}
-
 /* y = x W^T by the plain product. */
 static int own_product(const struct linear *linear, const float *x, int rows, float *y)
 {
@@ -602,7 +567,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_agree_with_a_plain_forward),
-        cmocka_unit_test(branches_equal_whole_sequences),
         cmocka_unit_test(every_instruction_set_agrees),
         cmocka_unit_test(half_precision_weights_are_read),
         cmocka_unit_test(threads_do_not_change_a_bit),
