@@ -120,9 +120,10 @@ static int find_beside_checkpoint(struct tokenizer_place *place, const char *pat
     if (!place->file)
         TRY(find_file(&place->file, folder, "tokenizer.bin"));
     if (!place->file)
-        rc = err_set(ERR_MISSING,
-                     "%s: neither %s nor tokenizer.bin is beside it; name a tokenizer (--tokenizer)", path,
-                     name);
+        rc = err_set(
+            ERR_MISSING,
+            "%s: neither %s nor tokenizer.bin is beside it; name a tokenizer (--tokenizer)", path,
+            name);
 out:
     mem_free(folder);
     return rc;
