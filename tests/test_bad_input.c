@@ -237,7 +237,8 @@ static void contradicting_config(void **state)
     works("rm -r $T/broken");
     refused_by_both(3, "broken: no such model; a model is a folder");
     refuses("$B models inspect ''", 2, "the model's name is empty");
-    refuses("$B eval -m $T/text.txt --corpora kjv", 1, "text.txt/config.json: Not a directory");
+    refuses("$B eval -m $T/text.txt --corpora kjv", 1,
+            "text.txt: the header says 1752375361 dimensions, where");
 }
 
 /* ---- tokenizer ---- */
@@ -280,7 +281,7 @@ static void broken_tokenizers(void **state)
         {"model", "vocab", "{\"a\": 0, \"b\": -1}", "id -1 of token 'b' is out of range"},
         {"model", "type", "\"WordPiece\"", "'WordPiece' is not supported"},
         {"", "model", NULL, "has no 'model'"},
-        {"", "normalizer", "{\"type\": \"NFKC\"}", "normalizer type 'NFKC' is not supported"},
+        {"", "normalizer", "{\"type\": \"Bert\"}", "normalizer type 'Bert' is not supported"},
         {"", "pre_tokenizer", "null", "byte-level BPE needs at least ByteLevel"},
     };
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
@@ -292,7 +293,7 @@ static void broken_tokenizers(void **state)
     break_file("tokenizer.json", "\377\0", 2);
     refused_by_tokenizers(1, "tokenizer.json:1: ");
     works("rm $T/broken/tokenizer.json");
-    refused_by_tokenizers(3, "has neither tokenizer.json nor vocab.json with merges.txt");
+    refused_by_tokenizers(3, "has neither tokenizer.json, nor vocab.json with merges.txt, nor");
     struct result r = shell(MODELS); /* which can be looked at all the same */
     assert_int_equal(r.status, 0);
     assert_non_null(strstr(r.out, "tokenizer     none: "));
