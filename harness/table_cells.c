@@ -279,6 +279,9 @@ out:
 
 int table_legend(const struct table_metric *m, struct arena *arena, const char **out)
 {
+    if (table_metric_is_perplexity(m) && m->window == 0)
+        return arena_printf(arena, out, "%s ppl: perplexity of %ld last words, data %.8s", m->title,
+                            m->count, m->data_hash);
     if (table_metric_is_perplexity(m))
         return arena_printf(arena, out,
                             "%s ppl: perplexity, %s split, %ld windows of %d tokens (%ld scored), "

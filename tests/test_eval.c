@@ -1,0 +1,185 @@
+/* bitbench eval and tasks in specs, as a user meets them: a zero-shot data set of our own, samples,
+ * ranges, last words, several rules a task in the database. */
+#include "tests/fixture.h"
+#include "tests/program.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <sqlite3.h>
+
+#define EVAL "$B eval -q --model $T/model --data $T/data "
+
+static char *folder;
+
+static void write_data(const char *name, const char *text)
+{
+    char *path;
+    FIXTURE_OK(file_join(&path, folder, name));
+    *strrchr(path, '/') = '\0';
+    FIXTURE_OK(file_make_directories(path));
+    mem_free(path);
+    fixture_write(folder, name, text);
+}
+
+/* Ten questions, whose answers are A and B by turns. */
+static void write_arc(void)
+{
+    struct strbuf text = {0};
+    for (int i = 0; i < 10; i++)
+        FIXTURE_OK(strbuf_printf(
+            &text,
+            "{\"id\": \"q%d\", \"question\": {\"stem\": \"What did the king see on day %d?\", "
+            "\"choices\": [{\"text\": \"the mountain\", \"label\": \"A\"}, {\"text\": \"a golden "
+            "cup "
+            "and many sheep\", \"label\": \"B\"}]}, \"answerKey\": \"%c\"}\n",
+            i, i, i % 2 ? 'B' : 'A'));
+    write_data("data/arc/ARC-Easy-Test.jsonl", text.data);
+    strbuf_release(&text);
+}
+
+/* Line number `line` of the file as an object; the caller's. */
+static json_t *line_of(const char *name, int line)
+{
+    const char *at = program_output(name);
+    for (int i = 0; i < line && at; i++)
+        at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL;
+    return at ? json_loadb(at, strcspn(at, "\n"), 0, NULL) : NULL;
+}
+
+static void samples_have_an_object_a_question(void **state)
+{
+    struct result r = shell(EVAL "--tasks arc_easy --items 3-7 --samples $T/items.jsonl");
+    char ends;
+    double sum[2];
+    if (r.status != 0 || sscanf(r.out,
+                                "arc_easy accuracy %lf %% +- %*f (sum, 5 items)\narc_easy accuracy "
+                                "%lf %% +- %*f (characters, 5 items%c",
+                                &sum[0], &sum[1], &ends) != 3)
+        fail_msg("%d <%s> <%s>", r.status, r.out, r.err);
+    int right[2] = {0};
+    for (int i = 0; i < 5; i++) {
+        json_t *one = line_of("items.jsonl", i), *ll = json_object_get(one, "ll");
+        assert_string_equal(json_string_value(json_object_get(one, "task")), "arc_easy");
+        assert_int_equal(json_integer_value(json_object_get(one, "doc_id")), i + 3);
+        assert_int_equal(json_integer_value(json_object_get(one, "gold")), (i + 3) % 2);
+        assert_int_equal(json_array_size(ll), 2);
+        assert_int_equal(json_array_size(json_object_get(one, "is_greedy")), 2);
+        double first = json_real_value(json_array_get(ll, 0)),
+               second = json_real_value(json_array_get(ll, 1));
+        int pred = second > first, normed = second / 29 > first / 12; /* letters of the choices */
+        assert_int_equal(json_integer_value(json_object_get(one, "pred")), pred);
+        assert_int_equal(json_integer_value(json_object_get(one, "pred_norm")), normed);
+        assert_int_equal(json_object_size(one), 7);
+        right[0] += pred == (i + 3) % 2;
+        right[1] += normed == (i + 3) % 2;
+        json_decref(one);
+    }
+    assert_null(line_of("items.jsonl", 5));
+    assert_true(fabs(sum[0] - 20.0 * right[0]) < 0.01 && fabs(sum[1] - 20.0 * right[1]) < 0.01);
+    works(EVAL "--tasks arc_easy --items 3-7 --threads 1 --samples $T/one.jsonl >$T/o && "
+               "cmp $T/one.jsonl $T/items.jsonl");
+    works(EVAL "--tasks arc_easy --scoring pmi+tokens --items 1 --samples $T/one.jsonl >$T/o");
+    json_t *one = line_of("one.jsonl", 0);
+    assert_true(json_is_integer(json_object_get(one, "pred_pmi")) &&
+                json_is_integer(json_object_get(one, "pred_tokens")));
+    json_decref(one);
+}
+
+static void last_words_are_measured(void **state)
+{
+    write_data("words.jsonl", "{\"text\": \"The king saw the mountain\"}\n"
+                              "{\"text\": \"My brother built two stones\"}\n");
+    struct result r = shell(EVAL "--tasks lastword:$T/words.jsonl --json");
+    const char *first = strstr(r.out, "{\"kind\""); /* behind the progress */
+    assert_non_null(first);
+    json_t *accuracy = json_loadb(first, strcspn(first, "\n"), 0, NULL),
+           *perplexity = json_loads(strchr(first, '\n') + 1, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(accuracy, "rule")), "greedy");
+    assert_string_equal(json_string_value(json_object_get(perplexity, "rule")), "words");
+    assert_int_equal(json_integer_value(json_object_get(perplexity, "count")), 2);
+    json_decref(accuracy);
+    json_decref(perplexity);
+    r = shell(EVAL "--tasks lastword:$T/words.jsonl");
+    if (!strstr(r.out, "perplexity") || !strstr(r.out, "(2 words)"))
+        fail_msg("<%s>", r.out);
+}
+
+static int count_rows(const char *sql)
+{
+    sqlite3 *database;
+    sqlite3_stmt *statement;
+    char *path;
+    FIXTURE_OK(file_join(&path, folder, "r.db"));
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int count = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+    mem_free(path);
+    return count;
+}
+
+static void specs_store_each_rule(void **state)
+{
+    struct strbuf text = {0};
+    FIXTURE_OK(strbuf_printf(&text,
+                             "name: rules\nmodel: %s/model\ndata: %s/data\nevaluation:\n  tasks:\n"
+                             "    - {task: arc_easy, items: 4}\n"
+                             "    - {task: arc_easy, items: 8-9, scoring: tokens}\n"
+                             "    - {task: 'lastword:%s/words.jsonl'}\n"
+                             "methods:\n  - {method: full}\n  - {method: rtn, bits: 2}\n",
+                             folder, folder, folder));
+    fixture_write(folder, "rules.yaml", text.data);
+    strbuf_release(&text);
+    last_words_are_measured(state);
+    struct result r = shell("$B run -q $T/rules.yaml --database $T/r.db");
+    if (r.status != 0 || !strstr(r.out, "arc_easy sum") || !strstr(r.out, "arc_easy characters"))
+        fail_msg("%d <%s> <%s>", r.status, r.out, r.err);
+    assert_int_equal(count_rows("SELECT count(*) FROM metrics WHERE rule = 'sum' AND count = 4"),
+                     2);
+    assert_int_equal(count_rows("SELECT count(*) FROM metrics WHERE rule = 'characters'"), 2);
+    assert_int_equal(count_rows("SELECT count(*) FROM metrics WHERE rule = 'words' AND value > 1"),
+                     2);
+    assert_int_equal(count_rows("SELECT count(*) FROM items i JOIN metrics m ON m.id = i.metric_id "
+                                "WHERE m.rule = 'tokens' AND i.number IN (8, 9)"),
+                     4);
+    works("$B run -q $T/rules.yaml --database $T/r.db --full --no-table >$T/o 2>&1");
+    assert_int_equal(count_rows("SELECT count(*) FROM metrics WHERE rule = 'sum' AND count = 10"),
+                     2);
+}
+
+static void wrong_words_are_refused(void **state)
+{
+    refuses(EVAL "--tasks arc_easy --items 5-3", 2, "items: '5-3'");
+    refuses(EVAL "--tasks arc_easy --items 10-12", 2, "the last one is number 9");
+    refuses(EVAL "--tasks arc_easy --scoring summ", 2, "scoring: 'summ' is no rule");
+    refuses(EVAL "--tasks arc_easy --scoring greedy", 2, "is for questions with one continuation");
+    refuses(EVAL "--tasks arc_challenge", 3, "/arc/ARC-Challenge-Test.jsonl is not there");
+    refuses("unset BITBENCH_DATASETS; $B eval -q --model $T/model --tasks piqa", 3,
+            "give --data DIR");
+    refuses(EVAL "--tasks lastword:", 2, "a path must follow the colon");
+    refuses(EVAL "--tasks lastword:$T/none.jsonl", 3, "none.jsonl: No such file");
+    refuses("$B datasets lastword:", 2, "a path must follow the colon");
+    write_data("bad.jsonl", "{\"task\": {\"scoring\": \"best\"}}\n");
+    refuses(EVAL "--tasks jsonl:$T/bad.jsonl", 1, "bad.jsonl:1: \"scoring\" is one of");
+    refuses("$B datasets jsonl:$T/bad.jsonl", 1, "bad.jsonl:1: \"scoring\" is one of");
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(samples_have_an_object_a_question),
+        cmocka_unit_test(last_words_are_measured),
+        cmocka_unit_test(specs_store_each_rule),
+        cmocka_unit_test(wrong_words_are_refused),
+    };
+    folder = fixture_folder("eval");
+    if (program_start(folder) != 0)
+        return 1;
+    fixture_model(folder);
+    write_arc();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    mem_free(folder);
+    return failed;
+}
