@@ -6,6 +6,7 @@
 #include "harness/known_models.h"
 #include "harness/packed_model.h"
 #include "harness/paths.h"
+#include "model/checkpoint.h"
 
 #include <string.h>
 
@@ -33,11 +34,12 @@ int model_folder(char **out, const char *name)
     if (!*name)
         return err_set(ERR_USAGE, "the model's name is empty: a folder is expected, or embedded");
     if (file_exists(name))
-        return mem_strdup(out, name);
+        return checkpoint_resolve(out, name);
     int rc = model_search(&found, name);
-    if (rc == 0 && found)
-        *out = found;
-    return rc || found ? rc : not_found(name);
+    if (rc == 0)
+        rc = found ? checkpoint_resolve(out, found) : not_found(name);
+    mem_free(found);
+    return rc;
 }
 
 int model_folder_open(struct model *model, const char *folder)

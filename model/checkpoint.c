@@ -7,6 +7,7 @@
 #include "model/llama2c.h"
 #include "model/torch.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -59,6 +60,37 @@ static int open_file(struct checkpoint *checkpoint, const char *path)
         TRY(llama2c_open(path, &checkpoint->config, &checkpoint->tensors));
     }
 out:
+    return rc;
+}
+
+int checkpoint_resolve(char **out, const char *path)
+{
+    int rc;
+    char *config = NULL, *found = NULL;
+    const struct dirent *entry;
+    DIR *folder = NULL;
+    TRY(file_join(&config, path, "config.json"));
+    if (!file_exists(config))
+        folder = opendir(path);
+    while (folder && (entry = readdir(folder))) {
+        if (entry->d_name[0] == '.' || !ends_with(entry->d_name, ".gguf"))
+            continue;
+        if (found) {
+            rc = err_set(ERR_USAGE, "%s: no config.json, and several GGUF files: name one of them",
+                         path);
+            goto out;
+        }
+        TRY(file_join(&found, path, entry->d_name));
+    }
+    if (!found)
+        TRY(mem_strdup(&found, path));
+    *out = found;
+    found = NULL;
+out:
+    if (folder)
+        closedir(folder);
+    mem_free(found);
+    mem_free(config);
     return rc;
 }
 

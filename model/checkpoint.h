@@ -18,6 +18,10 @@ struct checkpoint {
     struct tensor_table *tensors; /* under Hugging Face's names; of a folder NULL at first */
 };
 
+/* *out = path, or, of a folder without config.json that holds one GGUF file, that file; the
+ * caller's. ERR_USAGE where it holds several. */
+int checkpoint_resolve(char **out, const char *path);
+
 /* Reads the configuration. checkpoint_close frees it; of a zeroed struct it is legal. */
 int checkpoint_open(struct checkpoint *out, const char *path);
 /* *out = the weights, handed over: called once. */

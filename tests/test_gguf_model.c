@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "model/checkpoint.h"
 #include "tests/gguf_model_build.h"
 #include "tests/golden.h"
 #include "tests/smollm2.h"
@@ -242,6 +243,29 @@ static void models_that_cannot_be_are_refused(void **state)
     refused(&b, ERR_FORMAT, "'lm_head.weight' is there twice");
 }
 
+/* A folder that holds nothing else stands for its GGUF file. */
+static void a_lone_file_is_found_in_its_folder(void **state)
+{
+    char *inner, *found;
+    (void)state;
+    FIXTURE_OK(file_join(&inner, folder, "inner"));
+    FIXTURE_OK(file_make_directories(inner));
+    assert_int_equal(checkpoint_resolve(&found, inner), 0);
+    assert_string_equal(found, inner);
+    mem_free(found);
+    fixture_write(inner, "a.gguf", "");
+    assert_int_equal(checkpoint_resolve(&found, inner), 0);
+    assert_string_equal(found + strlen(inner), "/a.gguf");
+    mem_free(found);
+    fixture_write(inner, "b.gguf", "");
+    expect_error(checkpoint_resolve(&found, inner), ERR_USAGE, "several GGUF files");
+    fixture_write(inner, "config.json", "{}");
+    assert_int_equal(checkpoint_resolve(&found, inner), 0);
+    assert_string_equal(found, inner);
+    mem_free(found);
+    mem_free(inner);
+}
+
 static void failing_allocations_are_reported(void **state)
 {
     struct gguf_build b = {0};
@@ -348,6 +372,7 @@ int main(void)
         cmocka_unit_test(scalings_are_understood),
         cmocka_unit_test(factors_are_understood),
         cmocka_unit_test(models_that_cannot_be_are_refused),
+        cmocka_unit_test(a_lone_file_is_found_in_its_folder),
         cmocka_unit_test(failing_allocations_are_reported),
         cmocka_unit_test(smollm2_gives_the_reference_losses),
     };
