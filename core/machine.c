@@ -76,8 +76,8 @@ size_t machine_held(void)
     size_t kilobytes = 0;
     FILE *file = fopen("/proc/self/status", "re");
     while (file && fgets(line, sizeof line, file))
-        if (strncmp(line, "RssAnon:", 8) == 0)
-            kilobytes = (size_t)strtoull(line + 8, NULL, 10);
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kilobytes = (size_t)strtoull(line + 6, NULL, 10);
     if (file)
         fclose(file);
     return kilobytes * 1024;

@@ -8,7 +8,7 @@
  * (version 1 or 2, with the groups above it) sets a limit. */
 size_t machine_memory(void);
 
-/* Bytes of this process that are in memory now and belong to no file. */
+/* Bytes of this process that are in memory now, the pages of mapped files among them. */
 size_t machine_held(void);
 
 /* The same for another root than "/", where the system's files are looked for: for tests. */
