@@ -10,10 +10,10 @@
 
 /* ---- the files beside it ---- */
 
-/* What tokenizer_config.json, special_tokens_map.json and config.json of the folder say; each may
- * be NULL. */
+/* What tokenizer_config.json, special_tokens_map.json, added_tokens.json and config.json of the
+ * folder say; each may be NULL. */
 struct companions {
-    json_t *tokenizer_config, *special_tokens, *config;
+    json_t *tokenizer_config, *special_tokens, *added, *config;
 };
 
 static int read_companion(json_t **out, const char *folder, const char *name)
@@ -32,6 +32,8 @@ static int read_companions(struct companions *files, const char *folder)
     int rc = read_companion(&files->tokenizer_config, folder, "tokenizer_config.json");
     if (rc == 0)
         rc = read_companion(&files->special_tokens, folder, "special_tokens_map.json");
+    if (rc == 0)
+        rc = read_companion(&files->added, folder, "added_tokens.json");
     return rc ? rc : read_companion(&files->config, folder, "config.json");
 }
 
@@ -39,6 +41,7 @@ static void release_companions(struct companions *files)
 {
     json_decref(files->tokenizer_config);
     json_decref(files->special_tokens);
+    json_decref(files->added);
     json_decref(files->config);
 }
 
@@ -188,35 +191,48 @@ out:
 
 /* ---- a file that holds all of it ---- */
 
-/* tokenizer_config.json's "added_tokens_decoder", {"32000": {"content": ...}, ...}, beside a
- * tokenizer.model: tokens that are found in the text as it is. Those that the model's own file
- * has made known already (unk, bos, eos) are passed over. */
+/* Appends a token in a tokenizer.json's words, unless the model's own file has made it known
+ * already (unk, bos, eos). ERR_FORMAT where it is none. */
+static int list_token(const struct tokenizer *tokenizer, json_t *list, json_int_t id,
+                      const char *content, const json_t *flags, const char *file)
+{
+    if (content && id >= 0 && added_id(tokenizer, content) == id)
+        return 0;
+    json_t *token = json_is_object(flags) ? json_copy((json_t *)flags) : json_object();
+    int failed = !content || json_object_set_new(token, "id", json_integer(id)) ||
+                 json_object_set_new(token, "content", json_string(content)) ||
+                 json_object_set_new(token, "normalized", json_false()) ||
+                 json_array_append(list, token);
+    json_decref(token);
+    if (!failed)
+        return 0;
+    return err_set(ERR_FORMAT,
+                   "%s: tokenizer_config.json (added_tokens_decoder) or added_tokens.json beside "
+                   "it has a token without text",
+                   file);
+}
+
+/* Beside a tokenizer.model: tokenizer_config.json's "added_tokens_decoder", {"32000": {"content":
+ * ...}, ...}, else added_tokens.json, {"<pad>": 32000, ...}: found in the text as it is. */
 static int add_configured_tokens(struct tokenizer *tokenizer, const struct companions *files,
                                  const char *file)
 {
     int rc = 0;
     const char *key;
-    json_t *value, *list = json_array(), *copy;
-    json_object_foreach(json_object_get(files->tokenizer_config, "added_tokens_decoder"), key,
-                        value)
+    json_t *value, *list = json_array(),
+                   *decoder = json_object_get(files->tokenizer_config, "added_tokens_decoder");
+    json_object_foreach(decoder, key, value)
     {
         char *end;
-        const char *content = token_content(value);
         long id = strtol(key, &end, 10);
-        if (content && added_id(tokenizer, content) == id && *key && !*end)
-            continue;
-        copy = json_copy(value);
-        if (!copy || *end || json_object_set_new(copy, "id", json_integer(id)) ||
-            json_object_set_new(copy, "normalized", json_false()) ||
-            json_array_append(list, copy)) {
-            json_decref(copy);
-            rc = err_set(ERR_FORMAT,
-                         "%s: the tokenizer_config.json beside it: added_tokens_decoder: '%s' is "
-                         "not an id with a token",
-                         file, key);
-            goto out;
-        }
-        json_decref(copy);
+        TRY(list_token(tokenizer, list, *key && !*end ? id : -1, token_content(value), value,
+                       file));
+    }
+    json_object_foreach(decoder ? NULL : files->added, key, value)
+    {
+        double id = json_number_value(value);
+        TRY(list_token(tokenizer, list, id >= 0 && id < 1 << 24 ? (json_int_t)id : -1, key, NULL,
+                       file));
     }
     if (json_array_size(list))
         TRY(tokenizer_read_added(tokenizer, list, NULL, file));

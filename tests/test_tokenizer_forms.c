@@ -253,6 +253,21 @@ static void llama_in_a_folder(void **state)
     assert_int_equal(ids[2], 32000);
     mem_free(ids);
     tokenizer_free(t);
+    fixture_write(folder, "added_tokens.json", "{\"[PAD]\": 32000, \"<s>\": 1}");
+    t = open_folder(folder, "{}");
+    FIXTURE_OK(tokenizer_encode(t, "[PAD]<s>", 8, &ids, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(ids[0], 32000);
+    assert_int_equal(ids[1], 1);
+    mem_free(ids);
+    tokenizer_free(t);
+    fixture_write(folder, "tokenizer_config.json",
+                  "{\"added_tokens_decoder\": {\"x\": {\"content\": \"<pad>\"}}}");
+    assert_int_equal(tokenizer_open(&t, folder), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "id -1 of '<pad>' is out of range"));
+    fixture_write(folder, "tokenizer_config.json", "{\"added_tokens_decoder\": {\"32000\": 7}}");
+    assert_int_equal(tokenizer_open(&t, folder), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "a token without text"));
     fixture_write(folder, "tokenizer_config.json",
                   "{\"added_tokens_decoder\": {\"5\": {\"content\": \"<pad>\"}}}");
     assert_int_equal(tokenizer_open(&t, folder), ERR_FORMAT);
