@@ -42,10 +42,26 @@ out:
     return rc;
 }
 
+static int check_whole(const struct store *store)
+{
+    sqlite3_stmt *check = NULL;
+    int rc, row;
+    TRY(store_prepare(store, &check, "PRAGMA quick_check(1)"));
+    TRY(store_step(store, check, &row));
+    const char *answer = row ? (const char *)sqlite3_column_text(check, 0) : NULL;
+    if (!answer || strcmp(answer, "ok") != 0)
+        rc = err_set(ERR_FORMAT,
+                     "%s: the database is damaged (%s); move it away, `sqlite3 FILE .recover` may "
+                     "save its rows",
+                     store->path, answer ? answer : "no answer");
+out:
+    sqlite3_finalize(check);
+    return rc;
+}
+
 static int connect_for_writing(struct store *store)
 {
-    int rc, row;
-    sqlite3_stmt *check = NULL;
+    int rc;
     TRY(store_lock(store));
     if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
                         NULL) != SQLITE_OK) {
@@ -62,16 +78,8 @@ static int connect_for_writing(struct store *store)
     TRY(store_is_ours(store, &store_migrations)); /* before anything is written */
     TRY(store_execute(
         store, "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"));
-    TRY(store_prepare(store, &check, "PRAGMA quick_check(1)"));
-    TRY(store_step(store, check, &row));
-    const char *answer = row ? (const char *)sqlite3_column_text(check, 0) : NULL;
-    if (!answer || strcmp(answer, "ok") != 0)
-        rc = err_set(ERR_FORMAT,
-                     "%s: the database is damaged (%s); move it away, `sqlite3 FILE .recover` may "
-                     "save its rows",
-                     store->path, answer ? answer : "no answer");
+    TRY(check_whole(store));
 out:
-    sqlite3_finalize(check);
     return rc;
 }
 
@@ -125,27 +133,59 @@ static int upgrade(const char *path)
     return rc;
 }
 
-int store_open(struct store **out, const char *path, int for_writing)
+/* *older = 1, and nothing is changed, when a database that is opened for reading has an older
+ * schema.
+ */
+static int open_as_it_is(struct store **out, const char *path, int for_writing, int *older)
 {
     struct store *store;
-    int rc, older = 0;
+    int rc;
     if ((rc = mem_calloc(&store, 1, sizeof *store)) != 0)
         return rc;
     store->lock = -1;
     store->writing = for_writing;
     TRY(resolve(&store->path, path, for_writing));
     TRY(for_writing ? connect_for_writing(store) : connect_for_reading(store));
-    TRY(store_schema(store, &store_migrations, &older));
-    if (older) {
-        TRY(upgrade(path));
-        store_close(store);
-        return store_open(out, path, 0);
-    }
+    TRY(store_schema(store, &store_migrations, older));
 out:
     if (rc)
         store_close(store);
     else
         *out = store;
+    return rc;
+}
+
+int store_open(struct store **out, const char *path, int for_writing)
+{
+    struct store *store = NULL;
+    int rc, older = 0;
+    TRY(open_as_it_is(&store, path, for_writing, &older));
+    if (older) {
+        store_close(store);
+        store = NULL;
+        TRY(upgrade(path));
+        TRY(open_as_it_is(&store, path, 0, &older));
+    }
+    *out = store;
+out:
+    return rc;
+}
+
+int store_open_source(struct store **out, const char *path)
+{
+    struct store *store = NULL, *copy = NULL;
+    int rc, older = 0;
+    TRY(open_as_it_is(&store, path, 0, &older));
+    TRY(check_whole(store)); /* half of it may be readable */
+    if (older) {
+        TRY(store_migrated_copy(&copy, store, &store_migrations));
+        *out = copy;
+    } else {
+        *out = store;
+        store = NULL;
+    }
+out:
+    store_close(store);
     return rc;
 }
 

@@ -17,6 +17,9 @@ struct store; /* opaque: one connection */
  * full disk, and another run holding the writer's lock (for_writing: one run a database) are one
  * clear line each (ERR_BUSY for the last). */
 int store_open(struct store **out, const char *path, int for_writing);
+/* Opens another's database for reading and leaves it as it is, whatever happens: one of an older
+ * schema is read from a migrated copy. The same errors. */
+int store_open_source(struct store **out, const char *path);
 void store_close(struct store *store);
 
 struct layer_record {

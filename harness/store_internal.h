@@ -75,6 +75,10 @@ int store_schema(const struct store *store, const struct store_migrations *migra
 /* 0 for an empty database and for one of ours that is not newer; else ERR_FORMAT. */
 int store_is_ours(const struct store *store, const struct store_migrations *migrations);
 extern const struct store_migrations store_migrations;
+/* *out = a temporary copy of the whole database, brought to the newest schema; the disk space is
+ * given back by store_close. */
+int store_migrated_copy(struct store **out, const struct store *from,
+                        const struct store_migrations *migrations);
 
 /* results/schema.sql by lines; ends with NULL. Generated. */
 extern const char *const schema_sql[];

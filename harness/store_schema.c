@@ -102,3 +102,38 @@ int store_schema(const struct store *store, const struct store_migrations *migra
 out:
     return rc;
 }
+
+/* SQLite's private temporary database: the name is empty, the file has none. */
+static int copy_to_temporary(const struct store *to, const struct store *from)
+{
+    sqlite3_backup *backup = sqlite3_backup_init(to->db, "main", from->db, "main");
+    if (!backup)
+        return store_fail(to, "make a temporary copy");
+    sqlite3_backup_step(backup, -1);
+    return sqlite3_backup_finish(backup) == SQLITE_OK ? 0 : store_fail(to, "make a temporary copy");
+}
+
+int store_migrated_copy(struct store **out, const struct store *from,
+                        const struct store_migrations *migrations)
+{
+    struct store *copy;
+    int rc, older;
+    if ((rc = mem_calloc(&copy, 1, sizeof *copy)) != 0)
+        return rc;
+    copy->lock = -1;
+    copy->writing = 1;
+    TRY(mem_strdup(&copy->path, from->path));
+    if (sqlite3_open_v2("", &copy->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+        SQLITE_OK) {
+        rc = store_fail(copy, "make a temporary copy");
+        goto out;
+    }
+    TRY(copy_to_temporary(copy, from));
+    TRY(store_schema(copy, migrations, &older));
+out:
+    if (rc)
+        store_close(copy);
+    else
+        *out = copy;
+    return rc;
+}
