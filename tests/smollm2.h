@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-/* The GGUF file: $BITBENCH_SMOLLM2 (a GGUF file or a folder in Hugging Face's layout), else models/,
- * where `make smollm2` puts it, else build/smollm2/, by ../shared/models/get-smollm2. NULL when it
- * cannot be had. */
+/* The GGUF file: $BITBENCH_SMOLLM2 (a GGUF file or a folder in Hugging Face's layout), else
+ * models/, where `make smollm2` puts it, else build/smollm2/, by ../shared/models/get-smollm2. NULL
+ * when it cannot be had. */
 static inline const char *smollm2_path(void)
 {
     static const char made[] = "models/SmolLM2-135M-Instruct.Q4_1.gguf",

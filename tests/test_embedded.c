@@ -204,8 +204,8 @@ static void test_questions(void **state)
     for (int i = 0; i < 2; i++) {
         struct pipeline_output output = {0};
         compute(&run, i, &output);
-        FIXTURE_OK(choice_metric(&run.evaluation.choices[0], 0, &run.evaluation.stream, output.scores,
-                                 &answers[i]));
+        FIXTURE_OK(choice_metric(&run.evaluation.choices[0], 0, &run.evaluation.stream,
+                                 output.scores, &answers[i]));
         pipeline_output_release(&output);
         print_message("%s: kjv_half %.1f %% +- %.1f\n", run.experiment.points[i].label,
                       100 * answers[i].value, 100 * answers[i].standard_error);

@@ -176,8 +176,8 @@ static void gaps_and_endings(void **state)
         "{\"activity_label\": \"A\", \"ctx_a\": \"b\", \"ctx_b\": \"\", \"endings\": [\"c\", "
         "\"d\"], \"label\": 1}\n");
     load("hellaswag", 0, &q);
-    assert_question(&q.items[0], "Baking: How to bake it. Now. \xc3\x89lan of tom",
-                    " he runs. on", " ", 4, 2);
+    assert_question(&q.items[0], "Baking: How to bake it. Now. \xc3\x89lan of tom", " he runs. on",
+                    " ", 4, 2);
     assert_string_equal(q.items[0].continuations[1], " [a\n] [b");
     assert_string_equal(q.items[0].continuations[2], " a  b");
     assert_question(&q.items[1], "A: b", " c", " d", 2, 1);
