@@ -2,6 +2,7 @@
  * tokenizer.json in Hugging Face's two ways, as GGUF; SmolLM2's as tokenizer.json and GGUF;
  * tok512's as tokenizer.model and llama2.c's tok512.bin, found beside stories260K.bin. */
 #include "core/folder.h"
+#include "harness/command.h"
 #include "model/tokenizer_kind.h"
 #include "tests/fixture.h"
 #include "tests/gguf_build.h"
@@ -356,12 +357,39 @@ static void tok512_beside_its_checkpoint(void **state)
     mem_free(checkpoint);
 }
 
+/* ---- the command ---- */
+
+static void the_command_writes_golden_ids(void **state)
+{
+    need_golden();
+    char *folder = fixture_folder("tokenizer_forms"), *in, *out, *expected_path, *ids, *expected;
+    size_t size, expected_size;
+    FIXTURE_OK(file_join(&out, folder, "ids"));
+    FIXTURE_OK(mem_printf(&in, "%s/tokens/hard.txt", golden));
+    FIXTURE_OK(mem_printf(&expected_path, "%s/tokens/llama_hf.hard.ids", golden));
+    char *arguments[] = {"bitbench", "tokenize", "-t", llama.path, "--bos", "--out", out, in, NULL};
+    FIXTURE_OK(command_line_run(8, arguments, NULL));
+    FIXTURE_OK(file_read(out, &ids, &size));
+    FIXTURE_OK(file_read(expected_path, &expected, &expected_size));
+    assert_int_equal(size, expected_size);
+    assert_memory_equal(ids, expected, size);
+    mem_free(ids);
+    mem_free(expected);
+    mem_free(expected_path);
+    mem_free(in);
+    mem_free(out);
+    mem_free(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(llama_as_a_tokenizer_json),    cmocka_unit_test(llama_in_a_folder),
-        cmocka_unit_test(llama_in_a_gguf_file),         cmocka_unit_test(smollm2_in_a_gguf_file),
+        cmocka_unit_test(llama_as_a_tokenizer_json),
+        cmocka_unit_test(llama_in_a_folder),
+        cmocka_unit_test(llama_in_a_gguf_file),
+        cmocka_unit_test(smollm2_in_a_gguf_file),
         cmocka_unit_test(tok512_beside_its_checkpoint),
+        cmocka_unit_test(the_command_writes_golden_ids),
     };
     return cmocka_run_group_tests(tests, open_llama, close_llama);
 }
