@@ -111,6 +111,10 @@ static int read_object(const json_t *json, const json_t *object, struct model_co
         TRY(read_llama3(object, &rope, where));
     if (rope.kind == ROPE_YARN)
         TRY(read_yarn(object, &rope, where));
+    if (rope.kind == ROPE_YARN && config->rope_theta <= 1) {
+        rc = err_set(ERR_FORMAT, "%s: yarn needs a rope_theta above 1", where);
+        goto out;
+    }
     config->rope = rope;
 out:
     return rc;

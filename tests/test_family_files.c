@@ -125,6 +125,8 @@ static void bad_configurations_are_refused(void **state)
         {"mistral", "rope_parameters", "{\"rope_type\": \"mrope\"}", "'mrope' is not supported"},
         {"mistral", "rope_scaling",
          "{\"type\": \"yarn\", \"factor\": 2, \"beta_fast\": 1, \"beta_slow\": 2}", "above"},
+        {"mistral", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 2, \"rope_theta\": 1}",
+         "above 1"},
         {"mistral", "rope_scaling",
          "{\"rope_type\": \"llama3\", \"factor\": 2, \"low_freq_factor\": 4, "
          "\"high_freq_factor\": 4}",
