@@ -67,7 +67,7 @@ static int start_token(const struct pair_encoder *encoder, size_t context_size, 
     if (*start < 0)
         return err_set(ERR_FORMAT, "the tokenizer names no beginning-of-text token to start a "
                                    "context with");
-    if (!always && first == *start)
+    if (encoder->rule == PAIRS_PLAIN && context_size == 0 && first == *start)
         *start = -1;
     return 0;
 }

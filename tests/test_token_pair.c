@@ -179,6 +179,38 @@ static void rules_differ_in_the_start(void **state)
     pair_encoder_release(&plain);
 }
 
+/* LLaMA's and OPT's tokenizers: the start stands in front of every context, once. */
+static void starts_of_tokenizers_that_add_them(void **state)
+{
+    static const char *const contexts[] = {"The king saw", "The king saw ", "", "  "};
+    struct tokenizer *adding;
+    fixture_write(folder, "tokenizer_config.json",
+                  "{\"tokenizer_class\": \"LlamaTokenizer\", \"bos_token\": \"<|endoftext|>\", "
+                  "\"eos_token\": \"<|endoftext|>\", \"add_bos_token\": true}");
+    FIXTURE_OK(tokenizer_open(&adding, folder));
+    assert_true(tokenizer_adds_bos(adding));
+    struct pair_encoder plain = {.tokenizer = small, .rule = PAIRS_PLAIN},
+                        with = {.tokenizer = adding, .rule = PAIRS_PLAIN};
+    for (int i = 0; i < 4; i++) {
+        struct token_pair without = encode(&plain, contexts[i], " the mountain"),
+                          pair = encode(&with, contexts[i], " the mountain");
+        int more = i < 2; /* an empty context is the start in any case */
+        assert_int_equal(pair.ids[0], tokenizer_bos(adding));
+        assert_int_equal(pair.count, without.count + more);
+        assert_int_equal(pair.first, without.first + more);
+        assert_memory_equal(pair.ids + more, without.ids, (size_t)without.count * sizeof *pair.ids);
+        mem_free(pair.ids);
+        mem_free(without.ids);
+    }
+    struct token_pair pair = encode(&with, "", "<|endoftext|>The king"); /* it is there already */
+    assert_int_equal(pair.first, 1);
+    assert_int_not_equal(pair.ids[1], tokenizer_bos(adding));
+    mem_free(pair.ids);
+    pair_encoder_release(&plain);
+    pair_encoder_release(&with);
+    tokenizer_free(adding);
+}
+
 static void limits_are_kept(void **state)
 {
     struct pair_encoder plain = {.tokenizer = small, .rule = PAIRS_PLAIN, .max_positions = 4},
@@ -215,8 +247,11 @@ static void limits_are_kept(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pairs_are_the_reference),   cmocka_unit_test(tasks_are_the_reference),
-        cmocka_unit_test(long_pairs_keep_their_end), cmocka_unit_test(rules_differ_in_the_start),
+        cmocka_unit_test(pairs_are_the_reference),
+        cmocka_unit_test(tasks_are_the_reference),
+        cmocka_unit_test(long_pairs_keep_their_end),
+        cmocka_unit_test(rules_differ_in_the_start),
+        cmocka_unit_test(starts_of_tokenizers_that_add_them),
         cmocka_unit_test(limits_are_kept),
     };
     folder = fixture_folder("token_pair");
