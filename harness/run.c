@@ -253,6 +253,7 @@ static int run_point(struct run *run, struct store *store, int order, struct run
         goto out;
     }
     progress_point(order, job.point->label);
+    store_working_on(store, run->experiment.name, job.point->label);
     job.wall = clock_wall();
     job.cpu = clock_cpu();
     clock_utc(job.started);

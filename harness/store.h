@@ -125,4 +125,17 @@ int store_experiment_points(struct store *store, const char *name, const char *c
 int store_calibration(struct store *store, const char *hash, const int32_t *ids, int segments,
                       int length);
 
+/* Tells readers what the holder of the writer's lock is doing now; no error when it cannot. */
+void store_working_on(const struct store *store, const char *experiment, const char *label);
+
+/* Who holds the writer's lock of the database at `database`. there = 0: nobody. What is not known
+ * is 0 or "". */
+struct store_writer {
+    int there;
+    long process;
+    char since[21]; /* UTC */
+    char experiment[256], label[1024];
+};
+void store_find_writer(const char *database, struct store_writer *writer);
+
 #endif

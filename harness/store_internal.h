@@ -18,8 +18,9 @@ struct store {
     sqlite3 *db;
     char *path;
     int writing;
-    int lock;        /* descriptor of the writer's lock, or -1 */
-    char *lock_path; /* "PATH.lock" */
+    int lock;            /* descriptor of the writer's lock, or -1 */
+    char *lock_path;     /* "PATH.lock" */
+    char lock_since[21]; /* UTC */
 };
 
 /* Turns SQLite's last error into one line: "PATH: cannot DOING: why; what to do". */
