@@ -6,6 +6,7 @@
 #include "core/mem.h"
 #include "core/progress.h"
 #include "harness/memory_plan.h"
+#include "model/tensor_pages.h"
 
 #include <stdio.h>
 
@@ -71,6 +72,7 @@ static int find_shape(const struct model *model, struct shape *shape)
         shape->block.storage = NULL;
     }
     block_release(&block);
+    tensor_pages_drop(model->tensors, ""); /* which would be taken for memory that is held */
     return rc;
 }
 
