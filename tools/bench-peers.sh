@@ -1,7 +1,8 @@
 #!/bin/sh
 # Speed beside others on the same machine, model, weights (float32) and requests: lm-evaluation-harness with transformers on
-# zero-shot questions, llama.cpp on prompts with all logits. Each side runs by turns, the best of ROUNDS counts. What is
-# absent is skipped with a line. Nothing else needs any of it.
+# zero-shot questions, llama.cpp on prompts with all logits. Each side runs by turns, the best of ROUNDS counts; with
+# THREADS=1 it is CPU time that counts, which a busy machine disturbs less. What is absent is skipped with a line. Nothing else
+# needs any of it.
 #   tools/bench-peers.sh BITBENCH
 # SMOLLM2   SmolLM2-135M-Instruct.Q4_1.gguf (default: in models/, where make smollm2 puts it)
 # DATA      the folder with the zero-shot tasks (default ../shared/data)
