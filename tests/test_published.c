@@ -34,8 +34,8 @@ static void names_are_ours(void **state)
     static const char *const kinds[] = {"full", "ptq", "trained", "other", NULL};
     static const char *const datasets[] = {"wikitext2", "ptb", "c4", "c4_gptq", NULL};
     static const char *const task_names[] = {"piqa",       "boolq",    "openbookqa",
-                                        "winogrande", "arc_easy", "arc_challenge",
-                                        "hellaswag",  "average",  NULL};
+                                             "winogrande", "arc_easy", "arc_challenge",
+                                             "hellaswag",  "average",  NULL};
     struct arena arena = {0};
     struct published all;
     load(&all, &arena);
