@@ -91,8 +91,8 @@ def prompts():
     llama = present("llama_cpp")
     if not llama:
         return
-    quiet = llama.llama_log_callback(lambda level, text, data: None)
-    llama.llama_log_set(quiet, ctypes.c_void_p(0))
+    prompts.quiet = llama.llama_log_callback(lambda level, text, data: None)  # kept: llama.cpp calls it to the end
+    llama.llama_log_set(prompts.quiet, ctypes.c_void_p(0))
     length, windows = 512, 8
     random.seed(0)
     ids = array.array("i", [random.randrange(49152) for _ in range(length * (windows + 1))])
@@ -128,6 +128,7 @@ def prompts():
               f"ratio {we / they:.2f} (llama_cpp {llama.__version__})")
         print(f"the last window's mean loss: bitbench {loss['nll'] / loss['tokens']:.5f}, llama.cpp "
               f"{mean_loss(llama, peer._ctx.ctx, last, length):.5f}")
+        peer.close()
 
 
 zero_shot()
