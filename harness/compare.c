@@ -82,7 +82,7 @@ static int by_p(const void *left, const void *right)
 }
 
 /* Holm (1979): the k-th smallest of m values times m - k + 1, never less than the one before. */
-static int correct(struct compare *compare, struct arena *arena)
+int compare_correct(struct compare *compare, struct arena *arena)
 {
     struct ranked *order;
     double least = 0;
@@ -113,7 +113,7 @@ int compare_make(struct compare *compare, struct store *store, const struct tabl
     if (compare->count == 0)
         rc = err_set(ERR_USAGE, "nothing was measured on both '%s' and the others", base->label);
     else
-        rc = correct(compare, arena);
+        rc = compare_correct(compare, arena);
 out:
     return rc;
 }

@@ -32,4 +32,7 @@ int compare_make(struct compare *compare, struct store *store, const struct tabl
                  const struct table_row *base, const struct table_row *const *rows, int count,
                  struct arena *arena);
 
+/* Sets `corrected` of all lines from the p of each, for lines that were made elsewhere. */
+int compare_correct(struct compare *compare, struct arena *arena);
+
 #endif

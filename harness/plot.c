@@ -23,8 +23,8 @@ void plot_list_release(struct plot_list *list)
 /* A line is "NAME SOURCE WHAT...", or empty, or a comment. */
 static int read_line(struct plot_list *list, const char *path, const char *line)
 {
-    struct plot_entry entry;
-    int rc, fields = sscanf(line, "%63s %511s", entry.name, entry.source);
+    struct plot_entry entry = {0};
+    int rc, fields = sscanf(line, "%63s %511s %255[^\n]", entry.name, entry.source, entry.what);
     if (fields <= 0 || entry.name[0] == '#')
         return 0;
     if (fields < 2)

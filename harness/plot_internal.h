@@ -10,6 +10,7 @@
 struct plot_entry {
     char name[64];
     char source[512]; /* "database", or the path of a CSV below the data folder */
+    char what[256];   /* a sentence on what it shows; "" when the list says nothing */
 };
 
 struct plot_list {

@@ -1,0 +1,133 @@
+/* How to get each point again: a spec of that point alone, made from its stored settings, and the
+ * command that runs it. JSON values are YAML. */
+#include "core/err.h"
+#include "harness/report_internal.h"
+#include "harness/spec.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ", key: value"; splits are stored by number and named in a spec. */
+static int add_member(struct strbuf *text, const char *key, const json_t *value, int first)
+{
+    static const char *const splits[] = {"train", "validation", "test"};
+    json_int_t split = json_integer_value(value);
+    char *shown = NULL;
+    int rc;
+    if (strcmp(key, "split") == 0 && json_is_integer(value) && split >= 0 && split < 3)
+        return strbuf_printf(text, "%s%s: %s", first ? "" : ", ", key, splits[split]);
+    shown = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17));
+    rc = strbuf_printf(text, "%s%s: %s", first ? "" : ", ", key, shown ? shown : "");
+    free(shown);
+    return rc;
+}
+
+/* All members but those named in `without`, as they stand in a flow mapping. */
+static int add_members(struct strbuf *text, const json_t *object, const char *const *without,
+                       int first)
+{
+    const char *key;
+    json_t *value;
+    int rc = 0;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        int left_out = 0;
+        for (const char *const *name = without; *name; name++)
+            left_out |= strcmp(*name, key) == 0;
+        if (left_out)
+            continue;
+        TRY(add_member(text, key, value, first));
+        first = 0;
+    }
+out:
+    return rc;
+}
+
+static int add_list(struct strbuf *text, const char *head, const json_t *list,
+                    const char *const *without)
+{
+    size_t i;
+    json_t *entry;
+    int rc = 0;
+    if (json_array_size(list) == 0)
+        return 0;
+    TRY(strbuf_printf(text, "  %s:\n", head));
+    json_array_foreach((json_t *)list, i, entry)
+    {
+        TRY(strbuf_puts(text, "    - {"));
+        TRY(add_members(text, entry, without, 1));
+        TRY(strbuf_puts(text, "}\n"));
+    }
+out:
+    return rc;
+}
+
+static int point_spec(const struct report *report, const struct table_row *row, const char *name,
+                      struct strbuf *text)
+{
+    static const char *const of_text[] = {"hash", NULL}, *const of_task[] = {"hash", "version",
+                                                                             NULL};
+    static const char *const nothing[] = {NULL};
+    json_t *settings = json_loads(row->settings, 0, NULL);
+    const json_t *calibration = json_object_get(settings, "calibration");
+    const json_t *evaluation = json_object_get(settings, "evaluation");
+    json_t *model = json_string(row->model);
+    int rc;
+    TRY(strbuf_printf(text, "name: %s\n", name));
+    TRY(add_member(text, "model", model, 1));
+    TRY(strbuf_puts(text, "\n"));
+    if (calibration) {
+        TRY(strbuf_puts(text, "calibration: {"));
+        TRY(add_members(text, calibration, of_text, 1));
+        TRY(strbuf_puts(text, "}\n"));
+    }
+    TRY(strbuf_puts(text, "evaluation:\n"));
+    TRY(add_list(text, "perplexity", json_object_get(evaluation, "texts"), of_text));
+    TRY(add_list(text, "tasks", json_object_get(evaluation, "questions"), of_task));
+    TRY(strbuf_printf(text, "methods:\n  - {method: %s", row->method));
+    TRY(add_members(text, json_object_get(settings, "options"), nothing, 0));
+    TRY(add_members(text, json_object_get(settings, "harness"), nothing, 0));
+    TRY(strbuf_puts(text, "}\n"));
+out:
+    json_decref(model);
+    json_decref(settings);
+    return rc;
+}
+
+static int add_point(const struct report *report, const struct table_row *row)
+{
+    struct strbuf text = {0};
+    char name[32];
+    int rc;
+    snprintf(name, sizeof name, "again-%.8s", row->id);
+    TRY(strbuf_printf(&text, "cat > %s.yaml <<'END'\n", name));
+    TRY(point_spec(report, row, name, &text));
+    TRY(strbuf_printf(&text, "END\nbitbench run %s.yaml", name));
+    TRY(strbuf_puts(report->out, "<details>"));
+    TRY(html_element(report->out, "summary", row->label));
+    TRY(html_element(report->out, "pre", text.data));
+    TRY(strbuf_puts(report->out, "</details>\n"));
+out:
+    strbuf_release(&text);
+    return rc;
+}
+
+int report_again(const struct report *report)
+{
+    const struct table *table = report->table;
+    int rc;
+    TRY(strbuf_puts(report->out, "<section id=\"again\"><h2>Reproduction</h2>\n<p>All points, from "
+                                 "the spec below: <code>bitbench run "));
+    TRY(html_text(report->out, report->spec_path));
+    TRY(strbuf_puts(report->out,
+                    "</code>. One point alone: the command under its name. The same model, data "
+                    "and versions give the point the same id.</p>\n"));
+    for (int i = 0; i < table->row_count; i++)
+        TRY(add_point(report, &table->rows[i]));
+    TRY(strbuf_puts(report->out, "<h3>The spec</h3>\n"));
+    TRY(html_element(report->out, "pre", report->spec_text));
+    TRY(strbuf_puts(report->out, "</section>\n"));
+out:
+    return rc;
+}

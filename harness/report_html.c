@@ -1,0 +1,69 @@
+/* The few forms that the page is made of. */
+#include "core/err.h"
+#include "harness/report_internal.h"
+
+#include <string.h>
+
+int html_text(struct strbuf *out, const char *text)
+{
+    int rc = 0;
+    for (; *text && rc == 0; text++) {
+        switch (*text) {
+        case '<': rc = strbuf_puts(out, "&lt;"); break;
+        case '>': rc = strbuf_puts(out, "&gt;"); break;
+        case '&': rc = strbuf_puts(out, "&amp;"); break;
+        case '"': rc = strbuf_puts(out, "&quot;"); break;
+        case '\'': rc = strbuf_puts(out, "&#39;"); break;
+        default:
+            if ((unsigned char)*text >= ' ' || *text == '\n' || *text == '\t')
+                rc = strbuf_add(out, text, 1);
+        }
+    }
+    return rc;
+}
+
+int html_element(struct strbuf *out, const char *tag, const char *text)
+{
+    int rc;
+    TRY(strbuf_printf(out, "<%s>", tag));
+    TRY(html_text(out, text));
+    TRY(strbuf_printf(out, "</%.*s>\n", (int)strcspn(tag, " "), tag));
+out:
+    return rc;
+}
+
+static int html_cell(struct strbuf *out, const struct grid *grid, int row, int column,
+                     const char *class)
+{
+    const char *tag = row == 0 || column == 0 ? "th" : "td";
+    int rc;
+    TRY(strbuf_printf(out, "<%s", tag));
+    if (*tag == 't' && tag[1] == 'h')
+        TRY(strbuf_puts(out, row == 0 ? " scope=\"col\"" : " scope=\"row\""));
+    if (class)
+        TRY(strbuf_printf(out, " class=\"%s\"", class));
+    TRY(strbuf_puts(out, ">"));
+    TRY(html_text(out, grid->cells[row * grid->columns + column]));
+    TRY(strbuf_printf(out, "</%s>", tag));
+out:
+    return rc;
+}
+
+int html_grid(struct strbuf *out, const struct grid *grid, const char *caption,
+              const char *const *classes)
+{
+    int rc;
+    TRY(strbuf_puts(out, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\""));
+    TRY(html_text(out, caption));
+    TRY(strbuf_puts(out, "\"><table>\n"));
+    TRY(html_element(out, "caption", caption));
+    for (int i = 0; i < grid->rows; i++) {
+        TRY(strbuf_puts(out, i == 0 ? "<thead><tr>" : i == 1 ? "<tbody><tr>" : "<tr>"));
+        for (int j = 0; j < grid->columns; j++)
+            TRY(html_cell(out, grid, i, j, classes ? classes[i * grid->columns + j] : NULL));
+        TRY(strbuf_puts(out, i == 0 ? "</tr></thead>\n" : "</tr>\n"));
+    }
+    TRY(strbuf_puts(out, grid->rows > 1 ? "</tbody></table></div>\n" : "</table></div>\n"));
+out:
+    return rc;
+}

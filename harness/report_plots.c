@@ -1,0 +1,160 @@
+/* The plots of plots.list, drawn into a folder that is removed again, and put into the page. */
+#include "core/err.h"
+#include "core/file.h"
+#include "harness/plot_internal.h"
+#include "harness/report_internal.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What takes the place of a quote that opens an id. */
+static int add_id(struct strbuf *out, const char **at, const char *prefix, int number)
+{
+    static const char ours[] = "gnuplot_";
+    const char *value = *at + strlen(prefix);
+    /* gnuplot numbers the plots of each panel anew: an id that is there twice, and that nothing
+     * refers to. */
+    if (strncmp(prefix, "id=", 3) == 0 && strncmp(value, ours, sizeof ours - 1) == 0) {
+        *at = value + strcspn(value, "'\"");
+        *at += **at != '\0';
+        return 0;
+    }
+    *at = value;
+    return strbuf_printf(out, "%sp%d-", prefix, number);
+}
+
+/* The picture with ids of its own, a name and a description; all from its <svg on. */
+static int inline_picture(struct strbuf *out, const char *svg, int number)
+{
+    static const char *const prefixes[] = {"id='", "id=\"", "href='#", "href=\"#", "url(#"};
+    int rc = 0;
+    for (const char *at = svg; *at;) {
+        size_t plain = strcspn(at, "ihu<");
+        TRY(strbuf_add(out, at, plain));
+        at += plain;
+        const char *before = at;
+        /* An attribute stands inside a tag, where text has no bare "<"; gnuplot escapes labels. */
+        if (strncmp(at, "<script", 7) == 0)
+            TRY(err_set(ERR_FORMAT, "a plot holds a script; it was not put into the report"));
+        for (int i = 0; i < 5 && at == before; i++)
+            if (strncmp(at, prefixes[i], strlen(prefixes[i])) == 0 && (i > 1 || at[-1] == ' '))
+                TRY(add_id(out, &at, prefixes[i], number));
+        if (at == before && *at)
+            TRY(strbuf_add(out, at++, 1));
+    }
+out:
+    return rc;
+}
+
+static int add_figure(const struct report *report, const char *name, const char *what,
+                      const char *svg, int number)
+{
+    struct strbuf *out = report->out;
+    const char *tag = strstr(svg, "<svg"), *described = tag ? strstr(tag, "</desc>") : NULL;
+    const char *open = tag ? strchr(tag, '>') : NULL;
+    int rc;
+    if (!described || !open || open > described)
+        return err_set(ERR_FORMAT, "the plot %s is no picture", name);
+    TRY(strbuf_puts(out, "<figure class=\"plot\"><div class=\"scroll\" role=\"region\" "
+                         "tabindex=\"0\" aria-label=\""));
+    TRY(html_text(out, what));
+    TRY(strbuf_printf(out, "\"><svg role=\"img\" aria-labelledby=\"p%d-t p%d-d\"", number, number));
+    TRY(strbuf_add(out, tag + 4, (size_t)(open + 1 - tag - 4)));
+    TRY(strbuf_printf(out, "<title id=\"p%d-t\">", number));
+    TRY(html_text(out, name));
+    TRY(strbuf_printf(out, "</title><desc id=\"p%d-d\">", number));
+    TRY(html_text(out, what));
+    TRY(strbuf_puts(out, "</desc>"));
+    TRY(inline_picture(out, described + 7, number));
+    TRY(strbuf_puts(out, "</div>\n"));
+    TRY(html_element(out, "figcaption", what));
+    TRY(strbuf_puts(out, "</figure>\n"));
+out:
+    return rc;
+}
+
+static void ignore_report(void *context, const char *path, const char *reason)
+{
+}
+
+/* *path = the only file in the folder, the caller's; NULL when it is empty. */
+static int find_only(const char *folder, char **path)
+{
+    DIR *directory = opendir(folder);
+    struct dirent *entry;
+    int rc = 0;
+    *path = NULL;
+    while (directory && !*path && rc == 0 && (entry = readdir(directory)))
+        if (entry->d_name[0] != '.')
+            rc = file_join(path, folder, entry->d_name);
+    if (directory)
+        closedir(directory);
+    return rc;
+}
+
+static int add_plot(const struct report *report, const struct plot_entry *entry, const char *folder,
+                    int number, int *drawn)
+{
+    const struct plot_request request = {.name = entry->name,
+                                         .database = report->database,
+                                         .experiment = report->table->experiment,
+                                         .format = "svg",
+                                         .folder = folder};
+    char *path = NULL, *svg = NULL;
+    int rc = plot_draw(&request, ignore_report, NULL);
+    if (rc == ERR_MISSING && strncmp(err_text(), "nothing to draw", 15) == 0)
+        return 0;
+    if (rc)
+        return rc;
+    TRY(find_only(folder, &path));
+    if (!path)
+        goto out;
+    TRY(file_read(path, &svg, NULL));
+    TRY(add_figure(report, entry->name, entry->what, svg, number));
+    ++*drawn;
+out:
+    if (path)
+        unlink(path);
+    mem_free(path);
+    mem_free(svg);
+    return rc;
+}
+
+static int add_all(const struct report *report, const struct plot_list *list, const char *folder)
+{
+    int rc = 0, drawn = 0;
+    for (int i = 0; i < list->count; i++)
+        if (strcmp(list->entries[i].source, "database") == 0)
+            TRY(add_plot(report, &list->entries[i], folder, i, &drawn));
+    if (drawn == 0)
+        rc = html_element(report->out, "p", "Nothing was measured that could be drawn.");
+out:
+    return rc;
+}
+
+int report_plots(const struct report *report)
+{
+    const char *place = getenv("TMPDIR");
+    struct plot_list list = {0};
+    char *folder = NULL;
+    int rc, made = 0;
+    TRY(strbuf_puts(report->out, "<section id=\"plots\"><h2>Plots</h2>\n"));
+    TRY(mem_printf(&folder, "%s/bitbench-report-XXXXXX", place && *place ? place : "/tmp"));
+    if (!mkdtemp(folder))
+        TRY(err_set(ERR_IO, "%s: a folder for the plots cannot be made", folder));
+    made = 1;
+    TRY(plot_list_load(&list));
+    rc = add_all(report, &list, folder);
+    if (rc == ERR_MISSING) /* no gnuplot: the rest is worth having */
+        rc = html_element(report->out, "p class=bad", err_text());
+    if (rc == 0)
+        rc = strbuf_puts(report->out, "</section>\n");
+out:
+    if (made)
+        rmdir(folder);
+    mem_free(folder);
+    plot_list_release(&list);
+    return rc;
+}
