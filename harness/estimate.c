@@ -72,7 +72,7 @@ static int find_shape(const struct model *model, struct shape *shape)
         shape->block.storage = NULL;
     }
     block_release(&block);
-    if (model->tensors) /* a planned run has none */
+    if (model->tensors)                        /* a planned run has none */
         tensor_pages_drop(model->tensors, ""); /* which would be taken for memory that is held */
     return rc;
 }
