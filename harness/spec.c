@@ -43,16 +43,16 @@ static int read_models(struct experiment *experiment, const struct yaml *yaml)
         return yaml_error(yaml, node, "model: a list of 1 to %d models is expected",
                           SPEC_MAX_MODELS);
     TRY(mem_calloc(&experiment->models, (size_t)count, sizeof *experiment->models));
-    for (; experiment->model_count < count; experiment->model_count++) {
-        char **model = &experiment->models[experiment->model_count];
+    for (int i = 0; i < count; i++) {
+        char **model = &experiment->models[i];
         if (node)
-            TRY(take_node(yaml, &items[experiment->model_count], "model", model));
+            TRY(take_node(yaml, &items[i], "model", model));
         else
             TRY(mem_strdup(model, "embedded"));
-        for (int i = 0; i < experiment->model_count; i++)
-            if (strcmp(*model, experiment->models[i]) == 0) {
-                rc = yaml_error(yaml, &items[experiment->model_count],
-                                "model: '%.80s' is in the list twice", *model);
+        experiment->model_count++;
+        for (int k = 0; k < i; k++)
+            if (strcmp(*model, experiment->models[k]) == 0) {
+                rc = yaml_error(yaml, &items[i], "model: '%.80s' is in the list twice", *model);
                 goto out;
             }
     }
