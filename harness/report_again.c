@@ -5,18 +5,26 @@
 #include "harness/spec.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+const char *const report_splits[3] = {"train", "validation", "test"};
 
 /* ", key: value"; splits are stored by number and named in a spec. */
 static int add_member(struct strbuf *text, const char *key, const json_t *value, int first)
 {
-    static const char *const splits[] = {"train", "validation", "test"};
     json_int_t split = json_integer_value(value);
     char *shown = NULL;
     int rc;
     if (strcmp(key, "split") == 0 && json_is_integer(value) && split >= 0 && split < 3)
-        return strbuf_printf(text, "%s%s: %s", first ? "" : ", ", key, splits[split]);
+        return strbuf_printf(text, "%s%s: %s", first ? "" : ", ", key, report_splits[split]);
+    if (json_is_real(value)) { /* 0.9, not 0.90000000000000002, where that is the same number */
+        char number[32];
+        snprintf(number, sizeof number, "%.15g", json_real_value(value));
+        if (strtod(number, NULL) == json_real_value(value))
+            return strbuf_printf(text, "%s%s: %s", first ? "" : ", ", key, number);
+    }
     shown = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17));
     rc = strbuf_printf(text, "%s%s: %s", first ? "" : ", ", key, shown ? shown : "");
     free(shown);

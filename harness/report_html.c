@@ -56,7 +56,9 @@ int html_grid(struct strbuf *out, const struct grid *grid, const char *caption,
     TRY(strbuf_puts(out, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\""));
     TRY(html_text(out, caption));
     TRY(strbuf_puts(out, "\"><table>\n"));
-    TRY(html_element(out, "caption", caption));
+    TRY(strbuf_puts(out, "<caption><span>"));
+    TRY(html_text(out, caption));
+    TRY(strbuf_puts(out, "</span></caption>\n"));
     for (int i = 0; i < grid->rows; i++) {
         TRY(strbuf_puts(out, i == 0 ? "<thead><tr>" : i == 1 ? "<tbody><tr>" : "<tr>"));
         for (int j = 0; j < grid->columns; j++)

@@ -31,5 +31,7 @@ int report_failures(const struct report *report);
 int report_again(const struct report *report);
 
 extern const char report_style[];
+/* The names of enum split, which settings hold by number. */
+extern const char *const report_splits[3];
 
 #endif

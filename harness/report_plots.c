@@ -52,6 +52,7 @@ static int add_figure(const struct report *report, const char *name, const char 
                       const char *svg, int number)
 {
     struct strbuf *out = report->out;
+    const size_t before = out->length;
     const char *tag = strstr(svg, "<svg"), *described = tag ? strstr(tag, "</desc>") : NULL;
     const char *open = tag ? strchr(tag, '>') : NULL;
     int rc;
@@ -72,6 +73,8 @@ static int add_figure(const struct report *report, const char *name, const char 
     TRY(html_element(out, "figcaption", what));
     TRY(strbuf_puts(out, "</figure>\n"));
 out:
+    if (rc) /* a figure is there whole or not at all */
+        out->length = before;
     return rc;
 }
 
@@ -122,13 +125,25 @@ out:
     return rc;
 }
 
+/* What a plot lacks (gnuplot, a number that it needs) is told in its place: the rest is worth
+ * having. */
 static int add_all(const struct report *report, const struct plot_list *list, const char *folder)
 {
-    int rc = 0, drawn = 0;
-    for (int i = 0; i < list->count; i++)
-        if (strcmp(list->entries[i].source, "database") == 0)
-            TRY(add_plot(report, &list->entries[i], folder, i, &drawn));
-    if (drawn == 0)
+    int rc = 0, shown = 0;
+    for (int i = 0; i < list->count; i++) {
+        if (strcmp(list->entries[i].source, "database") != 0)
+            continue;
+        rc = add_plot(report, &list->entries[i], folder, i, &shown);
+        int told = rc == ERR_MISSING || rc == ERR_INTERNAL || rc == ERR_FORMAT;
+        int missing = rc == ERR_MISSING;
+        if (told)
+            rc = html_element(report->out, "p class=bad", err_text());
+        shown += told;
+        TRY(rc);
+        if (missing) /* it would be for the others, too */
+            break;
+    }
+    if (shown == 0)
         rc = html_element(report->out, "p", "Nothing was measured that could be drawn.");
 out:
     return rc;
@@ -146,11 +161,8 @@ int report_plots(const struct report *report)
         TRY(err_set(ERR_IO, "%s: a folder for the plots cannot be made", folder));
     made = 1;
     TRY(plot_list_load(&list));
-    rc = add_all(report, &list, folder);
-    if (rc == ERR_MISSING) /* no gnuplot: the rest is worth having */
-        rc = html_element(report->out, "p class=bad", err_text());
-    if (rc == 0)
-        rc = strbuf_puts(report->out, "</section>\n");
+    TRY(add_all(report, &list, folder));
+    TRY(strbuf_puts(report->out, "</section>\n"));
 out:
     if (made)
         rmdir(folder);

@@ -194,6 +194,7 @@ static int differences(const struct report *report)
     TRY(arena_calloc(report->arena, &grid.cells, (size_t)grid.rows * COLUMNS, sizeof *grid.cells));
     TRY(arena_calloc(report->arena, &classes, (size_t)grid.rows * COLUMNS, sizeof *classes));
     memcpy(grid.cells, heads, sizeof heads);
+    classes[1] = classes[6] = "text";
     for (int i = 0; i < compare.count; i++) {
         const char **row_classes = classes + (size_t)(i + 1) * COLUMNS;
         TRY(difference_cells(report, &compare.lines[i], grid.cells + (size_t)(i + 1) * COLUMNS));

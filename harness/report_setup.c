@@ -41,6 +41,10 @@ static int flatten(struct strbuf *text, const json_t *value, const char *path)
         }
         return 0;
     }
+    if (strcmp(path, "split") == 0 && json_is_integer(value) && json_integer_value(value) >= 0 &&
+        json_integer_value(value) < 3)
+        return strbuf_printf(text, "%ssplit=%s", text->length ? ", " : "",
+                             report_splits[json_integer_value(value)]);
     compact = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(8));
     const char *shown = json_is_string(value) ? json_string_value(value) : compact;
     TRY(strbuf_printf(text, "%s%s=%s", text->length ? ", " : "", path, shown ? shown : ""));
@@ -52,7 +56,7 @@ out:
 static int flat(struct arena *arena, const json_t *value, const char **out)
 {
     struct strbuf text = {0};
-    int rc = flatten(&text, value, "");
+    int rc = value ? flatten(&text, value, "") : strbuf_puts(&text, "–");
     if (rc == 0)
         rc = arena_printf(arena, out, "%s", text.data ? text.data : "");
     strbuf_release(&text);
@@ -70,9 +74,6 @@ static int settings_row(const struct report *report, const struct table_row *row
     cells[0] = row->label;
     for (int i = 0; i < 4; i++)
         TRY(flat(report->arena, json_object_get(settings, parts[i]), &cells[1 + i]));
-    for (int i = 1; i < 5; i++)
-        if (!*cells[i] || strcmp(cells[i], "null") == 0)
-            cells[i] = "–";
     cells[5] = row->id;
 out:
     json_decref(settings);
@@ -90,8 +91,10 @@ static int settings_table(const struct report *report)
     TRY(arena_alloc(report->arena, &grid.cells, (size_t)grid.rows * COLUMNS, sizeof *grid.cells));
     TRY(arena_calloc(report->arena, &classes, (size_t)grid.rows * COLUMNS, sizeof *classes));
     memcpy(grid.cells, heads, sizeof heads);
-    for (int i = 1; i < grid.rows; i++) {
-        TRY(settings_row(report, &report->table->rows[i - 1], grid.cells + (size_t)i * COLUMNS));
+    for (int i = 0; i < grid.rows; i++) {
+        if (i > 0)
+            TRY(settings_row(report, &report->table->rows[i - 1],
+                             grid.cells + (size_t)i * COLUMNS));
         for (int j = 1; j < COLUMNS; j++)
             classes[i * COLUMNS + j] = "wrap";
     }

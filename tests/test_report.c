@@ -1,0 +1,296 @@
+/* The HTML report: whole, harmless, with the numbers that are in the database. */
+#include "core/file.h"
+#include "core/mem.h"
+#include "harness/report.h"
+#include "harness/spec.h"
+#include "harness/store_internal.h"
+#include "tests/store_sample.h"
+
+#include <ctype.h>
+
+#define EVIL "<script>alert(1)</script> & \"it's\" </svg> <b"
+
+enum { WINDOWS = 40 };
+
+/* A point of 40 windows of 100 tokens around 3 + loss nats each. */
+static void put(struct store *store, int number, const char *label, double loss, double wiggle)
+{
+    struct sample s;
+    struct metric_part parts[WINDOWS];
+    sample_init(&s, number);
+    s.point.label = label;
+    s.point.method = number == 1 ? "full" : "rtn";
+    for (int i = 0; i < WINDOWS; i++)
+        parts[i] = (struct metric_part){
+            .index = i, .value = 300 + 100 * loss + i + (i & 1 ? wiggle : -wiggle), .count = 100};
+    s.metrics[0].parts = parts;
+    s.metrics[0].part_count = WINDOWS;
+    s.metrics[0].value = exp(3.195 + loss);
+    if (number == 1) {
+        s.point.weights = 0;
+        s.point.layer_count = 0;
+    }
+    s.point.file_bytes = 80;
+    sample_store(store, &s, number);
+}
+
+static void put_failed(struct store *store, int number, const char *error)
+{
+    struct sample s;
+    sample_init(&s, number);
+    s.point.label = "billm";
+    s.point.method = "billm";
+    s.point.status = "failed";
+    s.point.error = error;
+    s.point.metric_count = s.point.layer_count = s.point.timing_count = 0;
+    sample_store(store, &s, number);
+}
+
+static void write_page(struct strbuf *page)
+{
+    struct store *store;
+    if (store_open(&store, database, 0) != 0 || report_html(store, database, "trial", page) != 0)
+        fail_msg("%s", err_text());
+    store_close(store);
+}
+
+static void holds(const struct strbuf *page, const char *part)
+{
+    if (!strstr(page->data, part))
+        fail_msg("'%s' is not in the page", part);
+}
+
+static int is_void(const char *name)
+{
+    return strcmp(name, "meta") == 0 || strcmp(name, "!DOCTYPE") == 0;
+}
+
+/* Reads a tag from its "<" on; name without the slash. Returns its end. */
+static const char *read_tag(const char *at, char name[32], int *closing, int *empty)
+{
+    int n = 0;
+    const char *end = at + strcspn(at, ">");
+    *closing = at[1] == '/';
+    for (at += 1 + *closing; at < end && !isspace((unsigned char)*at) && *at != '/' && n < 31; at++)
+        name[n++] = *at;
+    name[n] = '\0';
+    *empty = end[-1] == '/';
+    return end;
+}
+
+/* Every element is closed where it should be, and no name is one that acts. */
+static void is_balanced(const char *page)
+{
+    char open[64][32], name[32];
+    int depth = 0, closing, empty;
+    for (const char *at = page; (at = strchr(at, '<')); at++) {
+        const char *end = read_tag(at, name, &closing, &empty);
+        if (strcmp(name, "script") == 0 || strcmp(name, "iframe") == 0)
+            fail_msg("there is a <%s>", name);
+        if (closing && (depth == 0 || strcmp(open[--depth], name) != 0))
+            fail_msg("</%s> closes <%s>: %.80s", name, open[depth], at);
+        if (!closing && !empty && !is_void(name)) {
+            assert_true(depth < 64);
+            memcpy(open[depth++], name, sizeof name);
+        }
+        at = end;
+    }
+    assert_int_equal(depth, 0);
+}
+
+/* Each id once; what names a picture is there. */
+static void ids_are_unique(const char *page)
+{
+    for (const char *at = page; (at = strstr(at, " id=")); at++) {
+        char id[80];
+        int length = (int)strcspn(at + 5, "'\""), count = 0;
+        snprintf(id, sizeof id, " id=%c%.*s%c", at[4], length, at + 5, at[4]);
+        for (const char *other = page; (other = strstr(other, id)); other++)
+            count++;
+        if (count != 1)
+            fail_msg("%s is there %d times", id, count);
+    }
+    int pictures = 0;
+    for (const char *at = page; (at = strstr(at, "<svg ")); at++, pictures++) {
+        char label[32], wanted[48];
+        assert_int_equal(sscanf(at, "<svg role=\"img\" aria-labelledby=\"%31s", label), 1);
+        snprintf(wanted, sizeof wanted, "<title id=\"%s\">", label);
+        if (!strstr(at, wanted))
+            fail_msg("a picture has no name: %s", wanted);
+    }
+    assert_true(pictures >= 1);
+}
+
+/* No address but the names of XML's spaces. */
+static void is_self_contained(const char *page)
+{
+    for (const char *at = page; (at = strstr(at, "://")); at++)
+        if (strncmp(at, "://www.w3.org/", 14) != 0)
+            fail_msg("an address: %.60s", at - 6);
+    assert_null(strstr(page, "src="));
+    assert_null(strstr(page, "@import"));
+}
+
+static void test_page(void **state)
+{
+    struct strbuf page = {0}, again = {0};
+    struct store *store = open_writer();
+    put(store, 1, "full", 0, 0);
+    put(store, 2, "rtn best", 0.1, 0);
+    put(store, 3, "rtn near", 0.1, 1);
+    put(store, 4, "rtn far", 0.5, 0);
+    put_failed(store, 5, "NaN in block 3");
+    store_close(store);
+    write_page(&page);
+    is_balanced(page.data);
+    ids_are_unique(page.data);
+    is_self_contained(page.data);
+    holds(&page, "<h1>A trial</h1>");
+    holds(&page, "<span class=\"bad\">1 failed</span>");
+    holds(&page, "NaN in block 3");
+    /* exp of the mean loss; the near one wins half of the windows, the far one none */
+    holds(&page, "<td class=\"best\">★ 26.98");
+    holds(&page, "<td class=\"near\">≈ 26.98");
+    holds(&page, "<td>40.25");
+    holds(&page, "<td>× 1.649</td>"); /* exp(0.5) */
+    holds(&page, "<td>40 of 40</td>");
+    /* two layers of 32 weights with 8 and 16 bytes each, in a file of 80 bytes */
+    holds(&page, "<td>2.000</td><td>4.000</td><td>4.000</td><td>2.000</td><td>6.000</td>"
+                 "<td>10.000</td>");
+    holds(&page, "kjv, test split, rule windows, windows of 8 tokens");
+    holds(&page, "cpu=none");
+    write_page(&again);
+    assert_string_equal(page.data, again.data);
+    strbuf_release(&page);
+    strbuf_release(&again);
+}
+
+/* Whatever a database says, it stays text. */
+static void test_evil(void **state)
+{
+    struct strbuf page = {0};
+    struct sample s;
+    struct store *store = open_writer();
+    assert_int_equal(store_experiment(store, "trial", EVIL, EVIL, "# " EVIL "\n" EVIL), 0);
+    put(store, 1, EVIL, 0, 0);
+    put_failed(store, 5, EVIL);
+    sample_init(&s, 7);
+    s.point.label = s.point.method = s.point.model = s.point.model_hash = EVIL;
+    s.point.warnings = s.point.started = EVIL;
+    json_object_set_new(s.point.settings, "options", json_pack("{s:s}", EVIL, EVIL));
+    json_object_set_new(s.point.host, EVIL, json_string(EVIL));
+    s.layers[0].name = s.layers[1].name = EVIL;
+    for (int i = 0; i < 2; i++) {
+        s.metrics[i].dataset = s.metrics[i].split = s.metrics[i].rule = EVIL;
+        s.metrics[i].data_hash = EVIL;
+        s.timings[i].stage = i ? EVIL : "total";
+    }
+    sample_store(store, &s, 7);
+    store_close(store);
+    write_page(&page);
+    is_balanced(page.data);
+    ids_are_unique(page.data);
+    holds(&page, "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;it&#39;s&quot;");
+    strbuf_release(&page);
+}
+
+/* The spec under each point means the point. */
+static void test_again(void **state)
+{
+    char spec_path[96];
+    struct experiment experiment = {0}, single = {0};
+    struct strbuf page = {0};
+    struct sample s;
+    json_t *settings, *wanted;
+    snprintf(spec_path, sizeof spec_path, "%s/x.yaml", folder);
+    FILE *file = fopen(spec_path, "we");
+    fputs("name: trial\nmodel: embedded\n"
+          "calibration: {corpus: kjv, samples: 3, length: 64, seed: 9}\n"
+          "evaluation:\n  perplexity:\n    - {corpus: kjv, window: 100, windows: 4}\n"
+          "  tasks:\n    - {task: kjv_half, items: 7}\n"
+          "methods:\n  - {method: pb-llm, low_frac: 0.85, percdamp: 0.015, quant_only: mlp}\n",
+          file);
+    fclose(file);
+    if (spec_load(&experiment, spec_path, NULL, 0) != 0)
+        fail_msg("%s", err_text());
+    assert_int_equal(point_settings(&experiment.points[0], &settings), 0);
+    wanted = json_deep_copy(settings);
+    json_object_set_new(settings, "evaluation",
+                        json_pack("{s:[{s:s,s:i,s:i,s:i,s:s}],s:[{s:s,s:i,s:s,s:i,s:s}]}", "texts",
+                                  "corpus", "kjv", "split", 2, "window", 100, "windows", 4, "hash",
+                                  "ab", "questions", "task", "kjv_half", "version", 2, "scoring",
+                                  "pmi", "items", 7, "hash", "cd"));
+    json_object_set_new(json_object_get(settings, "calibration"), "hash", json_string("ef"));
+    struct store *store = open_writer();
+    sample_init(&s, 1);
+    json_decref(s.point.settings);
+    s.point.settings = settings;
+    s.point.method = "pb-llm";
+    s.point.metric_count = 0;
+    sample_store(store, &s, 0);
+    store_close(store);
+    write_page(&page);
+
+    char *begin = strstr(page.data, "&#39;END&#39;\n"), *end = strstr(page.data, "\nEND\n");
+    assert_true(begin && end && end > begin);
+    file = fopen(spec_path, "we");
+    for (char *at = begin + strlen("&#39;END&#39;\n"); at <= end; at++) {
+        int quote = strncmp(at, "&quot;", 6) == 0;
+        fputc(quote ? '"' : *at, file);
+        at += quote ? 5 : 0;
+    }
+    fclose(file);
+    if (spec_load(&single, spec_path, NULL, 0) != 0)
+        fail_msg("%s", err_text());
+    assert_int_equal(single.point_count, 1);
+    assert_int_equal(point_settings(&single.points[0], &settings), 0);
+    assert_true(json_equal(settings, wanted));
+    assert_int_equal(single.perplexities[0].windows, 4);
+    assert_int_equal(single.perplexities[0].split, 2);
+    assert_int_equal(single.choices[0].items, 7);
+    json_decref(settings);
+    json_decref(wanted);
+    experiment_release(&experiment);
+    experiment_release(&single);
+    strbuf_release(&page);
+}
+
+/* Without gnuplot the rest is still there; without memory there is an error and nothing is lost. */
+static void test_without(void **state)
+{
+    struct strbuf page = {0};
+    struct store *store = open_writer();
+    int rc = ERR_MEMORY, k;
+    put(store, 1, "full", 0, 0);
+    put(store, 2, "rtn best", 0.1, 0);
+    store_close(store);
+    char *path = NULL;
+    assert_int_equal(mem_strdup(&path, getenv("PATH")), 0);
+    setenv("PATH", folder, 1);
+    write_page(&page);
+    holds(&page, "gnuplot is not installed");
+    holds(&page, "<section id=\"again\">");
+    is_balanced(page.data);
+    strbuf_release(&page);
+    assert_int_equal(store_open(&store, database, 0), 0);
+    for (k = 1; rc == ERR_MEMORY && k < 2000; k += 1 + k / 16) {
+        mem_fail_at(k);
+        rc = report_html(store, database, "trial", &page);
+        mem_fail_at(0);
+        strbuf_release(&page);
+    }
+    assert_int_equal(rc, 0);
+    assert_true(k > 30);
+    error_names(report_html(store, database, "none", &page), ERR_USAGE, "no experiment 'none'");
+    store_close(store);
+    setenv("PATH", path, 1);
+    mem_free(path);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {TEST(test_page), TEST(test_evil), TEST(test_again),
+                                       TEST(test_without)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
