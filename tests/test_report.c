@@ -31,6 +31,7 @@ static void put(struct store *store, int number, const char *label, double loss,
         s.point.layer_count = 0;
     }
     s.point.file_bytes = 80;
+    s.point.model_hash = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     sample_store(store, &s, number);
 }
 
@@ -287,10 +288,71 @@ static void test_without(void **state)
     mem_free(path);
 }
 
+/* The page as a browser lays it out: *width = what it needs to the right, colour = of its ground.
+ * The copy has a script that writes both, and no policy against it. 0 when there is no browser. */
+static int lay_out(const char *page, int window, int dark, int *width, char colour[64])
+{
+    static const char probe[] =
+        "<script>document.documentElement.insertAdjacentHTML('beforeend', '<!--measured ' + "
+        "document.documentElement.scrollWidth + ' ' + "
+        "getComputedStyle(document.body).backgroundColor.replaceAll(' ', '') + '-->')</script>";
+    char path[96], command[512], line[4096];
+    int found = 0;
+    const char *policy = strstr(page, "<meta http-equiv"), *rest = strchr(policy, '>') + 1;
+    snprintf(path, sizeof path, "%s/page.html", folder);
+    FILE *file = fopen(path, "we");
+    fprintf(file, "%.*s%s%s", (int)(policy - page), page, rest, probe);
+    fclose(file);
+    snprintf(
+        command, sizeof command,
+        "exec 2>&1; for b in chromium-headless-shell chromium; do command -v $b >/dev/null && exec "
+        "timeout 60 $b --headless --no-sandbox --disable-gpu --window-size=%d,900 "
+        "--user-data-dir=%s/browser --blink-settings=preferredColorScheme=%d --dump-dom "
+        "file://%s; done",
+        window, folder, dark ? 0 : 1, path);
+    FILE *pipe = popen(command, "re");
+    while (pipe && fgets(line, sizeof line, pipe))
+        for (const char *at = line; (at = strstr(at, "<!--measured ")); at++)
+            found |= sscanf(at, "<!--measured %d %63[^-]", width, colour) == 2;
+    if (pipe)
+        pclose(pipe);
+    return found;
+}
+
+/* At the width of a desk and of a phone, light and dark: nothing hangs out on the right. */
+static void test_browser(void **state)
+{
+    static const int windows[] = {1280, 390};
+    struct strbuf page = {0};
+    char light[64], dark[64];
+    int width;
+    struct store *store = open_writer();
+    put(store, 1, "full", 0, 0);
+    put(store, 2, "rtn group_size=128 a_label_of_one_very_long_word_that_cannot_be_broken", 0.1, 0);
+    put_failed(store, 5,
+               "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    store_close(store);
+    write_page(&page);
+    for (int i = 0; i < 2; i++) {
+        if (!lay_out(page.data, windows[i], 0, &width, light)) {
+            strbuf_release(&page);
+            print_message("skipped: there is no chromium\n");
+            skip();
+        }
+        if (width > windows[i])
+            fail_msg("%d pixels wide in a window of %d", width, windows[i]);
+        assert_true(lay_out(page.data, windows[i], 1, &width, dark));
+        assert_true(width <= windows[i]);
+        assert_string_equal(light, "rgb(255,255,255)");
+        assert_string_equal(dark, "rgb(20,24,28)");
+    }
+    strbuf_release(&page);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {TEST(test_page), TEST(test_evil), TEST(test_again),
-                                       TEST(test_without)};
+                                       TEST(test_without), TEST(test_browser)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
