@@ -4,12 +4,13 @@
 #include "harness/command.h"
 #include "harness/paths.h"
 #include "harness/table.h"
+#include "harness/table_pareto.h"
 
 #include <stdio.h>
 
 struct table_command {
     int format;
-    bool published;
+    bool published, pareto;
 };
 
 static const struct option table_options[] = {
@@ -24,6 +25,12 @@ static const struct option table_options[] = {
      .offset = offsetof(struct table_command, published),
      .fallback = "false",
      .help = "the papers' numbers and ours beside them, where both are of the same experiment"},
+    {.name = "pareto",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct table_command, pareto),
+     .fallback = "false",
+     .help = "also which points are on the fronts of perplexity against bits and time, and how far "
+             "each method's front is from that of all (docs/statistics.md)"},
     {.name = NULL},
 };
 
@@ -38,8 +45,12 @@ static int table_command(const struct command_line *line)
     if (options->published)
         TRY(paths_data(&path, "results/published.csv"));
     TRY(store_open(&store, line->global.database, 0));
-    TRY(path ? table_print_published(store, experiment, path, format, stdout)
-             : table_print(store, experiment, format, stdout));
+    if (path)
+        TRY(table_print_published(store, experiment, path, format, stdout));
+    else if (!options->pareto || format == TABLE_MARKDOWN || format == TABLE_LATEX)
+        TRY(table_print(store, experiment, format, stdout));
+    if (options->pareto)
+        TRY(table_print_pareto(store, experiment, format, stdout));
 out:
     mem_free(path);
     store_close(store);
@@ -61,7 +72,9 @@ const struct command command_table = {
         "different data, windows or rules never share a column. The experiment may be left out "
         "when the database holds a single one. With --published only those lines are printed in "
         "which one of the papers' numbers and one of ours are of the same model, method, settings, "
-        "data set and rule (docs/published.md).",
+        "data set and rule (docs/published.md). "
+        "CSV and JSON with --pareto are the fronts alone: a line for each point, perplexity and "
+        "cost.",
     .examples = "bitbench table quickstart\n"
                 "# our figures beside the papers'\n"
                 "bitbench table pb-llm-table1 --published\n"

@@ -2,6 +2,7 @@
 #include "core/err.h"
 #include "harness/compare.h"
 #include "harness/report_internal.h"
+#include "harness/table_pareto.h"
 
 #include <math.h>
 #include <string.h>
@@ -214,11 +215,31 @@ out:
     return rc;
 }
 
+static int fronts(const struct report *report)
+{
+    struct grid marks, areas;
+    int rc;
+    TRY(pareto_marks(&marks, report->table, report->arena));
+    TRY(pareto_areas(&areas, report->table, report->arena));
+    if (marks.rows == 0)
+        goto out;
+    TRY(strbuf_puts(report->out, "<h3>Pareto fronts</h3>\n"));
+    TRY(html_grid(report->out, &marks,
+                  "Against which bits or time no other point is as cheap and as good", NULL));
+    TRY(html_grid(report->out, &areas,
+                  "Perplexity at equal cost over the best there is, geometric mean along each "
+                  "method's front",
+                  NULL));
+out:
+    return rc;
+}
+
 int report_results(const struct report *report)
 {
     int rc;
     TRY(strbuf_puts(report->out, "<section id=\"results\"><h2>Results</h2>\n"));
     TRY(results(report));
+    TRY(fronts(report));
     TRY(strbuf_puts(report->out, "</section>\n<section id=\"differences\"><h2>Differences to full "
                                  "precision</h2>\n"));
     TRY(differences(report));

@@ -17,6 +17,12 @@
 #sql base?: SELECT m.dataset || m.split || m.window || m.data_hash, m.value, ifnull(m.low, m.value),
 #+ ifnull(m.high, m.value) FROM experiment_rows r JOIN metrics m ON m.point_id = r.id
 #+ WHERE r.experiment = :experiment AND m.kind = 'perplexity' AND r.method = 'full'
+#sql front?: WITH p AS (SELECT m.dataset || m.split || m.window || m.data_hash AS panel, r.stored_bits AS bits, m.value
+#+ FROM experiment_rows r JOIN metrics m ON m.point_id = r.id WHERE r.experiment = :experiment
+#+ AND m.kind = 'perplexity' AND r.weights > 0 AND r.stored_bits > 0 AND m.value > 0
+#+ AND (SELECT count(DISTINCT model_hash) FROM experiment_rows WHERE experiment = :experiment) = 1)
+#+ SELECT DISTINCT a.panel, a.bits, a.value FROM p a WHERE NOT EXISTS (SELECT 1 FROM p b WHERE b.panel = a.panel
+#+ AND b.bits <= a.bits AND b.value <= a.value AND (b.bits < a.bits OR b.value < a.value)) ORDER BY 1, 2
 
 columns = min(panels_count, 3)
 lines = (panels_count + columns - 1) / columns
@@ -89,7 +95,8 @@ do for [i = 1:panels_count] {
         set arrow 1 from graph 0, first base to graph 1, first base nohead dashtype 2 linewidth 1.2 \
             linecolor rgb method_colour('full') back
     }
-    plot for [k = 1:methods_count] $points \
+    plot $front using (here(strcol(1)) ? $2 : NaN):3 with steps linewidth 1.2 linecolor rgb 0xAAAAAA, \
+         for [k = 1:methods_count] $points \
             using (here(strcol(1)) && strcol(2) eq methods[k] ? $3 : NaN):4:5:6 with yerrorbars \
             pointtype method_shape(methods[k]) pointsize mark_size linecolor rgb method_colour(methods[k])
     unset arrow
@@ -113,5 +120,6 @@ set key at screen 0.5, screen key_height * 0.5 center center horizontal Left rev
 plot for [k = 1:methods_count] NaN with points pointtype method_shape(methods[k]) pointsize mark_size \
         linecolor rgb method_colour(methods[k]) title methods[k], \
      NaN with lines dashtype 2 linewidth 1.2 linecolor rgb method_colour('full') title 'full precision', \
+     NaN with lines linewidth 1.2 linecolor rgb 0xAAAAAA title 'Pareto front', \
      NaN with boxes fillstyle solid noborder fillcolor rgb 0xE6E6E6 title '95 % interval'
 unset multiplot
