@@ -118,7 +118,8 @@ static int results(const struct report *report)
         report->out,
         "<li>Bits: a weight as the paper counts; as stored, everything included; the whole file "
         "over all parameters. [low, high]: 95 % intervals, bootstrap over windows or items. ±: "
-        "standard error.</li>\n<li>★ the best quantized point of a column; ≈ what cannot be told "
+        "standard error.</li>\n<li>★ the best quantized point of a column; ≈ what cannot be "
+        "told "
         "from it: paired on the same windows or items, its p by the sign test, corrected by "
         "Holm's procedure for the column, is above 0.05.</li>\n</ul>\n"));
 out:
@@ -163,8 +164,10 @@ static int difference_cells(const struct report *report, const struct compare_li
                          line->row->label));
     TRY(arena_printf(arena, &cells[1], "%s %s", line->metric->title, ratio ? "ppl" : "%"));
     TRY(arena_printf(arena, &cells[2], "%s%.*f", ratio ? "× " : "", digits, scale * d->value));
-    TRY(arena_printf(arena, &cells[3], isnan(d->low) ? "–" : "[%.*f, %.*f]", digits, scale * d->low,
-                     digits, scale * d->high));
+    cells[3] = "–";
+    if (!isnan(d->low))
+        TRY(arena_printf(arena, &cells[3], "[%.*f, %.*f]", digits, scale * d->low, digits,
+                         scale * d->high));
     TRY(arena_printf(arena, &cells[4], "%d of %d", ratio ? d->above : d->below,
                      d->above + d->below));
     TRY(arena_printf(arena, &cells[5], "%.2g", line->corrected));

@@ -1,6 +1,6 @@
 # Perplexity against stored bits, one panel for each corpus, on logarithmic axes that hold every point.
 #
-#size 900, 70 + 340 * ((panels_count + 2) / 3)
+#size 900, 90 + 340 * ((panels_count + 2) / 3)
 #list panels: SELECT m.dataset || m.split || m.window || m.data_hash FROM experiment_rows r
 #+ JOIN metrics m ON m.point_id = r.id WHERE r.experiment = :experiment AND m.kind = 'perplexity'
 #+ AND m.value > 0 AND r.stored_bits > 0 AND r.weights > 0 GROUP BY 1 ORDER BY min(m.id)
@@ -26,7 +26,7 @@
 
 columns = min(panels_count, 3)
 lines = (panels_count + columns - 1) / columns
-key_height = 40.0 / (70 + 340 * ((panels_count + 2) / 3))
+key_height = 60.0 / (90 + 340 * ((panels_count + 2) / 3))
 
 set multiplot
 set logscale xy
