@@ -25,7 +25,7 @@ struct yaml_node {
     int quoted; /* the scalar was quoted, or a block of text: it is no number, boolean or null */
     struct yaml_node *items; /* YAML_LIST and YAML_MAP: in the order of the file */
     int count;
-    char *origin; /* NULL: the file; else where it is from: "--set bits=2", "other.yaml:3" */
+    char *origin;   /* NULL: the file; else where it is from: "--set bits=2", "other.yaml:3" */
     int overridden; /* 1: set by yaml_override */
 };
 

@@ -57,8 +57,8 @@ static int draw_axis(struct strbuf *out, double scale, double most, int bottom)
 {
     double step = most > 12 ? 4 : most > 5 ? 2 : 1;
     int rc = 0;
-    for (double at = 0; at <= most; at += step) {
-        double x = LEFT + at * scale;
+    for (int tick = 0; tick * step <= most; tick++) {
+        double at = tick * step, x = LEFT + at * scale;
         TRY(strbuf_printf(out,
                           "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>"
                           "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n",

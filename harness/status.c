@@ -145,7 +145,7 @@ static int list_stored(struct status *status, const struct stored_list *list, st
 {
     int rc;
     TRY(arena_calloc(arena, &status->points, (size_t)list->count, sizeof *status->points));
-    for (; status->count < list->count; status->count++)
+    for (; list->rows && status->count < list->count; status->count++)
         status->points[status->count] = list->rows[status->count].point;
 out:
     return rc;

@@ -27,10 +27,10 @@ struct model_config {
     bool layer_norm;        /* LayerNorm with gain and bias, in place of RMSNorm */
     bool norm_after;        /* norms behind attention and MLP, in place of before them */
     bool no_final_norm;
-    bool relu;       /* the MLP is relu(x W1) W2, in place of silu(x W_gate) (x W_up) W_down */
-    unsigned biases; /* bit i: linear layer i of a block has a bias */
-    int window;      /* attention reaches back that many positions; 0: to the beginning */
-    int window_from; /* first block with that window */
+    bool relu;           /* the MLP is relu(x W1) W2, in place of silu(x W_gate) (x W_up) W_down */
+    unsigned biases;     /* bit i: linear layer i of a block has a bias */
+    int window;          /* attention reaches back that many positions; 0: to the beginning */
+    int window_from;     /* first block with that window */
     int embedding_width; /* of the stored embedding, with a projection to width and one back; 0:
                             width itself */
 };
@@ -117,7 +117,7 @@ struct architecture {
     const char *name;   /* config.json's model_type */
     const char *blocks; /* "model.layers": tensors of block 3 begin with "model.layers.3." */
     const char *const *linear_names; /* of a block's linear layers: struct linear's name */
-    int version; /* part of every point's id: raise it when results change */
+    int version;                     /* part of every point's id: raise it when results change */
     int (*read_config)(const json_t *json, struct model_config *config, const char *where);
     /* The index-th tensor of a block (layer -1: of what lies outside the blocks); false behind the
      * last. */
@@ -160,10 +160,10 @@ struct model {
     const struct architecture *architecture;
     struct linear_source source;
     struct tensor_table *tensors; /* mapped read-only */
-    char *folder;                /* what was opened: it can be a file */
-    float *embedding;  /* vocabulary x width, float32 */
-    float *head;       /* vocabulary x width; equal to embedding when tied */
-    float *final_norm; /* width (and, for families with a bias, width more) */
+    char *folder;                 /* what was opened: it can be a file */
+    float *embedding;             /* vocabulary x width, float32 */
+    float *head;                  /* vocabulary x width; equal to embedding when tied */
+    float *final_norm;            /* width (and, for families with a bias, width more) */
     float *extra; /* what else the family keeps outside its blocks (learned positions); or NULL */
     struct workspace *workspace; /* memory that block_forward and model_score keep between calls */
     char hash[HASH_HEX_SIZE];    /* of the files with configuration and weights */

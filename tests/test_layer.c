@@ -37,9 +37,10 @@ static void write_inputs(void)
     for (int s = 0; s < SEQUENCES; s++)
         FIXTURE_OK(hessian_add(&hessian, x + (size_t)s * TOKENS * IN, TOKENS, 1));
     hessian_finish(&hessian);
-    const struct tensor_source sources[] = {{"W", DTYPE_F32, 2, {OUT, IN}, w, 0},
-                                            {"X", DTYPE_F32, 3, {SEQUENCES, TOKENS, IN}, x, 0},
-                                            {"H", DTYPE_F32, 2, {IN, IN}, hessian.matrix, 0}};
+    const struct tensor_source sources[] = {
+        {.name = "W", .dtype = DTYPE_F32, .rank = 2, .shape = {OUT, IN}, .data = w},
+        {.name = "X", .dtype = DTYPE_F32, .rank = 3, .shape = {SEQUENCES, TOKENS, IN}, .data = x},
+        {.name = "H", .dtype = DTYPE_F32, .rank = 2, .shape = {IN, IN}, .data = hessian.matrix}};
     static const char *const names[] = {"w", "x", "h"};
     for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "%s/%s.safetensors", folder, names[i]);
