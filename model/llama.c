@@ -211,15 +211,7 @@ out:
 
 const struct architecture architecture_llama = {
     .name = "llama",
-    .blocks = "model.layers",
-    .linear_names = llama_linear_names,
     .version = 1,
     .read_config = read_config,
-    .tensor_at = llama_tensor_at,
-    .check_tensors = layout_check_tensors,
-    .load_outer = llama_load_outer,
-    .load_block = layout_load_block,
-    .embed = transformer_embed,
-    .block_forward = transformer_block_forward,
-    .final_norm = transformer_final_norm,
+    LLAMA_SHARED,
 };

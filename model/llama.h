@@ -34,4 +34,18 @@ bool llama_tensor_at(const struct model_config *config, int layer, int index,
                      struct model_tensor *out);
 int llama_load_outer(struct model *model);
 
+/* What the families of this kind share of their descriptors: all but name, version and config. */
+/* clang-format off */
+#define LLAMA_SHARED                                                                               \
+    .blocks = "model.layers",                                                                      \
+    .linear_names = llama_linear_names,                                                            \
+    .tensor_at = llama_tensor_at,                                                                  \
+    .check_tensors = layout_check_tensors,                                                         \
+    .load_outer = llama_load_outer,                                                                \
+    .load_block = layout_load_block,                                                               \
+    .embed = transformer_embed,                                                                    \
+    .block_forward = transformer_block_forward,                                                    \
+    .final_norm = transformer_final_norm
+/* clang-format on */
+
 #endif
