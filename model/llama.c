@@ -211,7 +211,7 @@ out:
 
 const struct architecture architecture_llama = {
     .name = "llama",
-    .version = 1,
+    .version = 2,
     .read_config = read_config,
     LLAMA_SHARED,
 };

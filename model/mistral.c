@@ -23,7 +23,7 @@ out:
 
 const struct architecture architecture_mistral = {
     .name = "mistral",
-    .version = 1,
+    .version = 2,
     .read_config = read_config,
     LLAMA_SHARED,
 };

@@ -73,7 +73,7 @@ out:
 
 const struct architecture architecture_qwen2 = {
     .name = "qwen2",
-    .version = 1,
+    .version = 2,
     .read_config = read_config,
     LLAMA_SHARED,
 };

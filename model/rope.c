@@ -212,7 +212,10 @@ static float yarn_frequency(const struct model_config *config, int i, float freq
 static float frequency_at(const struct model_config *config, int i)
 {
     const struct rope_scaling *rope = &config->rope;
-    float plain = (float)(1.0 / pow(config->rope_theta, 2.0 * i / config->head_size));
+    /* float32 throughout, as transformers computes 1 / theta^(2i/d): the last bit of a frequency is
+     * the last bits of every angle. */
+    float exponent = (float)(2 * i) / (float)config->head_size;
+    float plain = 1.0f / powf((float)config->rope_theta, exponent);
     switch (rope->kind) {
     case ROPE_LINEAR: return plain / (float)rope->factor;
     case ROPE_LLAMA3: return llama3_frequency(rope, plain);
