@@ -47,7 +47,7 @@ static int load_stored(struct stored_list *list, const struct store *store, cons
                        struct arena *arena)
 {
     static const char sql[] =
-        "SELECT label, model, method, error, id, status = 'done', (SELECT wall FROM timings t "
+        "SELECT label, model, method, error, id, status = 'done', (SELECT wall FROM stage_times t "
         "WHERE t.point_id = r.id AND stage = 'total'), position, count(*) OVER () FROM "
         "experiment_rows r WHERE experiment = ?1 ORDER BY position, id";
     sqlite3_stmt *statement = NULL;

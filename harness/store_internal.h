@@ -9,7 +9,7 @@
 #include <stdarg.h>
 
 enum {
-    STORE_VERSION = 1,             /* of results/schema.sql, as PRAGMA user_version */
+    STORE_VERSION = 2,             /* of results/schema.sql, as PRAGMA user_version */
     STORE_APPLICATION = 0x62696274 /* "bibt", as PRAGMA application_id: tells our files from others'
                                     */
 };

@@ -5,7 +5,40 @@
 
 /* One SQL text a step. A step stands for what changed between two versions of results/schema.sql
  * and is never edited. */
-static const char *const steps[] = {NULL};
+static const char *const steps[] = {
+    "ALTER TABLE points ADD COLUMN command TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE points ADD COLUMN spec_text TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE points ADD COLUMN saved REAL;"
+    "ALTER TABLE layers ADD COLUMN options TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE layers ADD COLUMN condition REAL;"
+    "ALTER TABLE layers ADD COLUMN salient REAL;"
+    "ALTER TABLE layers ADD COLUMN split REAL;"
+    "CREATE TABLE blocks (point_id TEXT NOT NULL REFERENCES points (id) ON DELETE CASCADE,"
+    " block INTEGER NOT NULL, drift REAL, cosine REAL, PRIMARY KEY (point_id, block))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE exceptions (point_id TEXT NOT NULL REFERENCES points (id) ON DELETE CASCADE,"
+    " block INTEGER NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL,"
+    " PRIMARY KEY (point_id, block, name, kind)) STRICT, WITHOUT ROWID;"
+    "ALTER TABLE metrics ADD COLUMN kl_divergence REAL;"
+    "ALTER TABLE metrics ADD COLUMN kl_error REAL;"
+    "ALTER TABLE metrics ADD COLUMN same_top REAL;"
+    "ALTER TABLE metrics ADD COLUMN overlap REAL;"
+    "ALTER TABLE metrics ADD COLUMN overlap_allowed INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE windows ADD COLUMN kl REAL;"
+    "ALTER TABLE windows ADD COLUMN same_top INTEGER;"
+    "CREATE TABLE timed (point_id TEXT NOT NULL REFERENCES points (id) ON DELETE CASCADE,"
+    " repetition INTEGER NOT NULL, stage TEXT NOT NULL, wall REAL NOT NULL, cpu REAL NOT NULL,"
+    " tokens REAL, PRIMARY KEY (point_id, repetition, stage)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO timed SELECT point_id, 0, stage, wall, cpu, tokens FROM timings;"
+    "DROP TABLE timings;"
+    "ALTER TABLE timed RENAME TO timings;"
+    "CREATE TABLE repetitions (point_id TEXT NOT NULL REFERENCES points (id) ON DELETE CASCADE,"
+    " repetition INTEGER NOT NULL, started TEXT NOT NULL, threads INTEGER NOT NULL,"
+    " load_before REAL, load_after REAL, busy INTEGER NOT NULL,"
+    " PRIMARY KEY (point_id, repetition)) STRICT, WITHOUT ROWID;"
+    "CREATE VIEW stage_times AS SELECT point_id, stage, min(wall) AS wall, min(cpu) AS cpu,"
+    " tokens, count(*) AS repetitions, max(wall) AS longest FROM timings"
+    " GROUP BY point_id, stage"};
 
 const struct store_migrations store_migrations = {steps, STORE_VERSION};
 

@@ -179,8 +179,8 @@ static int load_rows(struct table *table, struct store *store, struct arena *are
     static const char sql[] =
         "SELECT id, label, method, status, error, warnings, model_hash, position, paper_bits, "
         "paper_bits_marks, stored_bits, full_bits, file_bytes, weights, peak_memory, "
-        "(SELECT wall FROM timings t WHERE t.point_id = r.id AND stage = 'quantize'), "
-        "(SELECT wall FROM timings t WHERE t.point_id = r.id AND stage = 'total'), model, "
+        "(SELECT wall FROM stage_times t WHERE t.point_id = r.id AND stage = 'quantize'), "
+        "(SELECT wall FROM stage_times t WHERE t.point_id = r.id AND stage = 'total'), model, "
         "settings, count(*) OVER () FROM experiment_rows r WHERE experiment = ?1 ORDER BY "
         "position, id";
     sqlite3_stmt *statement = NULL;

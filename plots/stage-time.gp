@@ -1,19 +1,19 @@
 # Where the time goes: one bar for each point, stages end to end.
 #
 #size 900, 110 + 20 * rows_count
-#list rows: SELECT r.label FROM experiment_rows r WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM timings t
+#list rows: SELECT r.label FROM experiment_rows r WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM stage_times t
 #+ WHERE t.point_id = r.id) ORDER BY r.position, r.id
-#list stages: SELECT stage FROM timings t JOIN experiment_rows r ON r.id = t.point_id WHERE r.experiment = :experiment
+#list stages: SELECT stage FROM stage_times t JOIN experiment_rows r ON r.id = t.point_id WHERE r.experiment = :experiment
 #+ AND stage <> 'total' GROUP BY stage HAVING max(wall) > 0 ORDER BY CASE stage WHEN 'load' THEN 0 WHEN 'calibrate' THEN 1
 #+ WHEN 'quantize' THEN 2 WHEN 'diagnose' THEN 3 WHEN 'evaluate' THEN 4 ELSE 5 END, stage
 #sql bars: WITH shown AS (SELECT r.id, row_number() OVER (ORDER BY r.position, r.id) AS place FROM experiment_rows r
-#+ WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM timings t WHERE t.point_id = r.id))
-#+ SELECT t.stage, s.place, sum(t.wall) OVER w - t.wall, sum(t.wall) OVER w FROM shown s JOIN timings t
+#+ WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM stage_times t WHERE t.point_id = r.id))
+#+ SELECT t.stage, s.place, sum(t.wall) OVER w - t.wall, sum(t.wall) OVER w FROM shown s JOIN stage_times t
 #+ ON t.point_id = s.id WHERE t.stage <> 'total' WINDOW w AS (PARTITION BY s.id ORDER BY CASE t.stage WHEN 'load' THEN 0
 #+ WHEN 'calibrate' THEN 1 WHEN 'quantize' THEN 2 WHEN 'diagnose' THEN 3 WHEN 'evaluate' THEN 4 ELSE 5 END, t.stage)
 #sql totals: WITH shown AS (SELECT r.id, row_number() OVER (ORDER BY r.position, r.id) AS place FROM experiment_rows r
-#+ WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM timings t WHERE t.point_id = r.id))
-#+ SELECT s.place, sum(t.wall) FROM shown s JOIN timings t ON t.point_id = s.id WHERE t.stage <> 'total' GROUP BY s.id
+#+ WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM stage_times t WHERE t.point_id = r.id))
+#+ SELECT s.place, sum(t.wall) FROM shown s JOIN stage_times t ON t.point_id = s.id WHERE t.stage <> 'total' GROUP BY s.id
 
 load 'row-labels.gp'
 

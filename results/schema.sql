@@ -31,7 +31,10 @@ CREATE TABLE points (
     stored_bits REAL,                   -- every byte needed to rebuild the quantized weights
     file_bytes REAL,                    -- the whole packed model
     full_bits  REAL,                    -- file_bytes * 8 over all parameters
-    peak_memory REAL                    -- bytes
+    peak_memory REAL,                   -- bytes
+    command    TEXT NOT NULL DEFAULT '', -- the command line that computed it
+    spec_text  TEXT NOT NULL DEFAULT '', -- the spec as it was read then
+    saved      REAL                     -- seconds of work taken over from other points of the run
 ) STRICT;
 CREATE INDEX points_by_model ON points (model_hash, method);
 
@@ -68,7 +71,30 @@ CREATE TABLE layers (
     damping        REAL,                -- added to the Hessian's diagonal, as a share of its mean
     damping_raised INTEGER NOT NULL,    -- how often it had to be raised
     seconds        REAL NOT NULL,
+    options        TEXT NOT NULL DEFAULT '', -- JSON: what a rule set for this layer; '' where none did
+    condition      REAL,                -- number of the damped Hessian, largest over smallest eigenvalue (estimate)
+    salient        REAL,                -- share of the weights kept or binarized as salient
+    split          REAL,                -- BiLLM: where the bell-shaped split fell, over the largest |weight| (mean)
     PRIMARY KEY (point_id, block, name)
+) STRICT, WITHOUT ROWID;
+
+-- How far the hidden states behind a block of the quantized model are from the full model's, on the calibration stream.
+CREATE TABLE blocks (
+    point_id TEXT NOT NULL REFERENCES points (id) ON DELETE CASCADE,
+    block    INTEGER NOT NULL,
+    drift    REAL,                      -- |quantized - full| / |full|, Frobenius
+    cosine   REAL,                      -- mean over the tokens
+    PRIMARY KEY (point_id, block)
+) STRICT, WITHOUT ROWID;
+
+-- Every tensor that did not get what was asked.
+CREATE TABLE exceptions (
+    point_id TEXT NOT NULL REFERENCES points (id) ON DELETE CASCADE,
+    block    INTEGER NOT NULL,          -- -1: outside the blocks
+    name     TEXT NOT NULL,             -- of the layer or tensor
+    kind     TEXT NOT NULL,             -- 'method', 'group', 'damping', 'nan', 'skipped'
+    detail   TEXT NOT NULL,             -- one line: what was asked, what it got, why
+    PRIMARY KEY (point_id, block, name, kind)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE metrics (
@@ -77,7 +103,7 @@ CREATE TABLE metrics (
     kind      TEXT NOT NULL,            -- 'perplexity', 'accuracy'
     dataset   TEXT NOT NULL,
     split     TEXT NOT NULL,
-    rule      TEXT NOT NULL,            -- 'windows', or how choices are scored: 'pmi', 'sum', ...
+    rule      TEXT NOT NULL,            -- 'windows', 'second-half'; how choices are scored: 'pmi', 'sum', ...
     window    INTEGER NOT NULL,         -- tokens; 0 for accuracy
     data_hash TEXT NOT NULL,            -- of the token ids or the questions
     value     REAL,
@@ -87,6 +113,11 @@ CREATE TABLE metrics (
     bits_per_byte REAL,                 -- perplexity only
     count     INTEGER NOT NULL,         -- scored tokens, or items
     bytes     INTEGER NOT NULL,         -- of text that the scored tokens stand for
+    kl_divergence REAL,                 -- perplexity only: mean over the scored tokens of KL(full || quantized), nats
+    kl_error  REAL,                     -- its standard error, over windows
+    same_top  REAL,                     -- share of tokens where both have the same most likely next token
+    overlap   REAL,                     -- share of the evaluation's 13-grams of tokens that calibration holds
+    overlap_allowed INTEGER NOT NULL DEFAULT 0, -- 1: above the limit, and the spec allowed it
     UNIQUE (point_id, kind, dataset, split, rule, window, data_hash)
 ) STRICT;
 
@@ -96,6 +127,8 @@ CREATE TABLE windows (
     number    INTEGER NOT NULL,
     nll       REAL,                     -- summed negative log-likelihood, nats
     tokens    INTEGER NOT NULL,         -- scored
+    kl        REAL,                     -- summed KL(full || quantized), nats
+    same_top  INTEGER,                  -- tokens with the same most likely next token
     PRIMARY KEY (metric_id, number)
 ) STRICT, WITHOUT ROWID;
 
@@ -111,13 +144,31 @@ CREATE TABLE items (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE timings (
-    point_id TEXT NOT NULL REFERENCES points (id) ON DELETE CASCADE,
-    stage    TEXT NOT NULL,             -- 'load', 'calibrate', 'quantize', 'evaluate', 'total'
-    wall     REAL NOT NULL,             -- seconds
-    cpu      REAL NOT NULL,             -- seconds of all threads
-    tokens   REAL,                      -- processed
-    PRIMARY KEY (point_id, stage)
+    point_id   TEXT NOT NULL REFERENCES points (id) ON DELETE CASCADE,
+    repetition INTEGER NOT NULL,        -- 0, 1, ...: each time that the point was computed
+    stage      TEXT NOT NULL,           -- 'load', 'calibrate', 'quantize', 'evaluate', 'total'
+    wall       REAL NOT NULL,           -- seconds
+    cpu        REAL NOT NULL,           -- seconds of all threads
+    tokens     REAL,                    -- processed
+    PRIMARY KEY (point_id, repetition, stage)
 ) STRICT, WITHOUT ROWID;
+
+-- Under what load a repetition was measured.
+CREATE TABLE repetitions (
+    point_id    TEXT NOT NULL REFERENCES points (id) ON DELETE CASCADE,
+    repetition  INTEGER NOT NULL,
+    started     TEXT NOT NULL,          -- UTC
+    threads     INTEGER NOT NULL,
+    load_before REAL,                   -- load average of one minute
+    load_after  REAL,
+    busy        INTEGER NOT NULL,       -- 1: the machine had other work; the times are no measure
+    PRIMARY KEY (point_id, repetition)
+) STRICT, WITHOUT ROWID;
+
+-- A point's time for a stage is the least of its repetitions; what else was running can only add to it.
+CREATE VIEW stage_times AS
+    SELECT point_id, stage, min(wall) AS wall, min(cpu) AS cpu, tokens, count(*) AS repetitions, max(wall) AS longest
+    FROM timings GROUP BY point_id, stage;
 
 -- The segments that were drawn for calibration; a point names its own in settings ->> '$.calibration.hash'.
 CREATE TABLE calibrations (

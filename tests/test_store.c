@@ -302,16 +302,16 @@ static void test_newer_schema(void **state)
 static void test_migration(void **state)
 {
     static const char *const good[] = {
-        "ALTER TABLE points ADD COLUMN extra TEXT",
+        NULL, "ALTER TABLE points ADD COLUMN extra TEXT",
         "UPDATE points SET extra = 'new'; CREATE TABLE more (x INTEGER) STRICT"};
-    static const char *const bad[] = {"ALTER TABLE points ADD COLUMN extra TEXT",
+    static const char *const bad[] = {NULL, "ALTER TABLE points ADD COLUMN extra TEXT",
                                       "UPDATE nothing SET x = 1"};
-    struct store_migrations migrations = {bad, 3};
+    struct store_migrations migrations = {bad, 4};
     struct store *store = open_writer(), *reader;
     int older;
     write_sample(store, 1);
-    error_names(store_schema(store, &migrations, &older), ERR_INTERNAL, "migration to version 3");
-    assert_int_equal(integer(store, "PRAGMA user_version"), 1);
+    error_names(store_schema(store, &migrations, &older), ERR_INTERNAL, "migration to version 4");
+    assert_int_equal(integer(store, "PRAGMA user_version"), 2);
     assert_int_equal(
         integer(store, "SELECT count(*) FROM pragma_table_info('points') WHERE name = 'extra'"), 0);
     migrations.steps = good;
@@ -320,7 +320,7 @@ static void test_migration(void **state)
     assert_int_equal(older, 1);
     assert_int_equal(store_schema(store, &migrations, &older), 0);
     assert_int_equal(older, 0);
-    assert_int_equal(integer(store, "PRAGMA user_version"), 3);
+    assert_int_equal(integer(store, "PRAGMA user_version"), 4);
     text_is(store, "SELECT extra FROM points", "new");
     assert_int_equal(store_schema(store, &migrations, &older), 0); /* nothing is left to do */
     store_close(reader);
