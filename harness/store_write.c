@@ -160,11 +160,10 @@ static int write_timings(const struct store *store, const struct point_record *r
     int rc = 0;
     for (int i = 0; i < r->timing_count; i++) {
         const struct timing_record *t = &r->timings[i];
-        TRY(store_run(
-            store,
-            "INSERT INTO timings (point_id, repetition, stage, wall, cpu, tokens) "
-            "VALUES (?1, 0, ?2, ?3, ?4, ?5)",
-            "ttddd", r->id, t->stage, t->wall, t->cpu, t->tokens > 0 ? t->tokens : NAN));
+        TRY(store_run(store,
+                      "INSERT INTO timings (point_id, repetition, stage, wall, cpu, tokens) "
+                      "VALUES (?1, 0, ?2, ?3, ?4, ?5)",
+                      "ttddd", r->id, t->stage, t->wall, t->cpu, t->tokens > 0 ? t->tokens : NAN));
     }
 out:
     return rc;
