@@ -27,6 +27,23 @@ void model_size(const struct model *model, size_t *parameters, size_t *bytes)
         *parameters += (size_t)packed->layers[i].rows * (size_t)packed->layers[i].columns;
 }
 
+void model_shares(const struct model *model, struct model_shares *shares)
+{
+    const struct packed_model *packed = packed_model_of(model);
+    const char *blocks = model->architecture->blocks;
+    const size_t length = strlen(blocks);
+    *shares = (struct model_shares){0};
+    for (size_t i = 0; i < tensor_table_count(model->tensors); i++) {
+        const struct tensor *tensor = tensor_table_at(model->tensors, i);
+        bool inside = strncmp(tensor->name, blocks, length) == 0 && tensor->name[length] == '.';
+        size_t *share = is_packed(packed, tensor->name) || (inside && tensor->rank > 1)
+                            ? &shares->linear
+                        : tensor->rank > 1 ? &shares->outer
+                                           : &shares->vectors;
+        *share += tensor->bytes;
+    }
+}
+
 size_t model_layer_bytes(const struct model *model, const char *layer)
 {
     size_t bytes = 0, length = strlen(layer);

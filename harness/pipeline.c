@@ -318,6 +318,11 @@ static void finish_bits(struct pipeline *p)
     }
     out->file_bytes = p->packed_bytes + ((double)bytes - p->replaced_bytes);
     out->full_bits = out->file_bytes * 8 / (double)parameters;
+    struct model_shares shares;
+    model_shares(p->input->model, &shares);
+    out->bytes_left = (double)shares.linear - p->replaced_bytes;
+    out->bytes_outer = (double)shares.outer;
+    out->bytes_vectors = (double)shares.vectors;
 }
 
 int pipeline_run(const struct pipeline_input *input, struct pipeline_output *output)

@@ -40,6 +40,9 @@ struct pipeline_output {
     long weights;                                     /* quantized weights */
     double paper_bits, paper_bits_marks, stored_bits; /* per quantized weight; 0 without any */
     double file_bytes, full_bits;
+    /* What file_bytes holds beside the quantized layers: linear layers left as they are, embeddings
+     * and head, norms and other vectors. */
+    double bytes_left, bytes_outer, bytes_vectors;
     int damping_raised; /* layers whose damping had to be raised */
 };
 

@@ -81,10 +81,12 @@ struct point_record {
     long weights;                        /* quantized weights */
     double paper_bits, paper_bits_marks; /* means over all quantized weights */
     double stored_bits;                  /* bits per quantized weight from the packed arrays */
-    double file_bytes;    /* of the whole packed model: packed layers, the layers left alone,
-                             embeddings, norms */
-    double full_bits;     /* file_bytes * 8 over all parameters */
-    double peak_memory;   /* bytes */
+    double file_bytes; /* of the whole packed model: packed layers, the layers left alone,
+                          embeddings, norms */
+    double full_bits;  /* file_bytes * 8 over all parameters */
+    double bytes_left, bytes_outer, bytes_vectors; /* of file_bytes: linear layers left as they
+                                                      are; embeddings and head; norms, biases */
+    double peak_memory;                            /* bytes */
     const char *warnings; /* "", or what a reader of the row must know: changed corpus text, damping
                              raised, ... */
     struct layer_record *layers;

@@ -54,14 +54,14 @@ static int write_head(const struct store *store, const struct point_record *r)
                   "model_hash, settings, host, "
                   "started, finished, weights, paper_bits, paper_bits_marks, stored_bits, "
                   "file_bytes, full_bits, "
-                  "peak_memory) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
+                  "peak_memory, bytes_left, bytes_outer, bytes_vectors) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
                   "?14, ?15, ?16, ?17, "
-                  "?18, ?19)",
-                  "ttttttttttttidddddd", r->id, r->method, or_empty(r->label), r->status, r->error,
+                  "?18, ?19, ?20, ?21, ?22)",
+                  "ttttttttttttiddddddddd", r->id, r->method, or_empty(r->label), r->status, r->error,
                   or_empty(r->warnings), or_empty(r->model), or_empty(r->model_hash), settings,
                   host, r->started ? r->started : now, now, (int64_t)r->weights, r->paper_bits,
                   r->paper_bits_marks, r->stored_bits, r->file_bytes, r->full_bits,
-                  r->peak_memory));
+                  r->peak_memory, r->bytes_left, r->bytes_outer, r->bytes_vectors));
 out:
     free(settings);
     free(host);

@@ -31,6 +31,9 @@ CREATE TABLE points (
     stored_bits REAL,                   -- every byte needed to rebuild the quantized weights
     file_bytes REAL,                    -- the whole packed model
     full_bits  REAL,                    -- file_bytes * 8 over all parameters
+    bytes_left REAL,                    -- of file_bytes: linear layers left as they are
+    bytes_outer REAL,                   -- embeddings and head
+    bytes_vectors REAL,                 -- norms, biases
     peak_memory REAL,                   -- bytes
     command    TEXT NOT NULL DEFAULT '', -- the command line that computed it
     spec_text  TEXT NOT NULL DEFAULT '', -- the spec as it was read then

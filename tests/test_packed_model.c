@@ -109,6 +109,11 @@ static int round_trip(struct run *run, const struct point *point, const char *na
     assert_true(read.output.file_bytes == made.output.file_bytes);
     assert_true(read.output.full_bits == made.output.full_bits);
     assert_true(made.output.full_bits == made.output.file_bytes * 8 / (double)parameters);
+    double parts = made.output.bytes_left + made.output.bytes_outer + made.output.bytes_vectors;
+    for (int i = 0; i < made.output.layer_count; i++)
+        for (int k = 0; k < BITS_CATEGORIES; k++)
+            parts += (double)made.output.layers[i].bytes[k];
+    assert_true(parts == made.output.file_bytes && made.output.bytes_outer > 0);
     assert_true((double)made.file_bytes > made.output.file_bytes);
     packing_release(&made);
     packing_release(&read);
