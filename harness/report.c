@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* The comment on top of a spec says what it is about. */
-static int spec_comment(const struct report *report)
+static int spec_comment(struct report *report)
 {
     const char *at = report->spec_text;
     int rc;
@@ -33,14 +33,14 @@ static int count_failed(const struct table *table)
     return failed;
 }
 
-static int write_head(const struct report *report, const char *title)
+static int write_head(struct report *report, const char *title)
 {
     struct strbuf *out = report->out;
     int rc;
     TRY(strbuf_puts(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                          "<meta name=\"viewport\" content=\"width=device-width, "
-                         "initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" "
-                         "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"));
+                         "initial-scale=1\">\n"));
+    TRY(report_policy(out));
     TRY(html_element(out, "title", title));
     TRY(strbuf_printf(out, "<style>\n%s</style>\n</head>\n<body>\n<header>\n", report_style));
     TRY(html_element(out, "h1", title));
@@ -59,13 +59,16 @@ out:
     return rc;
 }
 
-static int write_page(const struct report *report)
+static int write_page(struct report *report)
 {
     static const char navigation[] =
         "<nav aria-label=\"Contents\"><ul><li><a href=\"#results\">Results</a></li>"
-        "<li><a href=\"#differences\">Differences</a></li><li><a href=\"#plots\">Plots</a></li>"
-        "<li><a href=\"#bits\">Bits</a></li><li><a href=\"#setup\">Set-up</a></li>"
-        "<li><a href=\"#again\">Reproduction</a></li></ul></nav>\n</header>\n<main>\n";
+        "<li><a href=\"#differences\">Differences</a></li><li><a href=\"#measures\">Predictions "
+        "and answers</a></li><li><a href=\"#plots\">Plots</a></li><li><a "
+        "href=\"#bits\">Bits</a></li><li><a href=\"#layers\">Layers</a></li><li><a "
+        "href=\"#exceptions\">Exceptions</a></li><li><a href=\"#times\">Times</a></li><li><a "
+        "href=\"#setup\">Set-up</a></li><li><a href=\"#again\">Reproduction</a></li></ul></nav>\n"
+        "</header>\n<main>\n";
     const struct table *table = report->table;
     int rc;
     TRY(write_head(report, *table->title ? table->title : table->experiment));
@@ -73,11 +76,16 @@ static int write_page(const struct report *report)
     TRY(strbuf_puts(report->out, navigation));
     TRY(report_failures(report));
     TRY(report_results(report));
+    TRY(report_measures(report));
     TRY(report_plots(report));
     TRY(report_bits(report));
+    TRY(report_layers(report));
+    TRY(report_exceptions(report));
+    TRY(report_times(report));
     TRY(report_setup(report));
     TRY(report_again(report));
-    TRY(strbuf_puts(report->out, "</main>\n</body>\n</html>\n"));
+    TRY(strbuf_printf(report->out, "</main>\n<script>%s</script>\n</body>\n</html>\n",
+                      report_script));
 out:
     return rc;
 }
@@ -102,6 +110,24 @@ out:
     return rc;
 }
 
+/* What tells the points apart for a reader. */
+static int load_names(struct report *report)
+{
+    const struct table *table = report->table;
+    int rc;
+    TRY(arena_calloc(report->arena, &report->names, (size_t)table->row_count + 1,
+                     sizeof *report->names));
+    for (int i = 0; i < table->row_count; i++) {
+        const struct table_row *row = &table->rows[i];
+        report->names[i] = row->label;
+        if (table->models > 1)
+            TRY(arena_printf(report->arena, &report->names[i], "%s: %s",
+                             table_model_name(row->model), row->label));
+    }
+out:
+    return rc;
+}
+
 int report_html(struct store *store, const char *database, const char *experiment,
                 struct strbuf *out)
 {
@@ -112,6 +138,7 @@ int report_html(struct store *store, const char *database, const char *experimen
     int rc;
     TRY(table_load(&table, store, experiment, &arena));
     TRY(load_head(&report));
+    TRY(load_names(&report));
     TRY(write_page(&report));
 out:
     arena_release(&arena);

@@ -71,7 +71,7 @@ out:
     return rc;
 }
 
-static int point_spec(const struct report *report, const struct table_row *row, const char *name,
+static int point_spec(struct report *report, const struct table_row *row, const char *name,
                       struct strbuf *text)
 {
     static const char *const of_text[] = {"hash", NULL}, *const of_task[] = {"hash", "version",
@@ -103,7 +103,7 @@ out:
     return rc;
 }
 
-static int add_point(const struct report *report, const struct table_row *row)
+static int add_point(struct report *report, const struct table_row *row)
 {
     struct strbuf text = {0};
     char name[32];
@@ -113,7 +113,7 @@ static int add_point(const struct report *report, const struct table_row *row)
     TRY(point_spec(report, row, name, &text));
     TRY(strbuf_printf(&text, "END\nbitbench run %s.yaml", name));
     TRY(strbuf_puts(report->out, "<details>"));
-    TRY(html_element(report->out, "summary", row->label));
+    TRY(html_element(report->out, "summary", report->names[row - report->table->rows]));
     TRY(html_element(report->out, "pre", text.data));
     TRY(strbuf_puts(report->out, "</details>\n"));
 out:
@@ -121,7 +121,7 @@ out:
     return rc;
 }
 
-int report_again(const struct report *report)
+int report_again(struct report *report)
 {
     const struct table *table = report->table;
     int rc;

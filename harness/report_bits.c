@@ -18,7 +18,7 @@ struct bar {
     double whole;
 };
 
-static int load_bar(const struct report *report, const struct table_row *row, struct bar *bar)
+static int load_bar(struct report *report, const struct table_row *row, struct bar *bar)
 {
     static const char sql[] =
         "SELECT sum(bytes_payload), sum(bytes_scales), sum(bytes_zeros), sum(bytes_masks), "
@@ -93,15 +93,15 @@ out:
     return rc;
 }
 
-static int draw_bar(const struct report *report, const struct bar *bar, int y, double scale)
+static int draw_bar(struct report *report, const struct bar *bar, int y, double scale)
 {
     struct strbuf *out = report->out;
-    const char *label;
+    const char *label, *name = report->names[bar->row - report->table->rows];
     double x = LEFT, paper = bar->row->paper_bits;
     int rc;
-    TRY(shorten(report->arena, bar->row->label, 34, &label));
+    TRY(shorten(report->arena, name, 34, &label));
     TRY(strbuf_puts(out, "<g><title>"));
-    TRY(html_text(out, bar->row->label));
+    TRY(html_text(out, name));
     TRY(strbuf_printf(out, "</title><text x=\"%d\" y=\"%d\" text-anchor=\"end\">", LEFT - 8,
                       y + 14));
     TRY(html_text(out, label));
@@ -122,8 +122,7 @@ out:
     return rc;
 }
 
-static int draw_bars(const struct report *report, const struct bar *bars, int count,
-                     const int *used)
+static int draw_bars(struct report *report, const struct bar *bars, int count, const int *used)
 {
     static const char what[] =
         "Stacked bars, one for each point: bits per quantized weight by what "
@@ -157,8 +156,7 @@ out:
     return rc;
 }
 
-static int bits_table(const struct report *report, const struct bar *bars, int count,
-                      const int *used)
+static int bits_table(struct report *report, const struct bar *bars, int count, const int *used)
 {
     struct arena *arena = report->arena;
     struct grid grid = {.rows = count + 1, .columns = 4};
@@ -173,7 +171,7 @@ static int bits_table(const struct report *report, const struct bar *bars, int c
         const struct table_row *row = bar->row;
         const double ends[3] = {row->paper_bits, row->stored_bits, bar->whole};
         static const char *const heads[3] = {"paper", "stored", "file"};
-        *cell++ = i < 0 ? "method" : row->label;
+        *cell++ = i < 0 ? "method" : report->names[row - report->table->rows];
         for (int k = 0; k < CATEGORIES; k++)
             if (used[k] && i < 0)
                 *cell++ = category_names[k];
@@ -190,7 +188,7 @@ out:
     return rc;
 }
 
-int report_bits(const struct report *report)
+int report_bits(struct report *report)
 {
     const struct table *table = report->table;
     struct bar *bars;

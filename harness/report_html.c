@@ -55,7 +55,7 @@ int html_grid(struct strbuf *out, const struct grid *grid, const char *caption,
     int rc;
     TRY(strbuf_puts(out, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\""));
     TRY(html_text(out, caption));
-    TRY(strbuf_puts(out, "\"><table>\n"));
+    TRY(strbuf_printf(out, "\"><table%s>\n", grid->rows > 2 ? " class=\"sortable\"" : ""));
     TRY(strbuf_puts(out, "<caption><span>"));
     TRY(html_text(out, caption));
     TRY(strbuf_puts(out, "</span></caption>\n"));

@@ -9,6 +9,8 @@ struct report {
     struct store *store;
     const char *database;
     const struct table *table;
+    const char **names; /* of the table's rows: the label, with the model where there are several */
+    int last_name;
     const char *spec_path, *spec_text, *started, *finished; /* of the first and last point */
     struct arena *arena;
     struct strbuf *out;
@@ -23,14 +25,44 @@ int html_element(struct strbuf *out, const char *tag, const char *text);
 int html_grid(struct strbuf *out, const struct grid *grid, const char *caption,
               const char *const *classes);
 
-int report_results(const struct report *report);
-int report_plots(const struct report *report);
-int report_bits(const struct report *report);
-int report_setup(const struct report *report);
-int report_failures(const struct report *report);
-int report_again(const struct report *report);
+/* The name of the point with this id; the id itself when the table does not have it. */
+const char *report_name(struct report *report, const char *id);
 
-extern const char report_style[];
+/* A table that one statement gives; ?1 is the experiment. Each letter of formats is a column: N the
+ * name of the point whose id the SQL gives, t text, w text that wraps, i whole, 2 and 4 digits
+ * behind the point, g three digits, % a share, G bytes as gigabytes, n a
+ * number that the SQL has made ready. */
+struct report_query {
+    const char *caption, *formats, *sql;
+    const char *const *heads;
+};
+/* *rows = how many there are; nothing is appended when there are none. */
+int report_query(struct report *report, const struct report_query *query, int *rows);
+
+/* A row for each point, with values in columns that the data name. sql gives (id, column, value) in
+ * the order of the points, columns_sql the columns' names; those beyond REPORT_PIVOT_COLUMNS are
+ * left out. */
+enum { REPORT_PIVOT_COLUMNS = 128 };
+struct report_pivot {
+    const char *caption, *columns_sql, *sql;
+    char format; /* as above */
+};
+int report_pivot(struct report *report, const struct report_pivot *pivot, int *rows);
+
+int report_results(struct report *report);
+int report_measures(struct report *report);
+int report_plots(struct report *report);
+int report_bits(struct report *report);
+int report_exceptions(struct report *report);
+int report_layers(struct report *report);
+int report_times(struct report *report);
+int report_setup(struct report *report);
+int report_failures(struct report *report);
+int report_again(struct report *report);
+
+extern const char report_style[], report_script[];
+/* The <meta> element that lets the page's style and script act and nothing else. */
+int report_policy(struct strbuf *out);
 /* The names of enum split, which settings hold by number. */
 extern const char *const report_splits[3];
 

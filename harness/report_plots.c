@@ -48,8 +48,8 @@ out:
     return rc;
 }
 
-static int add_figure(const struct report *report, const char *name, const char *what,
-                      const char *svg, int number)
+static int add_figure(struct report *report, const char *name, const char *what, const char *svg,
+                      int number)
 {
     struct strbuf *out = report->out;
     const size_t before = out->length;
@@ -97,7 +97,7 @@ static int find_only(const char *folder, char **path)
     return rc;
 }
 
-static int add_plot(const struct report *report, const struct plot_entry *entry, const char *folder,
+static int add_plot(struct report *report, const struct plot_entry *entry, const char *folder,
                     int number, int *drawn)
 {
     const struct plot_request request = {.name = entry->name,
@@ -127,7 +127,7 @@ out:
 
 /* What a plot lacks (gnuplot, a number that it needs) is told in its place: the rest is worth
  * having. */
-static int add_all(const struct report *report, const struct plot_list *list, const char *folder)
+static int add_all(struct report *report, const struct plot_list *list, const char *folder)
 {
     int rc = 0, shown = 0;
     for (int i = 0; i < list->count; i++) {
@@ -149,7 +149,7 @@ out:
     return rc;
 }
 
-int report_plots(const struct report *report)
+int report_plots(struct report *report)
 {
     const char *place = getenv("TMPDIR");
     struct plot_list list = {0};

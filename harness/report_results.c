@@ -33,7 +33,7 @@ static const struct table_row *best_row(const struct table *table, int metric)
 }
 
 /* lines: every other quantized point against the best one, corrected within the metric. */
-static int against_best(const struct report *report, int metric, struct compare *compare)
+static int against_best(struct report *report, int metric, struct compare *compare)
 {
     const struct table *table = report->table;
     int rc, same;
@@ -57,7 +57,7 @@ out:
 }
 
 /* classes of the cells of a metric's column. */
-static int mark_column(const struct report *report, int metric, const char **classes, int column,
+static int mark_column(struct report *report, int metric, const char **classes, int column,
                        int columns)
 {
     const struct table *table = report->table;
@@ -85,7 +85,7 @@ out:
     return rc;
 }
 
-static int results(const struct report *report)
+static int results(struct report *report)
 {
     const struct table *table = report->table;
     struct notes notes;
@@ -128,7 +128,7 @@ out:
 
 /* ---- differences to full precision ---- */
 
-static int collect(const struct report *report, struct compare *compare)
+static int collect(struct report *report, struct compare *compare)
 {
     const struct table *table = report->table;
     int rc;
@@ -149,7 +149,7 @@ out:
     return rc;
 }
 
-static int difference_cells(const struct report *report, const struct compare_line *line,
+static int difference_cells(struct report *report, const struct compare_line *line,
                             const char **cells)
 {
     const struct paired *d = &line->paired;
@@ -158,10 +158,7 @@ static int difference_cells(const struct report *report, const struct compare_li
     const int digits = !ratio ? 1 : d->value < 10 ? 3 : 1;
     struct arena *arena = report->arena;
     int rc;
-    cells[0] = line->row->label;
-    if (report->table->models > 1)
-        TRY(arena_printf(arena, &cells[0], "%s: %s", table_model_name(line->row->model),
-                         line->row->label));
+    cells[0] = report->names[line->row - report->table->rows];
     TRY(arena_printf(arena, &cells[1], "%s %s", line->metric->title, ratio ? "ppl" : "%"));
     TRY(arena_printf(arena, &cells[2], "%s%.*f", ratio ? "× " : "", digits, scale * d->value));
     cells[3] = "–";
@@ -179,7 +176,7 @@ out:
     return rc;
 }
 
-static int differences(const struct report *report)
+static int differences(struct report *report)
 {
     enum { COLUMNS = 7 };
     static const char *const heads[COLUMNS] = {
@@ -218,7 +215,7 @@ out:
     return rc;
 }
 
-static int fronts(const struct report *report)
+static int fronts(struct report *report)
 {
     struct grid marks, areas;
     int rc;
@@ -237,7 +234,7 @@ out:
     return rc;
 }
 
-int report_results(const struct report *report)
+int report_results(struct report *report)
 {
     int rc;
     TRY(strbuf_puts(report->out, "<section id=\"results\"><h2>Results</h2>\n"));

@@ -1,4 +1,4 @@
-/* What a reader needs to judge the numbers: failed points, settings, data, hashes, machines. */
+/* What a reader needs to judge the numbers: settings, data, hashes, machines. */
 #include "core/err.h"
 #include "harness/report_internal.h"
 #include "harness/store_internal.h"
@@ -6,25 +6,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-
-int report_failures(const struct report *report)
-{
-    const struct table *table = report->table;
-    int rc = 0, failed = 0;
-    for (int i = 0; i < table->row_count; i++) {
-        const struct table_row *row = &table->rows[i];
-        if (!row->failed)
-            continue;
-        if (failed++ == 0)
-            TRY(strbuf_puts(report->out, "<section id=\"failed\"><h2>Failed points</h2>\n<dl>\n"));
-        TRY(html_element(report->out, "dt", row->label));
-        TRY(html_element(report->out, "dd class=bad", row->error));
-    }
-    if (failed)
-        TRY(strbuf_puts(report->out, "</dl>\n</section>\n"));
-out:
-    return rc;
-}
 
 /* "a=1, b=x, c.d=2": every member, nested ones with their path. */
 static int flatten(struct strbuf *text, const json_t *value, const char *path)
@@ -65,13 +46,12 @@ static int flat(struct arena *arena, const json_t *value, const char **out)
 
 /* One line a point: everything that its id is the hash of but the evaluation, which all share as
  * far as their columns do. */
-static int settings_row(const struct report *report, const struct table_row *row,
-                        const char **cells)
+static int settings_row(struct report *report, const struct table_row *row, const char **cells)
 {
     json_t *settings = json_loads(row->settings, 0, NULL);
     static const char *const parts[] = {"options", "harness", "calibration", "versions"};
     int rc = 0;
-    cells[0] = row->label;
+    cells[0] = report->names[row - report->table->rows];
     for (int i = 0; i < 4; i++)
         TRY(flat(report->arena, json_object_get(settings, parts[i]), &cells[1 + i]));
     cells[5] = row->id;
@@ -80,7 +60,7 @@ out:
     return rc;
 }
 
-static int settings_table(const struct report *report)
+static int settings_table(struct report *report)
 {
     enum { COLUMNS = 6 };
     static const char *const heads[COLUMNS] = {
@@ -104,7 +84,7 @@ out:
 }
 
 /* A list of what differs among the points, each once: the SQL gives JSON, or plain text. */
-static int distinct_list(const struct report *report, const char *head, const char *sql)
+static int distinct_list(struct report *report, const char *head, const char *sql)
 {
     sqlite3_stmt *statement = NULL;
     int rc, row;
@@ -128,7 +108,7 @@ out:
     return rc;
 }
 
-int report_setup(const struct report *report)
+int report_setup(struct report *report)
 {
     static const struct {
         const char *head, *sql;

@@ -79,14 +79,17 @@ static const char *read_tag(const char *at, char name[32], int *closing, int *em
     return end;
 }
 
-/* Every element is closed where it should be, and no name is one that acts. */
+/* Every element is closed where it should be, and no name is one that acts but the page's own
+ * script, which has no less-than sign in it. */
 static void is_balanced(const char *page)
 {
     char open[64][32], name[32];
-    int depth = 0, closing, empty;
+    int depth = 0, scripts = 0, closing, empty;
     for (const char *at = page; (at = strchr(at, '<')); at++) {
         const char *end = read_tag(at, name, &closing, &empty);
-        if (strcmp(name, "script") == 0 || strcmp(name, "iframe") == 0)
+        if (!closing && strcmp(name, "script") == 0 && scripts++ > 0)
+            fail_msg("there is a second <script>: %.80s", at);
+        if (strcmp(name, "iframe") == 0)
             fail_msg("there is a <%s>", name);
         if (closing && (depth == 0 || strcmp(open[--depth], name) != 0))
             fail_msg("</%s> closes <%s>: %.80s", name, open[depth], at);
@@ -132,6 +135,31 @@ static void is_self_contained(const char *page)
     assert_null(strstr(page, "@import"));
 }
 
+/* The policy names the hash of exactly what stands in <script>, by another program's reckoning. */
+static void script_is_allowed(const char *page)
+{
+    char command[160], wanted[96], code[64] = "";
+    const char *begin = strstr(page, "<script>") + strlen("<script>");
+    const char *end = strstr(begin, "</script>");
+    assert_true(begin && end && *end);
+    assert_null(memchr(begin, '<', (size_t)(end - begin)));
+    snprintf(command, sizeof command, "openssl dgst -sha256 -binary %s/script 2>/dev/null | base64",
+             folder);
+    snprintf(wanted, sizeof wanted, "%s/script", folder);
+    FILE *file = fopen(wanted, "we");
+    fwrite(begin, 1, (size_t)(end - begin), file);
+    fclose(file);
+    FILE *pipe = popen(command, "re");
+    if (!pipe || fscanf(pipe, "%63s", code) != 1) {
+        print_message("skipped: openssl is not here, the policy's hash was not compared\n");
+    } else {
+        snprintf(wanted, sizeof wanted, "'sha256-%.50s'", code);
+        assert_non_null(strstr(page, wanted));
+    }
+    if (pipe)
+        pclose(pipe);
+}
+
 static void test_page(void **state)
 {
     struct strbuf page = {0}, again = {0};
@@ -146,6 +174,7 @@ static void test_page(void **state)
     is_balanced(page.data);
     ids_are_unique(page.data);
     is_self_contained(page.data);
+    script_is_allowed(page.data);
     holds(&page, "<h1>A trial</h1>");
     holds(&page, "<span class=\"bad\">1 failed</span>");
     holds(&page, "NaN in block 3");
