@@ -15,7 +15,7 @@
 #include <string.h>
 
 struct quantize_command {
-    char model[OPTION_TEXT_SIZE], out[OPTION_TEXT_SIZE];
+    char model[OPTION_TEXT_SIZE], out[OPTION_TEXT_SIZE], tokenizer[OPTION_TEXT_SIZE];
     struct harness_options harness;
     struct calibration_spec calibration;
 };
@@ -34,6 +34,13 @@ static const struct option quantize_table[] = {
      .fallback = "",
      .choices = "FOLDER",
      .help = "where the packed model goes: a folder that is not there yet, or is empty"},
+    {.name = "tokenizer",
+     .type = OPTION_TEXT,
+     .offset = FIELD(tokenizer),
+     .fallback = "",
+     .choices = "PATH",
+     .help = "a tokenizer in place of the model's own, which goes into the folder as well: what "
+             "`bitbench tokenize` takes"},
 #undef FIELD
 #define FIELD(name) offsetof(struct quantize_command, harness.name)
 #define NAME(text)  text
@@ -55,6 +62,7 @@ struct quantize_job {
     struct point point;
     struct model model;
     struct tokenizer *tokenizer;
+    char *words; /* where the tokenizer is */
     struct corpus_cache corpora;
     struct stream calibration;
     struct packed_writer writer;
@@ -70,6 +78,7 @@ static void job_release(struct quantize_job *job)
     stream_release(&job->calibration);
     corpus_cache_release(&job->corpora);
     tokenizer_free(job->tokenizer);
+    mem_free(job->words);
     model_close(&job->model);
     point_release(&job->point);
     json_decref(job->made);
@@ -115,15 +124,19 @@ out:
 static int open_inputs(struct quantize_job *job)
 {
     int rc;
+    const struct quantize_command *options = job->options;
     char *folder = NULL;
-    TRY(model_folder(&folder, job->options->model));
+    TRY(model_folder(&folder, options->model));
     TRY(model_folder_open(&job->model, folder));
-    TRY(packed_write_begin(&job->writer, job->options->out, &job->model, &job->point));
-    if (job->point.method->caps & QM_NEEDS_HESSIAN) {
-        if (!token_ids_named(job->point.calibration.corpus)) {
-            TRY(tokenizer_open(&job->tokenizer, folder));
-            TRY(model_check_tokenizer(&job->model, job->tokenizer));
-        }
+    TRY(model_folder(&job->words, options->tokenizer[0] ? options->tokenizer : folder));
+    TRY(packed_write_begin(&job->writer, options->out, &job->model, &job->point));
+    job->writer.tokenizer = options->tokenizer[0] ? job->words : NULL;
+    const bool calibrates = job->point.method->caps & QM_NEEDS_HESSIAN;
+    if (options->tokenizer[0] || (calibrates && !token_ids_named(options->calibration.corpus))) {
+        TRY(tokenizer_open(&job->tokenizer, job->words));
+        TRY(model_check_tokenizer(&job->model, job->tokenizer));
+    }
+    if (calibrates) {
         job->corpora.tokenizer = job->tokenizer;
         job->corpora.vocabulary = job->model.config.vocabulary;
         TRY(calibration_draw(&job->point.calibration, &job->corpora, &job->calibration, NULL));

@@ -53,29 +53,76 @@ out:
     return rc;
 }
 
-int packed_companions(const char *from, const char *to)
+static int copy_files(const char *from, const char *const *names, const char *to)
 {
-    static const char *const names[] = {"tokenizer.json",
+    int rc = 0;
+    for (; rc == 0 && *names; names++)
+        rc = copy_file(from, *names, to);
+    return rc;
+}
+
+/* Where there is one. */
+static int copy_as(const char *file, const char *to, const char *name)
+{
+    char *copy = NULL;
+    int rc = 0;
+    if (file && (rc = file_join(&copy, to, name)) == 0)
+        rc = folder_copy_file(file, copy);
+    mem_free(copy);
+    return rc;
+}
+
+/* The files that the path stands for, under the names that are looked for in a folder. */
+static int copy_named(const char *tokenizer, const char *to)
+{
+    static const char *const beside[] = {"tokenizer_config.json", "special_tokens_map.json",
+                                         "added_tokens.json", NULL};
+    static const char *const names[] = {[TOKENIZER_JSON] = "tokenizer.json",
+                                        [TOKENIZER_SENTENCEPIECE] = "tokenizer.model",
+                                        [TOKENIZER_LLAMA2C] = "tokenizer.bin"};
+    int rc;
+    struct tokenizer_place place = {0};
+    TRY(tokenizer_find_place(&place, tokenizer));
+    if (place.format == TOKENIZER_GGUF) {
+        TRY(write_metadata(place.file, to));
+        goto out;
+    }
+    TRY(copy_as(place.file, to, place.merges ? "vocab.json" : names[place.format]));
+    TRY(copy_as(place.merges, to, "merges.txt"));
+    if (place.folder)
+        TRY(copy_files(place.folder, beside, to));
+out:
+    tokenizer_place_release(&place);
+    return rc;
+}
+
+int packed_companions(const char *from, const char *tokenizer, const char *to)
+{
+    static const char *const words[] = {"tokenizer.json",
                                         "tokenizer_config.json",
                                         "special_tokens_map.json",
                                         "added_tokens.json",
                                         "vocab.json",
                                         "merges.txt",
-                                        "generation_config.json",
                                         "tokenizer.model",
                                         "tokenizer.gguf",
                                         "tokenizer.bin",
-                                        "chat_template.jinja"};
+                                        NULL};
+    static const char *const others[] = {"generation_config.json", "chat_template.jinja", NULL};
     int rc = 0;
     char *inside = NULL;
     TRY(file_join(&inside, from, "."));
-    if (gguf_is(from))
+    const bool folder = file_exists(inside);
+    if (tokenizer)
+        TRY(copy_named(tokenizer, to));
+    else if (gguf_is(from))
         TRY(write_metadata(from, to));
-    else if (!file_exists(inside))
+    else if (!folder)
         TRY(copy_vocabulary(from, to));
     else
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-            TRY(copy_file(from, names[i], to));
+        TRY(copy_files(from, words, to));
+    if (folder)
+        TRY(copy_files(from, others, to));
 out:
     mem_free(inside);
     return rc;

@@ -139,7 +139,7 @@ struct sources {
     struct tensor_source *items;
     char **names; /* of the packed arrays, owned */
     size_t count, name_count;
-    struct arena values; /* of tensors that have to be converted */
+    struct arena values; /* of tensors that lie in another order */
 };
 
 static void release_sources(struct sources *sources)
@@ -163,11 +163,29 @@ static bool is_replaced(const struct packed_writer *writer, const char *tensor)
     return false;
 }
 
-/* Tensors that safetensors cannot hold as they lie in the file become float32, which is exact. */
-static int add_plain(const struct packed_writer *writer, struct sources *sources)
+/* GGUF's types with blocks are unknown to safetensors: the tensor is one of bytes there, and the
+ * metadata says what they are. */
+static int add_blocks(struct tensor_source *source, json_t *metadata)
+{
+    char key[512];
+    const size_t block = dtype_block(source->dtype);
+    size_t *last = &source->shape[source->rank ? source->rank - 1 : 0];
+    snprintf(key, sizeof key, SAFETENSORS_BLOCKS "%s", source->name);
+    if (!source->rank || *last % block)
+        return err_set(ERR_FORMAT, "tensor '%s': its rows are no whole blocks of %zu", source->name,
+                       block);
+    if (json_object_set_new(metadata, key, json_string(dtype_name(source->dtype))) != 0)
+        return err_set(ERR_MEMORY, "out of memory: the metadata");
+    *last = *last / block * dtype_size(source->dtype);
+    source->dtype = DTYPE_U8;
+    return 0;
+}
+
+/* What is not packed stays as it is stored, in the order of its shape. */
+static int add_plain(const struct packed_writer *writer, struct sources *sources, json_t *metadata)
 {
     int rc = 0;
-    float *values;
+    char *bytes;
     const struct tensor_table *tensors = writer->model->tensors;
     for (size_t i = 0; i < tensor_table_count(tensors); i++) {
         const struct tensor *tensor = tensor_table_at(tensors, i);
@@ -179,12 +197,13 @@ static int add_plain(const struct packed_writer *writer, struct sources *sources
                                          .rank = tensor->rank,
                                          .data = tensor->data};
         memcpy(source->shape, tensor->shape, sizeof source->shape);
-        if (tensor_is_plain(tensor))
-            continue;
-        TRY(arena_alloc(&sources->values, &values, tensor->count, sizeof *values));
-        TRY(tensor_to_float(tensor, values));
-        source->data = values;
-        source->dtype = DTYPE_F32;
+        if (tensor->view) {
+            TRY(arena_alloc(&sources->values, &bytes, tensor->bytes, 1));
+            TRY(tensor_to_bytes(tensor, bytes));
+            source->data = bytes;
+        }
+        if (tensor->dtype >= DTYPE_FIRST_BLOCK)
+            TRY(add_blocks(source, metadata));
     }
 out:
     return rc;
@@ -227,11 +246,11 @@ static int write_tensors(const struct packed_writer *writer, const char *path)
                      strerror(errno));
         goto out;
     }
-    TRY(add_plain(writer, &sources));
-    for (int i = 0; i < writer->count; i++)
-        TRY(add_arrays(writer, &writer->entries[i], &sources));
     snprintf(format, sizeof format, "%d", PACKED_FORMAT);
     metadata = json_pack("{s:s}", "bitbench_format", format);
+    TRY(add_plain(writer, &sources, metadata));
+    for (int i = 0; i < writer->count; i++)
+        TRY(add_arrays(writer, &writer->entries[i], &sources));
     TRY(safetensors_write(path, sources.items, sources.count, metadata));
 out:
     json_decref(metadata);
@@ -356,7 +375,7 @@ int packed_write_commit(struct packed_writer *writer, json_t *made, size_t *file
     TRY(file_join(&config, writer->folder.temporary, "config.json"));
     TRY(write_tensors(writer, tensors));
     TRY(write_config(writer, made, config));
-    TRY(packed_companions(writer->model->folder, writer->folder.temporary));
+    TRY(packed_companions(writer->model->folder, writer->tokenizer, writer->folder.temporary));
     TRY(file_map_open(&map, tensors));
     *file_bytes = map.size;
     TRY(folder_write_commit(&writer->folder));

@@ -21,6 +21,7 @@ struct packed_entry {
 struct packed_writer {
     const struct model *model; /* borrowed, with the point */
     const struct point *point;
+    const char *tokenizer; /* in place of the model's own, borrowed; or NULL */
     struct folder_writer folder;
     struct packed_entry *entries;
     int count, capacity;

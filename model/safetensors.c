@@ -5,6 +5,7 @@
 #include "model/tensor_part.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,6 +187,39 @@ static int check_metadata(const struct tensor_part *part, json_t *metadata)
     return 0;
 }
 
+static int set_blocks(struct tensor_part *part, struct tensor *tensor, const char *type)
+{
+    enum dtype dtype = DTYPE_FIRST_BLOCK;
+    while (dtype < DTYPES && strcmp(dtype_name(dtype), type) != 0)
+        dtype++;
+    size_t size = dtype < DTYPES ? dtype_size(dtype) : 1, columns;
+    size_t *last = &tensor->shape[tensor->rank ? tensor->rank - 1 : 0];
+    if (dtype == DTYPES || tensor->dtype != DTYPE_U8 || !tensor->rank || *last % size ||
+        __builtin_mul_overflow(*last / size, dtype_block(dtype), &columns) ||
+        __builtin_mul_overflow(tensor->bytes / size, dtype_block(dtype), &tensor->count))
+        return err_set(ERR_FORMAT,
+                       "%s: tensor '%s': '__metadata__' says that it holds blocks of '%.40s', "
+                       "which are unknown, or not what its type and shape can hold",
+                       part->path, tensor->name, type);
+    tensor->dtype = dtype;
+    *last = columns;
+    return 0;
+}
+
+/* Tensors of bytes that stand for one of GGUF's types. */
+static int find_blocks(struct tensor_part *part, const json_t *metadata)
+{
+    char key[sizeof SAFETENSORS_BLOCKS + 400];
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < part->count; i++) {
+        snprintf(key, sizeof key, SAFETENSORS_BLOCKS "%s", part->items[i].name);
+        const char *type = json_string_value(json_object_get(metadata, key));
+        if (type)
+            rc = set_blocks(part, &part->items[i], type);
+    }
+    return rc;
+}
+
 static void release_header(void *header)
 {
     json_decref(header);
@@ -216,6 +250,7 @@ int safetensors_part_open(struct tensor_part *part, const char *path)
     if (fresh.count)
         qsort(fresh.items, fresh.count, sizeof *fresh.items, by_place);
     TRY(check_cover(&fresh, data_start));
+    TRY(find_blocks(&fresh, metadata));
     *part = fresh;
 out:
     if (rc)

@@ -5,6 +5,10 @@
 
 #include "model/tensor_part.h"
 
+/* A key of the metadata, with a tensor's name behind it, says that the tensor's bytes (U8, the last
+ * dimension in bytes) are blocks of one of GGUF's types: {"blocks:NAME": "Q8_0"}. Ours. */
+#define SAFETENSORS_BLOCKS "blocks:"
+
 /* Opens one file. *out is the caller's (tensor_table_free). */
 int safetensors_open_file(struct tensor_table **out, const char *path);
 

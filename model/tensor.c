@@ -27,18 +27,21 @@ bool tensor_is_plain(const struct tensor *tensor)
     return !tensor->view && tensor->dtype < DTYPE_FIRST_BLOCK;
 }
 
+/* Gets `count` elements that lie together, from the element `from` of the data on; they are the
+ * tensor's elements from number `to` on. */
+typedef int take_run(const struct tensor *tensor, size_t from, size_t count, void *out, size_t to);
+
 /* Runs of the view's innermost dimension, one after the other. */
-static int view_to_float(const struct tensor *tensor, float *out)
+static int each_run(const struct tensor *tensor, take_run *take, void *out)
 {
     const struct tensor_view *view = tensor->view;
-    const uint8_t *bytes = tensor->data;
+    if (!view)
+        return take(tensor, 0, tensor->count, out, 0);
     const int last = view->rank - 1;
-    const size_t size = dtype_size(tensor->dtype), block = dtype_block(tensor->dtype);
-    /* Elements that can be converted at a stretch. */
     const size_t run = view->stride[last] == 1 ? view->shape[last] : 1;
     size_t index[TENSOR_MAX_RANK] = {0}, at = 0;
     for (size_t done = 0; done < tensor->count; done += run) {
-        int rc = dtype_to_float(tensor->dtype, bytes + at / block * size, run, out + done);
+        int rc = take(tensor, at, run, out, done);
         if (rc)
             return rc;
         int d = run > 1 || view->shape[last] == 1 ? last - 1 : last;
@@ -53,11 +56,39 @@ static int view_to_float(const struct tensor *tensor, float *out)
     return 0;
 }
 
+static const uint8_t *bytes_at(const struct tensor *tensor, size_t element)
+{
+    const uint8_t *bytes = tensor->data;
+    return bytes + element / dtype_block(tensor->dtype) * dtype_size(tensor->dtype);
+}
+
+static int take_floats(const struct tensor *tensor, size_t from, size_t count, void *out, size_t to)
+{
+    return dtype_to_float(tensor->dtype, bytes_at(tensor, from), count, (float *)out + to);
+}
+
+static int take_bytes(const struct tensor *tensor, size_t from, size_t count, void *out, size_t to)
+{
+    const size_t size = dtype_size(tensor->dtype), block = dtype_block(tensor->dtype);
+    memcpy((uint8_t *)out + to / block * size, bytes_at(tensor, from), count / block * size);
+    return 0;
+}
+
 int tensor_to_float(const struct tensor *tensor, float *out)
 {
-    int rc = tensor->view ? view_to_float(tensor, out)
-                          : dtype_to_float(tensor->dtype, tensor->data, tensor->count, out);
+    int rc = each_run(tensor, take_floats, out);
     return rc ? err_prefix(rc, "%s: tensor '%s'", tensor->file, tensor->name) : 0;
+}
+
+int tensor_to_bytes(const struct tensor *tensor, void *out)
+{
+    const size_t block = dtype_block(tensor->dtype);
+    const struct tensor_view *view = tensor->view;
+    if (view && block > 1 &&
+        (view->stride[view->rank - 1] != 1 || view->shape[view->rank - 1] % block))
+        return err_set(ERR_FORMAT, "%s: tensor '%s': its blocks do not lie in rows", tensor->file,
+                       tensor->name);
+    return each_run(tensor, take_bytes, out);
 }
 
 /* *value = element `index` of an integer tensor; unsigned 64-bit values beyond int64 come out as

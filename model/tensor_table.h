@@ -83,6 +83,10 @@ int tensor_check_shape(const struct tensor *tensor, size_t rows, size_t columns)
  * BF16, F64 and GGUF's types with blocks; ERR_FORMAT for other types. */
 int tensor_to_float(const struct tensor *tensor, float *out);
 
+/* out (tensor->bytes) = the elements as they are stored, in the order of the shape. ERR_FORMAT when
+ * the order cuts blocks apart. */
+int tensor_to_bytes(const struct tensor *tensor, void *out);
+
 /* out (tensor->count) = the values as int32, for BOOL, U8, I8, U16, I16, U32, I32, U64, I64;
  * ERR_FORMAT for other types and for values out of range. */
 int tensor_to_int32(const struct tensor *tensor, int32_t *out);

@@ -43,7 +43,7 @@ static int find_single(struct tokenizer_place *place, const char *folder)
     } else {
         rc = err_set(ERR_MISSING,
                      "%s: has neither tokenizer.json, nor vocab.json with merges.txt, nor "
-                     "tokenizer.model",
+                     "tokenizer.model; name one (tokenizer, --tokenizer)",
                      folder);
     }
 out:

@@ -76,7 +76,7 @@ static void a_file_becomes_a_folder(void **state)
             assert_null(stored); /* packed */
             continue;
         }
-        assert_true(stored && stored->dtype == DTYPE_F32 && tensor_is_plain(stored));
+        assert_true(stored && stored->dtype == (i ? DTYPE_F32 : DTYPE_Q8_0) && !stored->view);
         FIXTURE_OK(
             tensor_table_read(model.tensors, t->name, (size_t)t->rows, (size_t)t->columns, values));
         for (size_t j = 0; j < plain_size(t); j++)
@@ -95,10 +95,27 @@ static void a_file_becomes_a_folder(void **state)
     plain_release(&plain);
 }
 
+/* A tokenizer of one's own goes along, under the name that is looked for. */
+static void a_named_tokenizer_goes_along(void **state)
+{
+    (void)state;
+    works(
+        "mkdir $T/bare && cp model/embedded/config.json model/embedded/model.safetensors $T/bare");
+    works("cp model/embedded/tokenizer.json $T/words.json");
+    refuses("$B quantize gptq --model $T/bare --out $T/q --quiet", 3, "tokenizer.json");
+    works("$B quantize rtn --model $T/bare --tokenizer $T/words.json --out $T/q --quiet");
+    works("cmp $T/words.json $T/q/tokenizer.json");
+    works("printf '{\"tokens\": 3}' > $T/broken.json");
+    refuses("$B quantize rtn --model $T/bare --tokenizer $T/broken.json --out $T/r --quiet", 1,
+            "broken.json");
+    works("test ! -e $T/r");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_becomes_a_folder),
+        cmocka_unit_test(a_named_tokenizer_goes_along),
     };
     char *folder = fixture_folder("packed_file");
     if (program_start(folder) != 0)

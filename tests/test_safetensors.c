@@ -117,6 +117,18 @@ static void lying_headers_are_refused(void **state)
             "control character");
     refused("{\"__metadata__\": 3}", 0, "'__metadata__' is not");
     refused("{\"__metadata__\": {\"a\": 3}}", 0, "'__metadata__' is not");
+    refused("{\"__metadata__\": {\"blocks:a\": \"Q9_0\"}, \"a\": {\"dtype\": \"U8\", \"shape\": "
+            "[34], \"data_offsets\": [0, 34]}}",
+            34, "blocks of 'Q9_0'");
+    refused("{\"__metadata__\": {\"blocks:a\": \"Q8_0\"}, \"a\": {\"dtype\": \"U8\", \"shape\": "
+            "[35], \"data_offsets\": [0, 35]}}",
+            35, "blocks of 'Q8_0'");
+    refused("{\"__metadata__\": {\"blocks:a\": \"Q8_0\"}, \"a\": {\"dtype\": \"I8\", \"shape\": "
+            "[34], \"data_offsets\": [0, 34]}}",
+            34, "blocks of 'Q8_0'");
+    refused("{\"__metadata__\": {\"blocks:a\": \"Q8_0\"}, \"a\": {\"dtype\": \"U8\", \"shape\": "
+            "[], \"data_offsets\": [0, 1]}}",
+            1, "blocks of 'Q8_0'");
 }
 
 static void false_lengths_are_refused(void **state)
