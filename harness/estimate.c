@@ -86,7 +86,8 @@ static void count_blocks(const struct shape *shape, const struct point *point, i
     for (int b = 0; b < (int)shape->layers; b++) {
         bool any = false;
         for (int i = 0; i < shape->block.linear_count; i++)
-            any |= pipeline_selects(point, (int)shape->layers, b, shape->block.linears[i].name);
+            any |= layer_plan_find(point, (int)shape->layers, b, shape->block.linears[i].name)
+                       .method != NULL;
         *quantized += any;
         *calibrated = any ? b + 1 : *calibrated;
     }
@@ -114,7 +115,7 @@ static int estimate_point(const struct shape *shape, struct run *run, const stru
         sum.flop += (quantized + calibrated) * block_pass(shape, segments) +
                     quantized * (shape->squared_inputs * segments->rows + shape->quantize_flop);
     }
-    memory_needs_of(&run->model, point->method, calibration ? &calibration->stream : NULL, stream,
+    memory_needs_of(&run->model, point, calibration ? &calibration->stream : NULL, stream,
                     &needs);
     needs.block = &shape->block;
     needs.held = (double)machine_held();

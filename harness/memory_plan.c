@@ -31,15 +31,15 @@ struct memory_stream memory_stream_of(const struct stream *stream)
                : (struct memory_stream){0};
 }
 
-void memory_needs_of(const struct model *model, const struct quant_method *method,
+void memory_needs_of(const struct model *model, const struct point *point,
                      const struct stream *calibration, const struct stream *evaluation,
                      struct memory_needs *needs)
 {
     *needs = (struct memory_needs){.config = &model->config,
                                    .calibration = memory_stream_of(calibration),
                                    .evaluation = memory_stream_of(evaluation),
-                                   .quantizes = method != NULL,
-                                   .factorizes = method && method->caps & QM_NEEDS_HESSIAN};
+                                   .quantizes = point->method != NULL,
+                                   .factorizes = layer_plan_caps(point) & QM_NEEDS_HESSIAN};
 }
 
 static double weights_of(const struct linear *linear)

@@ -4,8 +4,8 @@
 #ifndef HARNESS_MEMORY_PLAN_H
 #define HARNESS_MEMORY_PLAN_H
 
+#include "harness/layer_plan.h"
 #include "harness/stream.h"
-#include "methods/method.h"
 
 enum memory_part {
     MEMORY_HELD,        /* the program as it is: weights outside the blocks, texts, tokens */
@@ -41,7 +41,7 @@ struct memory_needs {
     bool quantizes, factorizes; /* a method works, and reads the inverse Hessian */
 };
 /* held and block are left to the caller. */
-void memory_needs_of(const struct model *model, const struct quant_method *method,
+void memory_needs_of(const struct model *model, const struct point *point,
                      const struct stream *calibration, const struct stream *evaluation,
                      struct memory_needs *needs);
 

@@ -49,7 +49,7 @@ void packed_write_abort(struct packed_writer *writer)
 
 /* ---- collecting ---- */
 
-static int check_round(const struct point *point, const char *name,
+static int check_round(const struct layer_choice *choice, const char *name,
                        const struct layer_problem *problem, const float *quantized,
                        const struct packed *packed)
 {
@@ -57,14 +57,13 @@ static int check_round(const struct point *point, const char *name,
     float *back = NULL;
     size_t count = (size_t)problem->rows * (size_t)problem->columns;
     TRY(mem_alloc(&back, count, sizeof *back));
-    TRY(point->method->unpack(point->method_options, packed, problem->rows, problem->columns,
-                              back));
+    TRY(choice->method->unpack(choice->options, packed, problem->rows, problem->columns, back));
     for (size_t i = 0; i < count; i++)
         if (memcmp(&back[i], &quantized[i], sizeof *back) != 0) {
             rc = err_set(ERR_INTERNAL,
                          "%s: method %s packs the weight in row %zu, column %zu as %.9g, but "
                          "quantized it to %.9g",
-                         name, point->method->name, i / (size_t)problem->columns,
+                         name, choice->method->name, i / (size_t)problem->columns,
                          i % (size_t)problem->columns, (double)back[i], (double)quantized[i]);
             break;
         }
@@ -108,13 +107,14 @@ static int spool_arrays(struct packed_writer *writer, struct packed_entry *entry
     return rc;
 }
 
-int packed_write_take(void *context, const char *name, const struct layer_problem *problem,
-                      const struct layer_result *result, struct packed *packed)
+int packed_write_take(void *context, const char *name, const struct layer_choice *choice,
+                      const struct layer_problem *problem, const struct layer_result *result,
+                      struct packed *packed)
 {
     int rc;
     struct packed_writer *writer = context;
     size_t count = (size_t)problem->rows * (size_t)problem->columns;
-    TRY(check_round(writer->point, name, problem, result->quantized, packed));
+    TRY(check_round(choice, name, problem, result->quantized, packed));
     if (writer->count == writer->capacity) {
         int capacity = writer->capacity ? 2 * writer->capacity : 64;
         TRY(mem_resize(&writer->entries, (size_t)writer->capacity, (size_t)capacity,

@@ -36,8 +36,9 @@ int packed_write_begin(struct packed_writer *writer, const char *folder, const s
                        const struct point *point);
 
 /* A layer_sink's take; context is the writer. Checks that unpacking gives W_q back bit for bit. */
-int packed_write_take(void *context, const char *name, const struct layer_problem *problem,
-                      const struct layer_result *result, struct packed *packed);
+int packed_write_take(void *context, const char *name, const struct layer_choice *choice,
+                      const struct layer_problem *problem, const struct layer_result *result,
+                      struct packed *packed);
 
 /* Writes everything. made (borrowed) is kept in config.json as it is: what the model was made from.
  * *file_bytes = the size of model.safetensors. */

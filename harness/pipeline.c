@@ -7,6 +7,7 @@
 #include "core/mem.h"
 #include "core/progress.h"
 #include "harness/layer_loss.h"
+#include "harness/layer_plan.h"
 #include "harness/memory_plan.h"
 #include "harness/model_size.h"
 #include "harness/operator.h"
@@ -33,7 +34,7 @@ struct pipeline {
     struct block block;
     struct hessian hessians[MODEL_MAX_INPUTS];
     bool have_hessians;
-    struct layer_operator op; /* of all quantized layers */
+    struct layer_operator *ops; /* of the point's method, and of each rule's */
     struct states calibration_x, evaluation_x;
     struct readahead ahead;
     double held;        /* bytes in memory before the first block */
@@ -56,29 +57,22 @@ static void stage_end(struct pipeline *p, enum stage stage, double tokens)
     timing->tokens += tokens;
 }
 
-bool pipeline_selects(const struct point *point, int blocks, int block, const char *name)
-{
-    const struct harness_options *o = &point->harness;
-    if (!point->method)
-        return false;
-    bool inside = block >= (o->min_layer < 0 ? 0 : o->min_layer) &&
-                  block < (o->max_layer < 0 ? blocks : o->max_layer) &&
-                  strstr(name, o->quant_only) != NULL;
-    return inside != o->invert;
-}
-
 /* A method that reads no Hessian is calibrated for its layer errors alone. */
 static enum stage calibration_stage(const struct pipeline *p)
 {
-    const struct quant_method *method = p->input->point->method;
-    return method && method->caps & QM_NEEDS_HESSIAN ? STAGE_CALIBRATE : STAGE_DIAGNOSE;
+    bool needed = layer_plan_caps(p->input->point) & QM_NEEDS_HESSIAN;
+    return needed ? STAGE_CALIBRATE : STAGE_DIAGNOSE;
+}
+
+static struct layer_choice choose(const struct pipeline *p, int block, const char *name)
+{
+    return layer_plan_find(p->input->point, p->input->model->config.layers, block, name);
 }
 
 static bool block_selected(const struct pipeline *p, int block)
 {
     for (int i = 0; i < p->block.linear_count; i++)
-        if (pipeline_selects(p->input->point, p->input->model->config.layers, block,
-                             p->block.linears[i].name))
+        if (choose(p, block, p->block.linears[i].name).method)
             return true;
     return false;
 }
@@ -133,7 +127,8 @@ static void account(struct pipeline *p, const struct layer_result *result,
 }
 
 /* Quantizes one linear layer in place and appends its record. */
-static int quantize_linear(struct pipeline *p, int block, struct linear *linear)
+static int quantize_linear(struct pipeline *p, int block, struct linear *linear,
+                           const struct layer_choice *choice)
 {
     int rc;
     char name[MODEL_NAME_SIZE], place[MODEL_NAME_SIZE];
@@ -148,7 +143,7 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear)
     model_linear_name(p->input->model, block, linear->name, name);
     *record = (struct layer_record){.block = block,
                                     .name = linear->name,
-                                    .method = point->method->name,
+                                    .method = choice->method->name,
                                     .rows = linear->out,
                                     .columns = linear->in};
     TRY(mem_alloc(&result.quantized, count, sizeof *result.quantized));
@@ -161,11 +156,11 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear)
                                     .seed = (uint64_t)point->harness.seed,
                                     .arena = &p->arena};
     stage_begin(p);
-    TRY(point->method->quantize_layer(point->method_options, &problem, &result));
+    TRY(choice->method->quantize_layer(choice->options, &problem, &result));
     record->seconds = clock_wall() - p->wall;
     stage_end(p, STAGE_QUANTIZE, 0);
     stage_begin(p);
-    TRY(point->method->pack(point->method_options, &problem, &result, &packed));
+    TRY(choice->method->pack(choice->options, &problem, &result, &packed));
     account(p, &result, record, &packed);
     TRY(layer_loss(linear->weight, result.quantized, linear->out, linear->in, problem.hessian,
                    &p->arena, &loss));
@@ -174,10 +169,10 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear)
     record->weight_mse = loss.weight_mse;
     p->replaced_bytes += (double)model_layer_bytes(p->input->model, name);
     if (p->input->sink)
-        TRY(p->input->sink->take(p->input->sink->context, name, &problem, &result, &packed));
+        TRY(p->input->sink->take(p->input->sink->context, name, choice, &problem, &result, &packed));
     stage_end(p, STAGE_DIAGNOSE, 0);
     memcpy(linear->weight, result.quantized, count * sizeof *linear->weight);
-    operator_attach(&p->op, linear);
+    operator_attach(&p->ops[1 + choice->rule], linear);
     p->out.layer_count++;
 out:
     mem_free(result.quantized);
@@ -206,9 +201,10 @@ static int quantize_block(struct pipeline *p, int block)
     workspace_trim(in->model->workspace, KEPT_WORKSPACE);
     for (int i = 0; i < p->block.linear_count; i++) {
         struct linear *linear = &p->block.linears[i];
-        if (pipeline_selects(in->point, in->model->config.layers, block, linear->name)) {
+        struct layer_choice choice = choose(p, block, linear->name);
+        if (choice.method) {
             progress_stage("quantize", i, p->block.linear_count, 0);
-            TRY(quantize_linear(p, block, linear));
+            TRY(quantize_linear(p, block, linear, &choice));
             TRY(interrupt_check());
         }
         release_hessian_behind(p, i);
@@ -278,7 +274,7 @@ static int start(struct pipeline *p)
     for (int block = 0; block < in->model->config.layers; block++)
         p->last_quantized = block_selected(p, block) ? block : p->last_quantized;
     struct memory_needs needs;
-    memory_needs_of(in->model, in->point->method, in->calibration, in->evaluation, &needs);
+    memory_needs_of(in->model, in->point, in->calibration, in->evaluation, &needs);
     needs.block = &p->block;
     needs.held = p->held;
     TRY(memory_plan_make(&needs, &plan));
@@ -325,15 +321,29 @@ static void finish_bits(struct pipeline *p)
     out->bytes_vectors = (double)shares.vectors;
 }
 
+/* One for each of layer_choice's rules, and in front the point's own. */
+static int make_operators(struct pipeline *p)
+{
+    const struct point *point = p->input->point;
+    int rc = mem_calloc(&p->ops, 1 + (size_t)point->rule_count, sizeof *p->ops);
+    if (rc)
+        return rc;
+    p->ops[0] = (struct layer_operator){point->method, point->method_options};
+    for (int i = 0; i < point->rule_count; i++)
+        p->ops[1 + i] = (struct layer_operator){point->rules[i].method, point->rules[i].options};
+    return 0;
+}
+
 int pipeline_run(const struct pipeline_input *input, struct pipeline_output *output)
 {
     int rc;
     struct pipeline p = {.input = input,
-                         .held = (double)machine_held(),
-                         .op = {input->point->method, input->point->method_options}};
+                         .held = (double)machine_held()};
     const struct model *model = input->model;
     for (int s = 0; s < STAGE_COUNT; s++)
         p.out.timings[s].stage = stage_names[s];
+    TRY(layer_plan_check(input->point, model->config.layers, model->architecture->linear_names));
+    TRY(make_operators(&p));
     TRY(mem_calloc(&p.out.layers, (size_t)model->config.layers * MODEL_MAX_LINEARS,
                    sizeof *p.out.layers));
     TRY(load_block(&p, 0));
@@ -342,9 +352,6 @@ int pipeline_run(const struct pipeline_input *input, struct pipeline_output *out
     int end = input->evaluation ? model->config.layers : p.last_quantized + 1;
     for (int block = 0; block < end; block++)
         TRY(run_block(&p, block, end));
-    if (input->point->method && p.out.layer_count == 0)
-        TRY(err_set(ERR_USAGE, "min_layer, max_layer, quant_only and invert leave no layer of the "
-                               "model to quantize"));
     if (input->evaluation)
         TRY(score(&p));
     finish_bits(&p);
@@ -358,6 +365,7 @@ out:
     states_close(&p.evaluation_x);
     readahead_wait(&p.ahead);
     block_release(&p.block);
+    mem_free(p.ops);
     workspace_trim(model->workspace, KEPT_WORKSPACE);
     return rc;
 }

@@ -3,7 +3,7 @@
 #ifndef HARNESS_PIPELINE_H
 #define HARNESS_PIPELINE_H
 
-#include "harness/spec.h"
+#include "harness/layer_plan.h"
 #include "harness/store.h"
 #include "harness/stream.h"
 
@@ -19,8 +19,9 @@ enum stage {
 /* Sees each quantized layer once, in the order of the model. packed may be taken over: the receiver
  * then zeroes the struct. */
 struct layer_sink {
-    int (*take)(void *context, const char *name, const struct layer_problem *problem,
-                const struct layer_result *result, struct packed *packed);
+    int (*take)(void *context, const char *name, const struct layer_choice *choice,
+                const struct layer_problem *problem, const struct layer_result *result,
+                struct packed *packed);
     void *context;
 };
 
@@ -49,9 +50,5 @@ struct pipeline_output {
 /* On failure output is untouched. Interrupted: ERR_INTERRUPTED. */
 int pipeline_run(const struct pipeline_input *input, struct pipeline_output *output);
 void pipeline_output_release(struct pipeline_output *output);
-
-/* True when the point quantizes this linear layer: (min_layer <= block <
- * max_layer and quant_only in name) != invert. */
-bool pipeline_selects(const struct point *point, int blocks, int block, const char *name);
 
 #endif

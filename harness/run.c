@@ -24,8 +24,7 @@ int run_calibration_of(struct run *run, const struct point *point,
 {
     int rc;
     *out = NULL;
-    if (!point->method ||
-        (!(point->method->caps & QM_NEEDS_HESSIAN) && !point->harness.layer_errors))
+    if (!point_calibrates(point))
         return 0;
     for (int i = 0; i < run->calibration_count; i++)
         if (run_same_calibration(&run->calibrations[i].spec, &point->calibration)) {

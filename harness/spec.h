@@ -59,9 +59,28 @@ extern const struct option choice_option_table[];
 /* Fills the last members from range and rules, which are brought into one form. ERR_USAGE. */
 int choice_spec_resolve(struct choice_spec *spec);
 
+enum { RULE_RANGES = 16 };
+
+/* One entry of `layers`: what the layers get that it matches (harness/layer_plan.h). */
+struct layer_rule {
+    char match[OPTION_TEXT_SIZE];  /* patterns of names, "q_proj|k_proj"; "": every name */
+    char blocks[OPTION_TEXT_SIZE]; /* as written, "0-3,-1"; "": every block */
+    struct {
+        int first, last; /* both included; negative: counted from the end, -1 is the last block */
+    } ranges[RULE_RANGES];
+    int range_count;
+    const struct quant_method *method; /* NULL: the layers are left alone (`skip: true`) */
+    void *options;                     /* method->options_size bytes, or NULL */
+    char *where;                       /* "quickstart.yaml:12" */
+};
+
 struct point {
     const struct quant_method *method; /* NULL: full precision (`method: full`) */
     void *method_options;              /* method->options_size bytes, or NULL */
+    const struct quant_method *after;  /* `after`: prunes each layer before it is quantized; or NULL */
+    void *after_options;
+    struct layer_rule *rules; /* `layers`: the first that matches decides */
+    int rule_count;
     struct harness_options harness;
     struct calibration_spec calibration;
     char *label; /* what the spec sets and what differs from the defaults: "gptq bits=2

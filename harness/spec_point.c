@@ -1,6 +1,7 @@
 /* One point: its settings as JSON, its label, and whether another is equal. */
 #include "core/err.h"
 #include "core/mem.h"
+#include "harness/layer_plan.h"
 #include "harness/spec_internal.h"
 
 #include <stdlib.h>
@@ -9,12 +10,18 @@
 bool point_calibrates(const struct point *point)
 {
     return point->method &&
-           ((point->method->caps & QM_NEEDS_HESSIAN) || point->harness.layer_errors);
+           ((layer_plan_caps(point) & QM_NEEDS_HESSIAN) || point->harness.layer_errors);
 }
 
 void point_release(struct point *point)
 {
     mem_free(point->method_options);
+    mem_free(point->after_options);
+    for (int i = 0; i < point->rule_count; i++) {
+        mem_free(point->rules[i].options);
+        mem_free(point->rules[i].where);
+    }
+    mem_free(point->rules);
     mem_free(point->label);
     mem_free(point->where);
     *point = (struct point){0};
@@ -103,7 +110,7 @@ int point_make_label(struct point *point, const struct axes *set, const struct a
         TRY(add_options(&label, harness_option_table, &point->harness, NULL));
     }
     /* Of the calibration only what tells the points of this spec from each other. */
-    bool varies = point->method && (point->method->caps & QM_NEEDS_HESSIAN);
+    bool varies = layer_plan_caps(point) & QM_NEEDS_HESSIAN;
     for (int i = 0; varies && i < calibration->count; i++) {
         char text[OPTION_TEXT_SIZE];
         const struct axis *axis = &calibration->items[i];

@@ -11,7 +11,7 @@
 
 const char *const llama_linear_names[] = {
     "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
+    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj",    NULL};
 
 static void linear_tensor(const struct model_config *c, int layer, int linear, bool bias,
                           struct model_tensor *out)

@@ -116,7 +116,8 @@ struct model_tensor {
 struct architecture {
     const char *name;   /* config.json's model_type */
     const char *blocks; /* "model.layers": tensors of block 3 begin with "model.layers.3." */
-    const char *const *linear_names; /* of a block's linear layers: struct linear's name */
+    const char *const *linear_names; /* of a block's linear layers, as struct linear's name; ends
+                                        with NULL */
     int version;                     /* part of every point's id: raise it when results change */
     int (*read_config)(const json_t *json, struct model_config *config, const char *where);
     /* The index-th tensor of a block (layer -1: of what lies outside the blocks); false behind the
