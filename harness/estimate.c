@@ -115,8 +115,7 @@ static int estimate_point(const struct shape *shape, struct run *run, const stru
         sum.flop += (quantized + calibrated) * block_pass(shape, segments) +
                     quantized * (shape->squared_inputs * segments->rows + shape->quantize_flop);
     }
-    memory_needs_of(&run->model, point, calibration ? &calibration->stream : NULL, stream,
-                    &needs);
+    memory_needs_of(&run->model, point, calibration ? &calibration->stream : NULL, stream, &needs);
     needs.block = &shape->block;
     needs.held = (double)machine_held();
     if (run->planned) /* embedding and head are not held yet */

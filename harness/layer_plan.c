@@ -128,14 +128,16 @@ static int useless_rule(const struct point *point, int rule, int blocks, const c
         used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "",
                                  *names);
     if (shadowed)
-        return err_set(ERR_USAGE,
-                       "%s: rule %d of layers (match '%.100s', blocks '%.60s') decides for no layer: "
-                       "rules before it take all that it matches",
-                       r->where, rule + 1, r->match, r->blocks);
-    return err_set(ERR_USAGE,
-                   "%s: rule %d of layers (match '%.100s', blocks '%.60s') matches no layer that is "
-                   "quantized; the model has blocks 0 to %d with %s",
-                   r->where, rule + 1, r->match, r->blocks, blocks - 1, known);
+        return err_set(
+            ERR_USAGE,
+            "%s: rule %d of layers (match '%.100s', blocks '%.60s') decides for no layer: "
+            "rules before it take all that it matches",
+            r->where, rule + 1, r->match, r->blocks);
+    return err_set(
+        ERR_USAGE,
+        "%s: rule %d of layers (match '%.100s', blocks '%.60s') matches no layer that is "
+        "quantized; the model has blocks 0 to %d with %s",
+        r->where, rule + 1, r->match, r->blocks, blocks - 1, known);
 }
 
 /* Whether the rule matches, and whether it decides, for any layer. */
@@ -164,7 +166,9 @@ int layer_plan_check(const struct point *point, int blocks, const char *const *n
         for (int i = 0; names[i]; i++)
             any |= layer_plan_find(point, blocks, block, names[i]).method != NULL;
     if (point->method && !any)
-        return err_set(ERR_USAGE, "min_layer, max_layer, quant_only, invert and layers leave no "
-                                  "layer of the model to quantize");
+        return err_set(ERR_USAGE,
+                       "min_layer, max_layer, quant_only%s invert%s leave no layer of the model to "
+                       "quantize",
+                       point->rule_count ? "," : " and", point->rule_count ? " and layers" : "");
     return 0;
 }

@@ -169,7 +169,8 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear,
     record->weight_mse = loss.weight_mse;
     p->replaced_bytes += (double)model_layer_bytes(p->input->model, name);
     if (p->input->sink)
-        TRY(p->input->sink->take(p->input->sink->context, name, choice, &problem, &result, &packed));
+        TRY(p->input->sink->take(p->input->sink->context, name, choice, &problem, &result,
+                                 &packed));
     stage_end(p, STAGE_DIAGNOSE, 0);
     memcpy(linear->weight, result.quantized, count * sizeof *linear->weight);
     operator_attach(&p->ops[1 + choice->rule], linear);
@@ -337,8 +338,7 @@ static int make_operators(struct pipeline *p)
 int pipeline_run(const struct pipeline_input *input, struct pipeline_output *output)
 {
     int rc;
-    struct pipeline p = {.input = input,
-                         .held = (double)machine_held()};
+    struct pipeline p = {.input = input, .held = (double)machine_held()};
     const struct model *model = input->model;
     for (int s = 0; s < STAGE_COUNT; s++)
         p.out.timings[s].stage = stage_names[s];

@@ -77,7 +77,8 @@ struct layer_rule {
 struct point {
     const struct quant_method *method; /* NULL: full precision (`method: full`) */
     void *method_options;              /* method->options_size bytes, or NULL */
-    const struct quant_method *after;  /* `after`: prunes each layer before it is quantized; or NULL */
+    const struct quant_method *after;  /* `after`: prunes each layer before it is quantized; or NULL
+                                        */
     void *after_options;
     struct layer_rule *rules; /* `layers`: the first that matches decides */
     int rule_count;

@@ -18,10 +18,13 @@ enum { OFFSET = 2 };
 
 enum { FC1 = 4, FC2, LINEARS };
 
-static const char *const linear_names[] = {
-    "self_attn.q_proj",   "self_attn.k_proj", "self_attn.v_proj",
-    "self_attn.out_proj", "fc1",              "fc2",
-    NULL};
+static const char *const linear_names[] = {"self_attn.q_proj",
+                                           "self_attn.k_proj",
+                                           "self_attn.v_proj",
+                                           "self_attn.out_proj",
+                                           "fc1",
+                                           "fc2",
+                                           NULL};
 
 /* ---- tensors ---- */
 

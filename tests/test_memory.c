@@ -194,7 +194,7 @@ static void full_disk_is_one_line(void **state)
 
 static void needs_of(struct memory_needs *needs, const struct block *block)
 {
-    memory_needs_of(&model, gptq.method, &calibration, &evaluation, needs);
+    memory_needs_of(&model, &gptq, &calibration, &evaluation, needs);
     needs->block = block;
 }
 
