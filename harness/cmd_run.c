@@ -137,6 +137,7 @@ static int run_command(const struct command_line *line)
     const struct run_command *options = line->options;
     const struct run_options what = {.spec = line->arguments[0],
                                      .database = line->global.database,
+                                     .command = line->words,
                                      .overrides = line->list,
                                      .override_count = line->list_count,
                                      .limit = options->limit,

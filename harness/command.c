@@ -287,6 +287,22 @@ out:
     return rc;
 }
 
+/* The word as a shell takes it. */
+static int add_word(struct strbuf *line, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "%+,-./:=@_";
+    int rc;
+    if (*word && word[strspn(word, plain)] == '\0')
+        return strbuf_printf(line, " %s", word);
+    TRY(strbuf_puts(line, " '"));
+    for (; *word; word++)
+        TRY(*word == '\'' ? strbuf_puts(line, "'\\''") : strbuf_add(line, word, 1));
+    TRY(strbuf_puts(line, "'"));
+out:
+    return rc;
+}
+
 /* The command's words are argv[0 .. argc - 1]. Until they are parsed, an error is theirs. */
 static int run_words(const struct command *command, int argc, char **argv,
                      const struct command **misused)
@@ -294,6 +310,11 @@ static int run_words(const struct command *command, int argc, char **argv,
     int rc;
     struct command_line line = {.command = command};
     struct parse parse = {.line = &line, .argc = argc, .argv = argv};
+    struct strbuf words = {0};
+    TRY(strbuf_printf(&words, "bitbench %s", command->name));
+    for (int i = 0; i < argc; i++)
+        TRY(add_word(&words, argv[i]));
+    line.words = words.data;
     TRY(mem_calloc(&parse.arguments, (size_t)argc + 1, sizeof *parse.arguments));
     TRY(mem_calloc(&parse.list, (size_t)argc + 1, sizeof *parse.list));
     TRY(mem_calloc(&parse.options, command->options_size, 1));
@@ -310,6 +331,7 @@ static int run_words(const struct command *command, int argc, char **argv,
         *misused = NULL;
     TRY(dispatch(&line));
 out:
+    strbuf_release(&words);
     mem_free(parse.arguments);
     mem_free(parse.list);
     mem_free(parse.options);

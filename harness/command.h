@@ -59,6 +59,7 @@ struct global_options {
 
 struct command_line {
     const struct command *command;
+    const char *words;   /* as a shell takes them: "bitbench run a.yaml --set 'model=my model'" */
     const void *options; /* command->options_size bytes, filled by the option table */
     struct global_options global;
     const char *const *arguments; /* positional ones; ends with NULL */

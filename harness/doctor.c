@@ -8,15 +8,10 @@
 #include "linalg/cpu.h"
 #include "linalg/rate.h"
 
-#include <nettle/version.h>
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <yaml.h>
-#include <zlib.h>
 
 /* Hands value over to the object under the key; ERR_MEMORY when either could not be made. */
 static int put(json_t *object, const char *key, json_t *value)
@@ -63,22 +58,6 @@ static int speed(json_t *report, double seconds)
     return rc ? rc
               : put(report, "sgemm",
                     json_pack("{s:f, s:f}", "one_thread", one, "all_threads", all));
-}
-
-static int libraries(json_t *report)
-{
-    char pcre2[64] = "?", nettle[32];
-    json_t *list = json_object_get(report, "libraries");
-    pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
-    snprintf(nettle, sizeof nettle, "%d.%d", nettle_version_major(), nettle_version_minor());
-    int rc = put(list, "libyaml", json_string(yaml_get_version_string()));
-    if (rc == 0)
-        rc = put(list, "pcre2", json_string(pcre2));
-    if (rc == 0)
-        rc = put(list, "nettle", json_string(nettle));
-    if (rc == 0)
-        rc = put(list, "zlib", json_string(zlibVersion()));
-    return rc;
 }
 
 static json_int_t memory_free(void)
@@ -210,7 +189,6 @@ int doctor_examine(double seconds, json_t **out)
     TRY(features(report));
     TRY(kernels(report, missing));
     TRY(speed(report, seconds));
-    TRY(libraries(report));
     TRY(space(report, missing));
     TRY(gnuplot(report, missing));
     TRY(corpus_packages(report, missing));

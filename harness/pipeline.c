@@ -6,6 +6,7 @@
 #include "core/machine.h"
 #include "core/mem.h"
 #include "core/progress.h"
+#include "harness/layer_exceptions.h"
 #include "harness/layer_loss.h"
 #include "harness/layer_plan.h"
 #include "harness/memory_plan.h"
@@ -119,11 +120,43 @@ static void account(struct pipeline *p, const struct layer_result *result,
     record->paper_bits_marks = result->paper_bits_marks;
     record->damping = result->damping;
     record->damping_raised = result->damping_raised;
+    record->salient = result->salient;
+    record->split = result->split;
     p->out.weights += (long)weights;
     p->out.paper_bits += result->paper_bits * weights;
     p->out.paper_bits_marks += result->paper_bits_marks * weights;
     p->packed_bytes += (double)packed_bytes(packed);
     p->out.damping_raised += result->damping_raised > 0;
+}
+
+/* How far the layer is from the original, and what it was made with. */
+static int diagnose(struct pipeline *p, const struct layer_problem *problem,
+                    const struct layer_result *result, struct layer_record *record)
+{
+    int rc;
+    struct layer_loss loss;
+    TRY(layer_loss(problem->weight, result->quantized, problem->rows, problem->columns,
+                   problem->hessian, &p->arena, &loss));
+    record->hessian_loss = loss.hessian_loss;
+    record->relative_loss = loss.relative_loss;
+    record->weight_mse = loss.weight_mse;
+    if (result->factor)
+        TRY(hessian_condition(problem->hessian, result->factor, &record->condition));
+out:
+    return rc;
+}
+
+/* A layer that the method could not do stays in full precision, and has a record that says so. */
+static int leave_linear(struct pipeline *p, const struct layer_problem *problem,
+                        struct layer_result *result, struct layer_record *record)
+{
+    layer_exceptions_refused(problem, result);
+    record->method = "";
+    record->hessian_loss = record->relative_loss = record->weight_mse = NAN;
+    record->paper_bits = record->paper_bits_marks = NAN;
+    p->out.layer_count++;
+    p->out.left++;
+    return layer_exceptions_add(&p->out, record->block, record->name, result);
 }
 
 /* Quantizes one linear layer in place and appends its record. */
@@ -133,9 +166,8 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear,
     int rc;
     char name[MODEL_NAME_SIZE], place[MODEL_NAME_SIZE];
     const struct point *point = p->input->point;
-    struct layer_result result = {0};
+    struct layer_result result = {LAYER_RESULT_NONE};
     struct packed packed = {0};
-    struct layer_loss loss;
     struct arena_mark mark = arena_mark(&p->arena);
     struct layer_record *record = &p->out.layers[p->out.layer_count];
     size_t count = (size_t)linear->out * (size_t)linear->in;
@@ -145,7 +177,10 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear,
                                     .name = linear->name,
                                     .method = choice->method->name,
                                     .rows = linear->out,
-                                    .columns = linear->in};
+                                    .columns = linear->in,
+                                    .condition = NAN,
+                                    .salient = NAN,
+                                    .split = NAN};
     TRY(mem_alloc(&result.quantized, count, sizeof *result.quantized));
     struct layer_problem problem = {.name = place,
                                     .weight = linear->weight,
@@ -156,17 +191,19 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear,
                                     .seed = (uint64_t)point->harness.seed,
                                     .arena = &p->arena};
     stage_begin(p);
-    TRY(choice->method->quantize_layer(choice->options, &problem, &result));
+    rc = choice->method->quantize_layer(choice->options, &problem, &result);
     record->seconds = clock_wall() - p->wall;
     stage_end(p, STAGE_QUANTIZE, 0);
+    if (rc == ERR_NUMERIC) {
+        rc = leave_linear(p, &problem, &result, record);
+        goto out;
+    }
+    TRY(rc);
     stage_begin(p);
     TRY(choice->method->pack(choice->options, &problem, &result, &packed));
     account(p, &result, record, &packed);
-    TRY(layer_loss(linear->weight, result.quantized, linear->out, linear->in, problem.hessian,
-                   &p->arena, &loss));
-    record->hessian_loss = loss.hessian_loss;
-    record->relative_loss = loss.relative_loss;
-    record->weight_mse = loss.weight_mse;
+    TRY(diagnose(p, &problem, &result, record));
+    TRY(layer_exceptions_add(&p->out, block, linear->name, &result));
     p->replaced_bytes += (double)model_layer_bytes(p->input->model, name);
     if (p->input->sink)
         TRY(p->input->sink->take(p->input->sink->context, name, choice, &problem, &result,
@@ -352,6 +389,9 @@ int pipeline_run(const struct pipeline_input *input, struct pipeline_output *out
     int end = input->evaluation ? model->config.layers : p.last_quantized + 1;
     for (int block = 0; block < end; block++)
         TRY(run_block(&p, block, end));
+    if (p.out.left > 0 && p.out.left == p.out.layer_count)
+        TRY(err_set(ERR_NUMERIC, "no layer could be quantized; the first of %d: %s", p.out.left,
+                    p.out.exceptions[0].detail));
     if (input->evaluation)
         TRY(score(&p));
     finish_bits(&p);
@@ -373,6 +413,7 @@ out:
 void pipeline_output_release(struct pipeline_output *output)
 {
     mem_free(output->layers);
+    mem_free(output->exceptions);
     mem_free(output->scores);
     *output = (struct pipeline_output){0};
 }

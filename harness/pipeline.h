@@ -36,6 +36,8 @@ struct pipeline_input {
 struct pipeline_output {
     struct layer_record *layers; /* owned, names borrowed from the architecture */
     int layer_count;
+    struct exception_record *exceptions; /* owned, names borrowed as well */
+    int exception_count;
     struct token_score *scores; /* owned: one a row of the evaluation stream */
     struct timing_record timings[STAGE_COUNT];
     long weights;                                     /* quantized weights */
@@ -45,6 +47,7 @@ struct pipeline_output {
      * and head, norms and other vectors. */
     double bytes_left, bytes_outer, bytes_vectors;
     int damping_raised; /* layers whose damping had to be raised */
+    int left;           /* layers that the method could not do */
 };
 
 /* On failure output is untouched. Interrupted: ERR_INTERRUPTED. */

@@ -3,7 +3,9 @@
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/interrupt.h"
+#include "core/load.h"
 #include "core/mem.h"
+#include "core/pool.h"
 #include "core/progress.h"
 #include "harness/estimate.h"
 #include "harness/host.h"
@@ -112,6 +114,9 @@ static int collect_warnings(struct run *run, const struct run_calibration *calib
     if (output->damping_raised)
         TRY(strbuf_printf(text, "%sdamping raised in %d layers", text->length ? "; " : "",
                           output->damping_raised));
+    if (output->left)
+        TRY(strbuf_printf(text, "%s%d layers left in full precision: the method could not do them",
+                          text->length ? "; " : "", output->left));
 out:
     return rc;
 }
@@ -128,7 +133,7 @@ struct point_job {
     struct metric_record *metrics;
     int metric_count;
     struct strbuf warnings;
-    double wall, cpu;
+    struct load before; /* when it began */
     char started[21];
 };
 
@@ -161,8 +166,10 @@ static int write_point(struct point_job *job, const char *error)
     struct run *run = job->run;
     struct timing_record timings[STAGE_COUNT + 1];
     memcpy(timings, job->output.timings, sizeof job->output.timings);
-    timings[STAGE_COUNT] = (struct timing_record){"total", clock_wall() - job->wall,
-                                                  clock_cpu() - job->cpu, 0};
+    struct load now;
+    load_now(&now);
+    timings[STAGE_COUNT] = (struct timing_record){"total", now.wall - job->before.wall,
+                                                  now.own - job->before.own, 0};
     const struct point_record record = {.id = job->id,
                                         .experiment = run->experiment.name,
                                         .label = job->point->label,
@@ -190,6 +197,15 @@ static int write_point(struct point_job *job, const char *error)
                                         .layer_count = job->output.layer_count,
                                         .metrics = job->metrics,
                                         .metric_count = job->metric_count,
+                                        .exceptions = job->output.exceptions,
+                                        .exception_count = job->output.exception_count,
+                                        .command = run->command,
+                                        .spec_text = run->experiment.text,
+                                        .repetition =
+                                            {.threads = pool_threads(),
+                                             .load_before = job->before.average,
+                                             .load_after = now.average,
+                                             .busy = load_busy(&job->before, &now, pool_threads())},
                                         .timings = timings,
                                         .timing_count = error ? 0 : STAGE_COUNT + 1};
     return store_write_point(job->store, &record, job->place);
@@ -256,8 +272,7 @@ static int run_point(struct run *run, struct store *store, int order, struct run
     }
     progress_point(order, job.point->label);
     store_working_on(store, run->experiment.name, job.point->label);
-    job.wall = clock_wall();
-    job.cpu = clock_cpu();
+    load_now(&job.before);
     clock_utc(job.started);
     clock_peak_restart();
     rc = compute_point(&job);

@@ -15,6 +15,7 @@ struct run {
     struct corpus_cache corpora;
     struct evaluation evaluation;
     json_t *host, *evaluation_settings;
+    const char *command; /* the command line, for the record; borrowed, or NULL */
     struct run_calibration *calibrations; /* drawn streams, one for each distinct setting */
     int calibration_count;
     struct architecture *planned; /* planned_run.h: there are no weights, and no ids of points */
@@ -25,7 +26,8 @@ struct run_options {
     const char *spec, *database;
     const char *const *overrides; /* "key=value" */
     int override_count;
-    int limit; /* points computed at most; 0: all */
+    const char *command; /* the command line, for the record; or NULL */
+    int limit;           /* points computed at most; 0: all */
     int model; /* number in the spec's list of models */
     bool full; /* all questions: experiment_ask_all */
 };

@@ -94,6 +94,7 @@ out:
 int run_load_spec(struct run *run, const struct run_options *options)
 {
     int rc;
+    run->command = options->command;
     TRY(spec_load(&run->experiment, options->spec, options->overrides, options->override_count));
     TRY(experiment_choose_model(&run->experiment, options->model));
     if (options->full)

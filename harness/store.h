@@ -5,7 +5,7 @@
 #define HARNESS_STORE_H
 
 #include "core/hash.h"
-#include "methods/packed.h"
+#include "methods/method.h"
 
 #include <jansson.h>
 #include <stddef.h>
@@ -35,6 +35,21 @@ struct layer_record {
     double damping;
     int damping_raised;
     double seconds;
+    double condition, salient, split; /* NaN where they do not apply: results/schema.sql */
+};
+
+/* How far the quantized model's hidden states behind a block are from the full model's. */
+struct block_record {
+    int block;
+    double drift, cosine;
+};
+
+/* A tensor that did not get what was asked. */
+struct exception_record {
+    int block;        /* -1: outside the blocks */
+    const char *name; /* of the layer or tensor */
+    enum layer_exception kind;
+    char detail[LAYER_EXCEPTION_SIZE];
 };
 
 /* One measured value with the numbers behind it. */
@@ -67,6 +82,13 @@ struct timing_record {
     double tokens;     /* processed, 0 when it has no meaning */
 };
 
+/* Under what load the timings were measured. */
+struct repetition_record {
+    int threads;
+    double load_before, load_after; /* load average of one minute; NaN: not known */
+    int busy;                       /* the machine had other work: core/load.h */
+};
+
 struct point_record {
     const char *id;             /* 64 hexadecimal digits */
     const char *experiment;     /* name */
@@ -95,6 +117,12 @@ struct point_record {
     int metric_count;
     struct timing_record *timings;
     int timing_count;
+    struct repetition_record repetition; /* of the timings */
+    struct block_record *blocks;
+    int block_count;
+    struct exception_record *exceptions;
+    int exception_count;
+    const char *command, *spec_text; /* the command line, and the spec as it was read; NULL: "" */
 };
 
 /* Registers an experiment (name, title, spec path and text) if it is new, or updates its text. */
@@ -108,8 +136,9 @@ int store_experiment(struct store *store, const char *name, const char *title, c
 int store_point_done(struct store *store, const char *id, const char *experiment, int order,
                      int *done);
 
-/* Writes the point and everything of it in one transaction, in place of an earlier failed one of
- * the same id. */
+/* Writes the point and everything of it in one transaction, in place of an earlier one of the same
+ * id, whose timings stay: those of the record become its next repetition. A failed point never
+ * takes the place of a finished one: that is an error. */
 int store_write_point(struct store *store, const struct point_record *record, int order);
 
 /* Places of an experiment's list that belong to each of its models. */

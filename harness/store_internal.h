@@ -60,6 +60,14 @@ int store_experiments(const struct store *store, const char *name, struct strbuf
 /* Lists the point in the experiment, which must be registered. */
 int store_link(const struct store *store, const char *id, const char *experiment, int order);
 
+/* store_diagnostics.c: within the transaction that writes a point. Before the earlier point of the
+ * same id is deleted, store_keep_timings takes its timings and repetitions out of the way;
+ * store_write_timings brings them back and adds the record's. */
+int store_keep_timings(const struct store *store, const char *id);
+int store_write_timings(const struct store *store, const struct point_record *record);
+int store_write_blocks(const struct store *store, const struct point_record *record);
+int store_write_exceptions(const struct store *store, const struct point_record *record);
+
 /* The writer's lock: one run a database. ERR_BUSY names the process that holds it. */
 int store_lock(struct store *store);
 void store_unlock(struct store *store);

@@ -54,14 +54,15 @@ static int write_head(const struct store *store, const struct point_record *r)
                   "model_hash, settings, host, "
                   "started, finished, weights, paper_bits, paper_bits_marks, stored_bits, "
                   "file_bytes, full_bits, "
-                  "peak_memory, bytes_left, bytes_outer, bytes_vectors) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
-                  "?14, ?15, ?16, ?17, "
-                  "?18, ?19, ?20, ?21, ?22)",
-                  "ttttttttttttiddddddddd", r->id, r->method, or_empty(r->label), r->status, r->error,
+                  "peak_memory, bytes_left, bytes_outer, bytes_vectors, command, spec_text) "
+                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
+                  "?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+                  "ttttttttttttidddddddddtt", r->id, r->method, or_empty(r->label), r->status, r->error,
                   or_empty(r->warnings), or_empty(r->model), or_empty(r->model_hash), settings,
                   host, r->started ? r->started : now, now, (int64_t)r->weights, r->paper_bits,
                   r->paper_bits_marks, r->stored_bits, r->file_bytes, r->full_bits,
-                  r->peak_memory, r->bytes_left, r->bytes_outer, r->bytes_vectors));
+                  r->peak_memory, r->bytes_left, r->bytes_outer, r->bytes_vectors,
+                  or_empty(r->command), or_empty(r->spec_text)));
 out:
     free(settings);
     free(host);
@@ -80,19 +81,20 @@ static int write_layers(const struct store *store, const struct point_record *r)
         "relative_loss, "
         "weight_mse, paper_bits, paper_bits_marks, bytes_payload, bytes_scales, bytes_zeros, "
         "bytes_masks, "
-        "bytes_indices, bytes_salient, bytes_other, damping, damping_raised, seconds) VALUES (?1, "
-        "?2, ?3, "
-        "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)"));
+        "bytes_indices, bytes_salient, bytes_other, damping, damping_raised, seconds, condition, "
+        "salient, split) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
+        "?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)"));
     for (int i = 0; i < r->layer_count; i++) {
         const struct layer_record *l = &r->layers[i];
         const size_t *bytes = l->bytes;
         TRY(store_bind(
-            store, insert, "tittiidddddiiiiiiidid", r->id, (int64_t)l->block, l->name,
+            store, insert, "tittiidddddiiiiiiididddd", r->id, (int64_t)l->block, l->name,
             or_empty(l->method), (int64_t)l->rows, (int64_t)l->columns, l->hessian_loss,
             l->relative_loss, l->weight_mse, l->paper_bits, l->paper_bits_marks,
             (int64_t)bytes[BITS_PAYLOAD], (int64_t)bytes[BITS_SCALES], (int64_t)bytes[BITS_ZEROS],
             (int64_t)bytes[BITS_MASKS], (int64_t)bytes[BITS_INDICES], (int64_t)bytes[BITS_SALIENT],
-            (int64_t)bytes[BITS_OTHER], l->damping, (int64_t)l->damping_raised, l->seconds));
+            (int64_t)bytes[BITS_OTHER], l->damping, (int64_t)l->damping_raised, l->seconds,
+            l->condition, l->salient, l->split));
         TRY(store_step(store, insert, &row));
     }
 out:
@@ -155,28 +157,17 @@ out:
     return rc;
 }
 
-static int write_timings(const struct store *store, const struct point_record *r)
-{
-    int rc = 0;
-    for (int i = 0; i < r->timing_count; i++) {
-        const struct timing_record *t = &r->timings[i];
-        TRY(store_run(store,
-                      "INSERT INTO timings (point_id, repetition, stage, wall, cpu, tokens) "
-                      "VALUES (?1, 0, ?2, ?3, ?4, ?5)",
-                      "ttddd", r->id, t->stage, t->wall, t->cpu, t->tokens > 0 ? t->tokens : NAN));
-    }
-out:
-    return rc;
-}
-
 static int write_all(const struct store *store, const struct point_record *record, int order)
 {
     int rc;
+    TRY(store_keep_timings(store, record->id));
     TRY(write_head(store, record));
+    TRY(store_write_timings(store, record));
+    TRY(store_write_blocks(store, record));
+    TRY(store_write_exceptions(store, record));
     TRY(write_layers(store, record));
     for (int i = 0; i < record->metric_count; i++)
         TRY(write_metric(store, record->id, &record->metrics[i]));
-    TRY(write_timings(store, record));
     TRY(store_link(store, record->id, record->experiment, order));
 out:
     return rc;

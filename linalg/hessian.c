@@ -25,6 +25,7 @@ static void factor_free(struct hessian_factor *factor)
     if (factor) {
         mem_free(factor->order);
         mem_free(factor->upper);
+        mem_free(factor->diagonal);
         mem_free(factor);
     }
 }
@@ -158,9 +159,10 @@ static int effective_diagonal(const struct hessian *hessian, float *diagonal, fl
 }
 
 static int factor_with_damping(const struct hessian *hessian, struct hessian_factor *factor,
-                               const float *diagonal, float mean, float *damped, double *work)
+                               const float *diagonal, float mean, double *work)
 {
     int n = hessian->size, rc;
+    float *damped = factor->diagonal;
     factor->damping = factor->percdamp;
     for (;;) {
         float damp = (float)factor->damping * mean;
@@ -193,28 +195,29 @@ int hessian_factorize(struct hessian *hessian, double percdamp, bool ordered,
     if (factor)
         return 0;
     size_t n = (size_t)hessian->size;
-    float *diagonals = NULL, mean = 0;
+    float *diagonal = NULL, mean = 0;
     double *work = NULL;
     int rc;
     TRY(mem_calloc(&factor, 1, sizeof *factor));
     factor->percdamp = percdamp;
     factor->ordered = ordered;
-    TRY(mem_alloc(&diagonals, 2 * n, sizeof *diagonals));
-    TRY(effective_diagonal(hessian, diagonals, &mean));
+    TRY(mem_alloc(&diagonal, n, sizeof *diagonal));
+    TRY(mem_alloc(&factor->diagonal, n, sizeof *factor->diagonal));
+    TRY(effective_diagonal(hessian, diagonal, &mean));
     if (ordered) {
         TRY(mem_alloc(&factor->order, n, sizeof *factor->order));
-        TRY(sort_columns(diagonals, hessian->size, factor->order));
+        TRY(sort_columns(diagonal, hessian->size, factor->order));
     }
     TRY(mem_alloc(&factor->upper, n * n, sizeof *factor->upper));
     if (n <= CHOLESKY_DOUBLE)
         TRY(mem_alloc(&work, n * n, sizeof *work));
-    TRY(factor_with_damping(hessian, factor, diagonals, mean, diagonals + n, work));
+    TRY(factor_with_damping(hessian, factor, diagonal, mean, work));
     factor->next = hessian->factors;
     hessian->factors = factor;
     *out = factor;
 out:
     mem_free(work);
-    mem_free(diagonals);
+    mem_free(diagonal);
     if (rc)
         factor_free(factor);
     return rc;

@@ -13,7 +13,9 @@ struct hessian_factor {
     bool ordered;    /* columns sorted by descending diagonal (GPTQ's act-order) */
     int *order;      /* with ordered: column order[i] of W is row and column i of U; else NULL */
     float *upper;
-    double damping; /* the share of the diagonal's mean that was added in the end */
+    float *diagonal;  /* of the damped Hessian, in its own order */
+    double condition; /* of the damped Hessian: hessian_condition; 0 until it is asked */
+    double damping;   /* the share of the diagonal's mean that was added in the end */
     int raised;     /* how often it was raised because H was not positive definite */
     struct hessian_factor *next;
 };
@@ -43,5 +45,12 @@ void hessian_finish(struct hessian *hessian);
  * when H has a value that is not finite or nothing helps. */
 int hessian_factorize(struct hessian *hessian, double percdamp, bool ordered,
                       const struct hessian_factor **out);
+
+/* *condition = the largest over the smallest eigenvalue of the damped Hessian that the factor, one
+ * of hessian's, is of; estimated from below by Lanczos steps on H and on U^T U = H^-1: see
+ * linalg/condition.c. NaN where float32 overflows. Computed once and kept. Not from within a pool
+ * task. */
+int hessian_condition(struct hessian *hessian, const struct hessian_factor *factor,
+                      double *condition);
 
 #endif

@@ -139,6 +139,8 @@ struct work {
     uint8_t *partition, *codes;
     float *scale, *mean; /* rows x blocks x first[groups] */
     int start, width;    /* of the block */
+    double split_sum;    /* over the blocks that were split */
+    int split_blocks;
 };
 
 enum { LANES = 16, TILE_ROWS = 128 };
@@ -246,6 +248,20 @@ out:
     return rc;
 }
 
+/* The block's upper split as a share of the largest size that was split. Searched on saliences, w^2
+ * over d^2, its root: so it is on the scale of weights whichever way it was searched. */
+static void note_split(struct work *work)
+{
+    const struct billm_search *s = &work->search;
+    const struct billm_options *o = work->form.options;
+    bool squared = o->salient_metric == BILLM_HESSIAN && o->follow == BILLM_CODE;
+    if (work->form.groups < 3 || !(s->largest > 0))
+        return;
+    double share = (double)s->splits[work->form.groups - 3] / (double)s->largest;
+    work->split_sum += squared ? sqrt(share) : share;
+    work->split_blocks++;
+}
+
 /* s is the share of salient columns: 1 + s bits of weights, 1 + 1 / block bits of marks
  * (section 3.4). */
 static void count_bits(const struct billm_form *form, const int32_t *salient,
@@ -261,6 +277,7 @@ static void count_bits(const struct billm_form *form, const int32_t *salient,
         result->paper_bits = whole[form->options->low_method];
         return;
     }
+    result->salient = count / form->columns;
     result->paper_bits = form->orders[0] + extra * count / form->columns;
     result->paper_bits_marks = ceil(log2(form->groups - 1)) + 1.0 / form->block;
 }
@@ -306,8 +323,12 @@ static int billm_quantize(const void *options, const struct layer_problem *probl
         salient[block] = work.search.salient_count;
         memcpy(splits + block * (form->groups - 2), work.search.splits,
                sizeof *splits * (size_t)(form->groups - 2));
+        note_split(&work);
     }
+    if (work.split_blocks > 0 && o->low_method < BILLM_2BIT) /* those have no groups */
+        result->split = work.split_sum / work.split_blocks;
     count_bits(form, salient, result);
+    layer_check_group(result, "block_size", o->block_size, problem->columns);
 out:
     if (rc)
         packed_release(&result->details);

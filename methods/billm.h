@@ -70,6 +70,7 @@ struct billm_search {
     int salient_count;
     bool *salient;                  /* width */
     float splits[BILLM_MAX_SPLITS]; /* split_groups - 1 of them, ascending */
+    float largest;                  /* size of what is split; 0 without splits */
     /* Scratch. */
     float *levels, *sorted, *sort_scratch;
     double *errors; /* per task of 16 rows: the candidates */

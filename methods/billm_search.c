@@ -257,6 +257,7 @@ static int search_splits(struct billm_search *s)
     TRY(pool_run(gather_sizes, s, row_groups(s)));
     TRY(sort_values(s->sorted, s->sort_scratch, count, s->arena));
     billm_quantiles(s->sorted, count, s->levels);
+    s->largest = s->sorted[count - 1];
     s->candidates = BILLM_LEVELS;
     for (; trial.found < wanted; trial.found++) { /* one after the other, each the best beside those
                                                      before */

@@ -131,9 +131,10 @@ static int quantize_rows(void *context, int index, int worker)
 static int bitnet_quantize(const void *options, const struct layer_problem *problem,
                            struct layer_result *result)
 {
+    const struct bitnet_options *o = options;
     struct work work = {.problem = problem,
                         .quantized = result->quantized,
-                        .grid = bitnet_grid(options, problem->rows, problem->columns)};
+                        .grid = bitnet_grid(o, problem->rows, problem->columns)};
     int rc = 0, tasks = (problem->rows + ROWS_A_TASK - 1) / ROWS_A_TASK;
     TRY(layer_check(problem, false));
     TRY(grid_add_details(&work.grid, &result->details, &work.arrays));
@@ -148,6 +149,8 @@ static int bitnet_quantize(const void *options, const struct layer_problem *prob
     }
     TRY(pool_run(quantize_rows, &work, tasks));
     result->paper_bits = grid_paper_bits(&work.grid);
+    if (o->granularity == BY_GROUP)
+        layer_check_group(result, "group_size", o->group_size, problem->columns);
 out:
     if (rc)
         packed_release(&result->details);

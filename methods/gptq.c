@@ -220,6 +220,7 @@ static int gptq_quantize(const void *options, const struct layer_problem *proble
     feedback.dynamic = work.dynamic;
     TRY(feedback_run(&feedback));
     result->paper_bits = grid_paper_bits(&work.grid);
+    layer_check_group(result, "group_size", o->group_size, problem->columns);
 out:
     if (rc)
         packed_release(&result->details);

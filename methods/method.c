@@ -3,8 +3,10 @@
 #include "core/err.h"
 #include "linalg/finite.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #define METHOD(identifier) extern const struct quant_method method_##identifier;
@@ -70,7 +72,39 @@ int layer_factor(const struct layer_problem *problem, double percdamp, bool orde
     int rc = hessian_factorize(problem->hessian, percdamp, ordered, factor);
     if (rc)
         return err_prefix(rc, "%s", problem->name ? problem->name : "the layer");
+    result->factor = *factor;
     result->damping = (*factor)->damping;
     result->damping_raised = (*factor)->raised;
+    if ((*factor)->raised > 0)
+        layer_exception(result, EXCEPTION_DAMPING,
+                        "damping %g asked, %g used: the Hessian was not positive definite (raised "
+                        "%d times)",
+                        percdamp, (*factor)->damping, (*factor)->raised);
     return 0;
+}
+
+const char *const layer_exception_names[] = {[EXCEPTION_METHOD] = "method",
+                                             [EXCEPTION_GROUP] = "group",
+                                             [EXCEPTION_DAMPING] = "damping",
+                                             [EXCEPTION_NAN] = "nan"};
+
+void layer_exception(struct layer_result *result, enum layer_exception kind, const char *format,
+                     ...)
+{
+    va_list values;
+    va_start(values, format);
+    vsnprintf(result->exceptions[kind], LAYER_EXCEPTION_SIZE, format, values);
+    va_end(values);
+}
+
+void layer_check_group(struct layer_result *result, const char *option, int asked, int columns)
+{
+    if (asked > columns)
+        layer_exception(result, EXCEPTION_GROUP,
+                        "%s %d asked, the layer has %d columns: the whole row is one", option,
+                        asked, columns);
+    else if (asked > 0 && columns % asked != 0)
+        layer_exception(result, EXCEPTION_GROUP,
+                        "%s %d asked, the layer has %d columns: the last of a row has %d", option,
+                        asked, columns, columns % asked);
 }

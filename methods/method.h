@@ -9,6 +9,7 @@
 #include "linalg/hessian.h"
 #include "methods/packed.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,8 +30,19 @@ struct layer_problem {
     struct arena *arena; /* scratch; reset by the caller after the call */
 };
 
+/* What a layer did not get as it was asked: rows of the table `exceptions`. */
+enum layer_exception {
+    EXCEPTION_METHOD,  /* the method could not do it: left in full precision */
+    EXCEPTION_GROUP,   /* fewer columns share a scale than asked for */
+    EXCEPTION_DAMPING, /* more was added to the Hessian's diagonal than asked for */
+    EXCEPTION_NAN,     /* weights or Hessian are not finite: left in full precision */
+    EXCEPTION_KINDS
+};
+extern const char *const layer_exception_names[]; /* "method", "group", ... */
+enum { LAYER_EXCEPTION_SIZE = 256 };
+
 /* What came out. quantized is the caller's; the rest is filled by the method and released by
- * layer_result_release. */
+ * layer_result_release. The caller begins with LAYER_RESULT_NONE where it reads the diagnostics. */
 struct layer_result {
     float *quantized;      /* W_q, rows x columns */
     struct packed details; /* named arrays: codes, scale, zero, perm, mask_low, partition, ...: what
@@ -40,7 +52,14 @@ struct layer_result {
     int damping_raised; /* how often it had to be raised */
     double paper_bits;  /* bits per weight by the paper's own formula */
     double paper_bits_marks; /* what the paper counts apart (masks, marks); 0 when nothing */
+    /* Diagnostics; what does not apply stays as it was. */
+    const struct hessian_factor *factor; /* what layer_factor gave, borrowed from the Hessian */
+    double salient;                      /* share of the weights that are treated as salient */
+    double split; /* where the split between small and large weights fell, see docs/methods */
+    char exceptions[EXCEPTION_KINDS][LAYER_EXCEPTION_SIZE]; /* one line each; "": none */
 };
+/* Before the method: no diagnostic applies. */
+#define LAYER_RESULT_NONE .salient = NAN, .split = NAN
 void layer_result_release(struct layer_result *result);
 
 /* What every method does first: sizes, finite weights, a Hessian of the right size where one is
@@ -50,6 +69,15 @@ int layer_check(const struct layer_problem *problem, bool needs_hessian);
 /* hessian_factorize for the layer; records the damping in result. */
 int layer_factor(const struct layer_problem *problem, double percdamp, bool ordered,
                  struct layer_result *result, const struct hessian_factor **factor);
+
+/* Notes that the layer did not get what was asked, in one line. */
+__attribute__((format(printf, 3, 4))) void layer_exception(struct layer_result *result,
+                                                           enum layer_exception kind,
+                                                           const char *format, ...);
+
+/* The same where `asked` columns (-1: the whole row) share something and the width is no multiple
+ * of it. option: "group_size". */
+void layer_check_group(struct layer_result *result, const char *option, int asked, int columns);
 
 struct quant_method {
     const char *name, *title, *paper;

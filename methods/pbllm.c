@@ -339,6 +339,7 @@ static void count_bits(const struct work *work, struct layer_result *result)
     double low_bits = work->options->low_method == LOW_NO ? 32 : pbllm_low_bits(work->options);
     result->paper_bits = share * low_bits + (1 - share) * work->options->high_bits;
     result->paper_bits_marks = 1;
+    result->salient = 1 - share;
 }
 
 static int pbllm_quantize(const void *options, const struct layer_problem *problem,
@@ -371,6 +372,7 @@ static int pbllm_quantize(const void *options, const struct layer_problem *probl
     feedback.marks = work.mask;
     TRY(feedback_run(&feedback));
     count_bits(&work, result);
+    layer_check_group(result, "group_size", o->group_size, problem->columns);
 out:
     if (rc)
         packed_release(&result->details);

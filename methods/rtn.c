@@ -162,6 +162,7 @@ static int rtn_quantize(const void *options, const struct layer_problem *problem
     TRY(grid_add_details(&work.grid, &result->details, &work.arrays));
     TRY(pool_run(rtn_rows, &work, (problem->rows + ROWS_A_TASK - 1) / ROWS_A_TASK));
     result->paper_bits = grid_paper_bits(&work.grid);
+    layer_check_group(result, "group_size", o->group_size, problem->columns);
 out:
     if (rc)
         packed_release(&result->details);
