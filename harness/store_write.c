@@ -57,10 +57,10 @@ static int write_head(const struct store *store, const struct point_record *r)
                   "peak_memory, bytes_left, bytes_outer, bytes_vectors, command, spec_text) "
                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
                   "?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
-                  "ttttttttttttidddddddddtt", r->id, r->method, or_empty(r->label), r->status, r->error,
-                  or_empty(r->warnings), or_empty(r->model), or_empty(r->model_hash), settings,
-                  host, r->started ? r->started : now, now, (int64_t)r->weights, r->paper_bits,
-                  r->paper_bits_marks, r->stored_bits, r->file_bytes, r->full_bits,
+                  "ttttttttttttidddddddddtt", r->id, r->method, or_empty(r->label), r->status,
+                  r->error, or_empty(r->warnings), or_empty(r->model), or_empty(r->model_hash),
+                  settings, host, r->started ? r->started : now, now, (int64_t)r->weights,
+                  r->paper_bits, r->paper_bits_marks, r->stored_bits, r->file_bytes, r->full_bits,
                   r->peak_memory, r->bytes_left, r->bytes_outer, r->bytes_vectors,
                   or_empty(r->command), or_empty(r->spec_text)));
 out:
@@ -87,14 +87,14 @@ static int write_layers(const struct store *store, const struct point_record *r)
     for (int i = 0; i < r->layer_count; i++) {
         const struct layer_record *l = &r->layers[i];
         const size_t *bytes = l->bytes;
-        TRY(store_bind(
-            store, insert, "tittiidddddiiiiiiididddd", r->id, (int64_t)l->block, l->name,
-            or_empty(l->method), (int64_t)l->rows, (int64_t)l->columns, l->hessian_loss,
-            l->relative_loss, l->weight_mse, l->paper_bits, l->paper_bits_marks,
-            (int64_t)bytes[BITS_PAYLOAD], (int64_t)bytes[BITS_SCALES], (int64_t)bytes[BITS_ZEROS],
-            (int64_t)bytes[BITS_MASKS], (int64_t)bytes[BITS_INDICES], (int64_t)bytes[BITS_SALIENT],
-            (int64_t)bytes[BITS_OTHER], l->damping, (int64_t)l->damping_raised, l->seconds,
-            l->condition, l->salient, l->split));
+        TRY(store_bind(store, insert, "tittiidddddiiiiiiididddd", r->id, (int64_t)l->block, l->name,
+                       or_empty(l->method), (int64_t)l->rows, (int64_t)l->columns, l->hessian_loss,
+                       l->relative_loss, l->weight_mse, l->paper_bits, l->paper_bits_marks,
+                       (int64_t)bytes[BITS_PAYLOAD], (int64_t)bytes[BITS_SCALES],
+                       (int64_t)bytes[BITS_ZEROS], (int64_t)bytes[BITS_MASKS],
+                       (int64_t)bytes[BITS_INDICES], (int64_t)bytes[BITS_SALIENT],
+                       (int64_t)bytes[BITS_OTHER], l->damping, (int64_t)l->damping_raised,
+                       l->seconds, l->condition, l->salient, l->split));
         TRY(store_step(store, insert, &row));
     }
 out:

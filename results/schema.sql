@@ -75,9 +75,11 @@ CREATE TABLE layers (
     damping_raised INTEGER NOT NULL,    -- how often it had to be raised
     seconds        REAL NOT NULL,
     options        TEXT NOT NULL DEFAULT '', -- JSON: what a rule set for this layer; '' where none did
-    condition      REAL,                -- number of the damped Hessian, largest over smallest eigenvalue (estimate)
-    salient        REAL,                -- share of the weights kept or binarized as salient
-    split          REAL,                -- BiLLM: where the bell-shaped split fell, over the largest |weight| (mean)
+    condition      REAL,                -- number of the damped Hessian, largest over smallest eigenvalue: estimated
+                                        -- from below by Lanczos steps, linalg/condition.c
+    salient        REAL,                -- PB-LLM, BiLLM: share of the weights treated as salient
+    split          REAL,                -- BiLLM: where the bell-shaped split fell, over the largest |weight| that was
+                                        -- split; mean over its blocks of columns: docs/methods/billm.md
     PRIMARY KEY (point_id, block, name)
 ) STRICT, WITHOUT ROWID;
 
@@ -95,7 +97,7 @@ CREATE TABLE exceptions (
     point_id TEXT NOT NULL REFERENCES points (id) ON DELETE CASCADE,
     block    INTEGER NOT NULL,          -- -1: outside the blocks
     name     TEXT NOT NULL,             -- of the layer or tensor
-    kind     TEXT NOT NULL,             -- 'method', 'group', 'damping', 'nan', 'skipped'
+    kind     TEXT NOT NULL,             -- 'method', 'nan': left in full precision; 'group', 'damping'
     detail   TEXT NOT NULL,             -- one line: what was asked, what it got, why
     PRIMARY KEY (point_id, block, name, kind)
 ) STRICT, WITHOUT ROWID;
@@ -164,7 +166,7 @@ CREATE TABLE repetitions (
     threads     INTEGER NOT NULL,
     load_before REAL,                   -- load average of one minute
     load_after  REAL,
-    busy        INTEGER NOT NULL,       -- 1: the machine had other work; the times are no measure
+    busy        INTEGER NOT NULL,       -- 1: others took over a tenth of the machine: core/load.h; no measure then
     PRIMARY KEY (point_id, repetition)
 ) STRICT, WITHOUT ROWID;
 

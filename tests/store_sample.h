@@ -44,13 +44,16 @@ static inline int teardown(void **state)
     return nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* A point with two layers, a perplexity of three windows, an accuracy of two items, two timings. */
+/* A point with two layers, a perplexity of three windows, an accuracy of two items, two timings,
+ * the drift of one block, one exception. */
 struct sample {
     struct point_record point;
     struct layer_record layers[2];
     struct metric_record metrics[2];
     struct metric_part windows[3], items[2];
     struct timing_record timings[2];
+    struct block_record blocks[1];
+    struct exception_record exceptions[2];
     char id[65];
 };
 
@@ -67,6 +70,9 @@ static inline void sample_layers(struct sample *s)
                                              .weight_mse = 1e-3,
                                              .paper_bits = 2,
                                              .bytes = {8, 16},
+                                             .condition = 2500,
+                                             .salient = 0.125,
+                                             .split = NAN,
                                              .seconds = 0.5};
 }
 
@@ -116,29 +122,40 @@ static inline void sample_init(struct sample *s, int number)
     sample_metrics(s, number);
     s->timings[0] = (struct timing_record){"load", 0.25, 0.5, 0};
     s->timings[1] = (struct timing_record){"evaluate", 2, 3.5, 21};
-    s->point = (struct point_record){.id = s->id,
-                                     .experiment = "trial",
-                                     .label = "rtn bits=2",
-                                     .method = "rtn",
-                                     .settings = json_pack("{s:i,s:s}", "z", 1, "a", "x"),
-                                     .host = json_pack("{s:s}", "cpu", "none"),
-                                     .status = "done",
-                                     .model = "embedded",
-                                     .model_hash = "cc",
-                                     .started = "2026-01-01T00:00:00Z",
-                                     .weights = 64,
-                                     .paper_bits = 2,
-                                     .stored_bits = 6,
-                                     .file_bytes = 48,
-                                     .full_bits = 6,
-                                     .peak_memory = 1e9,
-                                     .warnings = "",
-                                     .layers = s->layers,
-                                     .layer_count = 2,
-                                     .metrics = s->metrics,
-                                     .metric_count = 2,
-                                     .timings = s->timings,
-                                     .timing_count = 2};
+    s->blocks[0] = (struct block_record){.block = 0, .drift = 0.25, .cosine = 0.96875};
+    s->exceptions[0] = (struct exception_record){
+        .block = 1, .name = "mlp.up_proj", .kind = EXCEPTION_GROUP, .detail = "a narrow row"};
+    s->point = (struct point_record){
+        .id = s->id,
+        .experiment = "trial",
+        .label = "rtn bits=2",
+        .method = "rtn",
+        .settings = json_pack("{s:i,s:s}", "z", 1, "a", "x"),
+        .host = json_pack("{s:s}", "cpu", "none"),
+        .status = "done",
+        .model = "embedded",
+        .model_hash = "cc",
+        .started = "2026-01-01T00:00:00Z",
+        .weights = 64,
+        .paper_bits = 2,
+        .stored_bits = 6,
+        .file_bytes = 48,
+        .full_bits = 6,
+        .peak_memory = 1e9,
+        .warnings = "",
+        .layers = s->layers,
+        .layer_count = 2,
+        .metrics = s->metrics,
+        .metric_count = 2,
+        .timings = s->timings,
+        .timing_count = 2,
+        .repetition = {.threads = 2, .load_before = 0.5, .load_after = NAN, .busy = 1},
+        .blocks = s->blocks,
+        .block_count = 1,
+        .exceptions = s->exceptions,
+        .exception_count = 1,
+        .command = "bitbench run trial.yaml",
+        .spec_text = "text: 1\n"};
 }
 
 static inline void sample_release(struct sample *s)
