@@ -286,7 +286,10 @@ static int run_block(struct pipeline *p, int block, int end)
     }
     if (in->evaluation) {
         stage_begin(p);
-        TRY(stream_block(model, &p->block, in->evaluation, &p->evaluation_x, NULL, "evaluate"));
+        TRY(block + 1 < end
+                ? stream_block(model, &p->block, in->evaluation, &p->evaluation_x, NULL, "evaluate")
+                : stream_last_block(model, &p->block, in->evaluation, &p->evaluation_x,
+                                    "evaluate"));
         stage_end(p, STAGE_EVALUATE, 0);
     }
 out:

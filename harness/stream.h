@@ -52,6 +52,11 @@ struct stream_tap {
 int stream_block(const struct model *model, const struct block *block, const struct stream *stream,
                  struct states *x, const struct stream_tap *tap, const char *stage);
 
+/* The last block over a stream of which only the rows with a target are read: the others' states
+ * have no meaning afterwards. */
+int stream_last_block(const struct model *model, const struct block *block,
+                      const struct stream *stream, struct states *x, const char *stage);
+
 /* What the head says of the last hidden states x: scores has one a row; rows without a target get
  * zeros. The rows with one are brought together, a few thousand at a time. */
 int stream_score(const struct model *model, const struct stream *stream, struct states *x,

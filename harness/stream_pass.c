@@ -69,8 +69,9 @@ out:
     return rc;
 }
 
-int stream_block(const struct model *model, const struct block *block, const struct stream *stream,
-                 struct states *x, const struct stream_tap *tap, const char *stage)
+static int pass_stream(const struct model *model, const struct block *block,
+                       const struct stream *stream, bool targets_only, struct states *x,
+                       const struct stream_tap *tap, const char *stage)
 {
     int rc, *offsets = NULL;
     float *copy = NULL;
@@ -80,6 +81,7 @@ int stream_block(const struct model *model, const struct block *block, const str
                       sizeof *copy));
     for (int first = 0; first < stream->count;) {
         struct batch batch = chunk_at(stream, first, offsets);
+        batch.targets = targets_only ? stream->targets + stream->offsets[first] : NULL;
         TRY(pass_chunk(model, block, &batch, stream->offsets[first], x, copy, tap));
         first += batch.count;
         progress_stage(stage, stream->offsets[first], stream->rows, stream->offsets[first]);
@@ -89,6 +91,18 @@ out:
     mem_free(offsets);
     mem_free(copy);
     return rc;
+}
+
+int stream_block(const struct model *model, const struct block *block, const struct stream *stream,
+                 struct states *x, const struct stream_tap *tap, const char *stage)
+{
+    return pass_stream(model, block, stream, false, x, tap, stage);
+}
+
+int stream_last_block(const struct model *model, const struct block *block,
+                      const struct stream *stream, struct states *x, const char *stage)
+{
+    return pass_stream(model, block, stream, true, x, NULL, stage);
 }
 
 int stream_embed(const struct model *model, const struct stream *stream, struct states *x)

@@ -78,6 +78,9 @@ struct batch {
     const int *offsets;    /* count + 1 */
     int count;
     const int *branch; /* offsets[count], or NULL: trunks only */
+    /* offsets[count], or NULL: only rows where it is 0 or more come out of a block_forward; what it
+     * leaves in the others has no meaning. For the last block, of which only they are read. */
+    const int32_t *targets;
 };
 
 /* Rows of the sequence's trunk: all of them without branches. */

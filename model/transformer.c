@@ -347,6 +347,31 @@ static int call_tap(const struct pass *p, block_tap *tap, void *context, int fir
     return rc;
 }
 
+/* From here on only the rows that come out: they move together, in x and in attention's result. */
+static void keep_wanted(struct pass *p)
+{
+    const size_t width = (size_t)p->model->config.width, inner = (size_t)p->shape.q_stride;
+    size_t kept = 0;
+    for (size_t r = 0; r < (size_t)p->rows; r++) {
+        if (p->batch->targets[r] < 0)
+            continue;
+        memmove(p->x + kept * width, p->x + r * width, width * sizeof *p->x);
+        memmove(p->q + kept * inner, p->q + r * inner, inner * sizeof *p->q);
+        kept++;
+    }
+    p->rows = (int)kept;
+}
+
+/* Each to its own place again. */
+static void spread_wanted(const struct pass *p)
+{
+    const size_t width = (size_t)p->model->config.width;
+    size_t kept = (size_t)p->rows;
+    for (size_t r = (size_t)p->batch->offsets[p->batch->count]; r-- > 0 && kept > 0;)
+        if (p->batch->targets[r] >= 0)
+            memmove(p->x + r * width, p->x + --kept * width, width * sizeof *p->x);
+}
+
 int transformer_block_forward(const struct model *model, const struct block *block,
                               const struct batch *batch, float *x, block_tap *tap,
                               void *tap_context)
@@ -363,7 +388,11 @@ int transformer_block_forward(const struct model *model, const struct block *blo
         rc = attention_causal(&p.shape, batch, p.q, p.k, p.v, p.attention);
     if (rc == 0)
         rc = call_tap(&p, tap, tap_context, 1, 1);
+    if (rc == 0 && batch->targets)
+        keep_wanted(&p);
     if (rc == 0)
         rc = run_chain(&p, SECOND_CHAIN);
+    if (rc == 0 && batch->targets)
+        spread_wanted(&p);
     return rc ? rc : call_tap(&p, tap, tap_context, 2, 3);
 }
