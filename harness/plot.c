@@ -65,7 +65,7 @@ struct drawing {
     int all, drawn;
     plot_report *report;
     void *context;
-    char reason[256]; /* why the last picture was left out */
+    char reason[512]; /* why the last picture was left out */
     struct plot_list list;
     struct store *store;       /* opened for the first plot that needs it */
     struct strbuf experiments; /* their names, each with its NUL */
@@ -73,12 +73,20 @@ struct drawing {
 
 static int open_store(struct drawing *drawing)
 {
+    char *path = NULL, *views = NULL;
     int rc;
     if (drawing->store)
         return 0;
+    TRY(file_join(&path, drawing->list.folder, "views.sql"));
+    TRY(file_read(path, &views, NULL));
     TRY(store_open(&drawing->store, drawing->request->database, 0));
     TRY(store_experiments(drawing->store, drawing->request->experiment, &drawing->experiments));
+    rc = store_execute(drawing->store, views);
+    if (rc)
+        rc = err_prefix(rc, "%s", path);
 out:
+    mem_free(path);
+    mem_free(views);
     return rc;
 }
 
@@ -113,13 +121,16 @@ static int is_whole(const char *path, const char *format)
 }
 
 /* gnuplot draws into a file beside the picture, which takes its place only when it is whole. */
-static int render(const struct plot_script *script, const struct strbuf *text, const char *picture)
+static int render(const struct plot_script *script, const struct plot_entry *entry,
+                  const struct strbuf *text, const char *picture)
 {
     int rc = try_to_write(script->output, picture);
     if (rc == 0)
         rc = plot_gnuplot(script->path, text);
     if (rc == 0 && !is_whole(script->output, script->format))
         rc = err_set(ERR_IO, "%s: gnuplot wrote no whole picture; is the disk full?", picture);
+    if (rc == 0 && strcmp(script->format, "svg") == 0)
+        rc = plot_svg_describe(script->output, entry, script->experiment);
     if (rc == 0 && rename(script->output, picture) != 0)
         rc = err_set(ERR_IO, "%s: cannot write: %s", picture, strerror(errno));
     if (rc)
@@ -159,9 +170,9 @@ static int name_picture(const struct drawing *drawing, const char *name, const c
     return rc;
 }
 
-/* Draws one picture and reports it. *reason says why there was nothing to draw, else it is NULL. */
+/* Draws one picture and reports it. reason says why there was nothing to draw, else it is empty. */
 static int draw(struct drawing *drawing, const struct plot_entry *entry, const char *experiment,
-                const char *data, const char **reason)
+                const char *data, struct strbuf *reason)
 {
     struct plot_script script = {.format = drawing->request->format,
                                  .folder = drawing->list.folder,
@@ -169,20 +180,18 @@ static int draw(struct drawing *drawing, const struct plot_entry *entry, const c
                                  .store = experiment ? drawing->store : NULL,
                                  .experiment = experiment};
     struct strbuf text = {0};
-    char *path = NULL, *picture = NULL, *output = NULL, block[64];
-    const char *empty = NULL;
+    char *path = NULL, *picture = NULL, *output = NULL;
     int rc;
     TRY(mem_printf(&path, "%s/%s.gp", drawing->list.folder, entry->name));
     TRY(name_picture(drawing, entry->name, experiment, &picture));
     TRY(mem_printf(&output, "%s.tmp.%ld", picture, (long)getpid()));
     script.path = path;
     script.output = output;
-    TRY(plot_script_build(&script, &text, block, &empty));
-    *reason = empty ? "nothing was measured for it" : NULL;
-    if (empty)
+    TRY(plot_script_build(&script, &text, reason));
+    if (reason->length)
         goto out;
     TRY(file_make_directories(drawing->request->folder));
-    TRY(render(&script, &text, picture));
+    TRY(render(&script, entry, &text, picture));
     drawing->report(drawing->context, picture, NULL);
     drawing->drawn++;
 out:
@@ -206,25 +215,27 @@ static void leave_out(struct drawing *drawing, const struct plot_entry *entry,
 /* A plot of a file is one picture, one of the database a picture for each experiment. */
 static int draw_entry(struct drawing *drawing, const struct plot_entry *entry)
 {
-    const char *reason = NULL;
+    const char *lacking = NULL;
+    struct strbuf reason = {0};
     char *data = NULL;
     int rc;
     if (strcmp(entry->source, "database") != 0) {
-        TRY(find_data(drawing, entry, &data, &reason));
-        if (!reason)
+        TRY(find_data(drawing, entry, &data, &lacking));
+        if (!lacking)
             TRY(draw(drawing, entry, NULL, data, &reason));
-        if (reason)
-            leave_out(drawing, entry, NULL, reason);
+        if (lacking || reason.length)
+            leave_out(drawing, entry, NULL, lacking ? lacking : reason.data);
         goto out;
     }
     TRY(open_store(drawing));
     const char *name = drawing->experiments.data, *end = name + drawing->experiments.length;
     for (; name < end; name += strlen(name) + 1) {
         TRY(draw(drawing, entry, name, NULL, &reason));
-        if (reason)
-            leave_out(drawing, entry, name, reason);
+        if (reason.length)
+            leave_out(drawing, entry, name, reason.data);
     }
 out:
+    strbuf_release(&reason);
     mem_free(data);
     return rc;
 }

@@ -30,11 +30,16 @@ struct plot_script {
     struct store *store;
 };
 
-/* Appends the terminal, the data blocks that the script's SQL gives, and the script itself. *empty
- * receives the name of the first block that has no rows though the plot needs some; it is NULL when
- * there is none. `name` is a buffer for it. */
-int plot_script_build(const struct plot_script *script, struct strbuf *out, char name[64],
-                      const char **empty);
+/* Appends the terminal, the data blocks that the script's SQL gives, and the script itself. lacking
+ * receives what the database lacks for it, in the script's own words, or nothing. */
+int plot_script_build(const struct plot_script *script, struct strbuf *out, struct strbuf *lacking);
+
+/* How every picture begins: whoever puts it into a page has names of their own for the two. */
+#define PLOT_SVG_OPEN "<svg role=\"img\" aria-labelledby=\"title desc\""
+
+/* Gives gnuplot's SVG an accessible name and description (role="img", <title>, <desc>) and a
+ * generic font behind its own. experiment may be NULL. */
+int plot_svg_describe(const char *path, const struct plot_entry *entry, const char *experiment);
 
 /* Runs gnuplot on the text. ERR_MISSING when there is no gnuplot. */
 int plot_gnuplot(const char *script_path, const struct strbuf *text);

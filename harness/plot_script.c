@@ -4,11 +4,15 @@
  *   #size WIDTH, HEIGHT      in pixels at 96 a inch; gnuplot expressions, may use NAME_rows
  *   #sql NAME: SELECT ...    becomes the data block $NAME (tab-separated) and NAME_rows
  *   #sql NAME?: SELECT ...   the same, and no rows are fine
- *   #list NAME: SELECT ...   a single column, becomes the array NAME with NAME_count elements
+ *   #list NAME: SELECT ...   a single column, becomes the array NAME with NAME_count elements, of
+ *                            which the longest has NAME_longest letters; NAME? as above
+ *   #need TEXT               what to say when a block or list has no rows: what is missing and how
+ *                            to get it
  *   #+ ...                   continues the line above
- * In the SQL :experiment is the experiment's name. NULL becomes NaN. The script finds the variables
- * `experiment`, `data_file`, `mark_size` (of points), `letter_width` (pixels, a mean), `small_font`
- * (its size) and the colours of plots/colours.gp. */
+ * In the SQL :experiment is the experiment's name, and the views of plots/views.sql are there. NULL
+ * becomes NaN. The script finds the variables `experiment`, `data_file`, `picture_width` and
+ * `picture_height` (pixels), `mark_size` (of points), `letter_width` (pixels, a mean), `small_font`
+ * (its size) and what plots/common.gp defines, which #size may use, too. */
 #include "core/err.h"
 #include "core/file.h"
 #include "harness/plot_internal.h"
@@ -21,11 +25,17 @@
 enum { MAX_ROWS = 100000 };
 
 struct directive {
-    char word[8];  /* "size", "sql", "list" */
-    char name[64]; /* of the block; "" for size */
+    char word[8];  /* "size", "need", "sql", "list" */
+    char name[64]; /* of the block; "" for size and need */
     int optional;
     struct strbuf text;
 };
+
+/* Directives that are a text and no SQL. */
+static int is_text(const char *word)
+{
+    return strcmp(word, "size") == 0 || strcmp(word, "need") == 0;
+}
 
 /* Text in gnuplot's quotes, where '' stands for a quote; on one line. */
 static int quoted(struct strbuf *out, const char *text)
@@ -94,11 +104,20 @@ out:
     return rc;
 }
 
+/* In UTF-8. */
+static int letters_of(const char *text)
+{
+    int letters = 0;
+    for (; *text; text++)
+        letters += ((unsigned char)*text & 0xC0) != 0x80;
+    return letters;
+}
+
 static int list_block(const struct directive *directive, struct store *store,
                       sqlite3_stmt *statement, struct strbuf *out, int *rows)
 {
     struct strbuf elements = {0};
-    int rc, row;
+    int rc, row, longest = 0;
     for (*rows = 0; *rows < MAX_ROWS; ++*rows) {
         TRY(store_step(store, statement, &row));
         if (!row)
@@ -107,9 +126,11 @@ static int list_block(const struct directive *directive, struct store *store,
         TRY(strbuf_printf(&elements, "%s[%d] = ", directive->name, *rows + 1));
         TRY(quoted(&elements, text ? text : ""));
         TRY(strbuf_puts(&elements, "\n"));
+        if (text && letters_of(text) > longest)
+            longest = letters_of(text);
     }
-    TRY(strbuf_printf(out, "%s_count = %d\narray %s[%d]\n", directive->name, *rows, directive->name,
-                      *rows ? *rows : 1));
+    TRY(strbuf_printf(out, "%s_count = %d\n%s_longest = %d\narray %s[%d]\n", directive->name, *rows,
+                      directive->name, longest, directive->name, *rows ? *rows : 1));
     TRY(strbuf_puts(out, elements.data ? elements.data : ""));
 out:
     strbuf_release(&elements);
@@ -131,6 +152,11 @@ static int terminal(const struct plot_script *script, const char *size, struct s
         i++;
     TRY(strbuf_printf(out, "mark_size = %s\nplot_size(w, h) = sprintf(%s)\n", kinds[i].variables,
                       kinds[i].size));
+    TRY(strbuf_printf(
+        out,
+        "first_of(w, h) = w\nsecond_of(w, h) = h\npicture_width = 1.0 * first_of(%s)\n"
+        "picture_height = 1.0 * second_of(%s)\n",
+        size, size));
     TRY(strbuf_printf(out,
                       "eval 'set terminal %s size ' . plot_size(%s) . "
                       "' font \"DejaVu Sans,%s\" background \"#ffffff\"'\nset output ",
@@ -141,24 +167,31 @@ out:
     return rc;
 }
 
+/* What the comment block on top comes to, beside the data. */
+struct head {
+    struct strbuf size, need;
+    int lacking; /* a block that the plot cannot do without has no rows */
+};
+
 static int apply(const struct plot_script *script, const struct directive *directive,
-                 struct strbuf *size, struct strbuf *out, int *rows)
+                 struct head *head, struct strbuf *out)
 {
     sqlite3_stmt *statement = NULL;
-    int rc;
-    *rows = 1;
-    if (strcmp(directive->word, "size") == 0) {
-        size->length = 0;
-        return strbuf_puts(size, directive->text.data);
+    int rc, rows = 0;
+    if (is_text(directive->word)) {
+        struct strbuf *text = directive->word[0] == 's' ? &head->size : &head->need;
+        text->length = 0;
+        return strbuf_puts(text, directive->text.data + strspn(directive->text.data, " "));
     }
     if (!script->store)
         return err_set(ERR_FORMAT, "%s: it has SQL, but plots.list says that it reads a file",
                        script->path);
     TRY(prepare(script, directive, &statement));
     if (strcmp(directive->word, "sql") == 0)
-        TRY(data_block(directive, script->store, statement, out, rows));
+        TRY(data_block(directive, script->store, statement, out, &rows));
     else
-        TRY(list_block(directive, script->store, statement, out, rows));
+        TRY(list_block(directive, script->store, statement, out, &rows));
+    head->lacking |= rows == 0 && !directive->optional;
 out:
     sqlite3_finalize(statement);
     return rc ? err_prefix(rc, "%s: #%s %s", script->path, directive->word, directive->name) : 0;
@@ -176,31 +209,30 @@ static int parse(const char *path, const char *line, size_t length, struct direc
     *directive = (struct directive){.text = kept};
     for (line++; line < end && islower((unsigned char)*line) && n < 7; line++)
         directive->word[n++] = *line;
-    int size = strcmp(directive->word, "size") == 0;
-    if (!size && strcmp(directive->word, "sql") != 0 && strcmp(directive->word, "list") != 0)
+    int plain = is_text(directive->word);
+    if (!plain && strcmp(directive->word, "sql") != 0 && strcmp(directive->word, "list") != 0)
         return 0;
     while (line < end && *line == ' ')
         line++;
-    for (n = 0; !size && line < end && (isalnum((unsigned char)*line) || *line == '_') && n < 63;
+    for (n = 0; !plain && line < end && (isalnum((unsigned char)*line) || *line == '_') && n < 63;
          line++)
         directive->name[n++] = *line;
-    directive->optional = !size && line < end && *line == '?';
+    directive->optional = !plain && line < end && *line == '?';
     line += directive->optional;
-    if (!size && (line >= end || *line != ':' || !n))
+    if (!plain && (line >= end || *line != ':' || !n))
         return err_set(ERR_FORMAT, "%s: '#%s' is not followed by 'NAME: SELECT ...'", path,
                        directive->word);
     *is = 1;
-    line += !size;
+    line += !plain;
     return strbuf_add(&directive->text, line, (size_t)(end - line));
 }
 
 /* Runs the directives of the comment block on top. */
-static int read_head(const struct plot_script *script, const char *text, struct strbuf *size,
-                     struct strbuf *out, char name[64], const char **empty)
+static int read_head(const struct plot_script *script, const char *text, struct head *head,
+                     struct strbuf *out)
 {
     struct directive directive = {0};
-    int rc = 0, is, rows;
-    *empty = NULL;
+    int rc = 0, is;
     while (*text == '#') {
         size_t length = strcspn(text, "\n");
         TRY(parse(script->path, text, length, &directive, &is));
@@ -211,42 +243,41 @@ static int read_head(const struct plot_script *script, const char *text, struct 
                 TRY(strbuf_add(&directive.text, text + 2, length - 2));
             text += length + (text[length] == '\n');
         }
-        if (!is)
-            continue;
-        TRY(apply(script, &directive, size, out, &rows));
-        if (rows == 0 && !directive.optional && !*empty) {
-            snprintf(name, 64, "%s", directive.name);
-            *empty = name;
-        }
+        if (is)
+            TRY(apply(script, &directive, head, out));
     }
 out:
     strbuf_release(&directive.text);
     return rc;
 }
 
-int plot_script_build(const struct plot_script *script, struct strbuf *out, char name[64],
-                      const char **empty)
+int plot_script_build(const struct plot_script *script, struct strbuf *out, struct strbuf *lacking)
 {
-    struct strbuf size = {0};
+    struct head head = {0};
     char *text = NULL;
     int rc;
+    lacking->length = 0;
     TRY(file_read(script->path, &text, NULL));
-    TRY(strbuf_puts(&size, "900, 500"));
+    TRY(strbuf_puts(&head.size, "900, 500"));
+    TRY(strbuf_puts(&head.need, "nothing was measured for it"));
     TRY(strbuf_puts(out, "set datafile separator \"\\t\"\nset datafile missing 'NaN'\n"
-                         "set encoding utf8\nset loadpath "));
+                         "set datafile commentschars ''\nset encoding utf8\nset loadpath "));
     TRY(quoted(out, script->folder));
     TRY(strbuf_puts(out, "\nexperiment = "));
     TRY(quoted(out, script->experiment ? script->experiment : ""));
     TRY(strbuf_puts(out, "\ndata_file = "));
     TRY(quoted(out, script->data ? script->data : ""));
-    TRY(strbuf_puts(out, "\n"));
-    TRY(read_head(script, text, &size, out, name, empty));
-    TRY(terminal(script, size.data, out));
-    TRY(strbuf_puts(out, "load 'colours.gp'\nload "));
+    TRY(strbuf_puts(out, "\nload 'common.gp'\n"));
+    TRY(read_head(script, text, &head, out));
+    if (head.lacking)
+        TRY(strbuf_puts(lacking, head.need.data));
+    TRY(terminal(script, head.size.data, out));
+    TRY(strbuf_puts(out, "load "));
     TRY(quoted(out, script->path));
     TRY(strbuf_puts(out, "\n"));
 out:
-    strbuf_release(&size);
+    strbuf_release(&head.size);
+    strbuf_release(&head.need);
     mem_free(text);
     return rc;
 }

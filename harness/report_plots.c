@@ -62,7 +62,8 @@ static int add_figure(struct report *report, const char *name, const char *what,
                          "tabindex=\"0\" aria-label=\""));
     TRY(html_text(out, what));
     TRY(strbuf_printf(out, "\"><svg role=\"img\" aria-labelledby=\"p%d-t p%d-d\"", number, number));
-    TRY(strbuf_add(out, tag + 4, (size_t)(open + 1 - tag - 4)));
+    tag += strlen(strncmp(tag, PLOT_SVG_OPEN, strlen(PLOT_SVG_OPEN)) == 0 ? PLOT_SVG_OPEN : "<svg");
+    TRY(strbuf_add(out, tag, (size_t)(open + 1 - tag)));
     TRY(strbuf_printf(out, "<title id=\"p%d-t\">", number));
     TRY(html_text(out, name));
     TRY(strbuf_printf(out, "</title><desc id=\"p%d-d\">", number));

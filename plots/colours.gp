@@ -19,8 +19,5 @@ method_shape(m)  = m eq 'rtn'    ? 5 : \
 array series_colours[7] = [0x0072B2, 0xE69F00, 0x009E73, 0xD55E00, 0xCC79A7, 0x56B4E9, 0x000000]
 series_colour(i) = series_colours[(i - 1) % 7 + 1]
 
-grid_colour = 0xE0E0E0
-set border linecolor rgb 0x444444
-set tics textcolor rgb 0x222222
-min(a, b) = a < b ? a : b
-max(a, b) = a > b ? a : b
+# Bars of full precision are grey: black ones would hide their whiskers.
+bar_colour(m) = m eq 'full' ? 0x999999 : method_colour(m)

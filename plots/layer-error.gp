@@ -4,6 +4,7 @@
 #size 900, 150 + 17 * rows_count
 #list rows: SELECT r.label FROM experiment_rows r WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM layers l
 #+ WHERE l.point_id = r.id AND l.relative_loss > 0) ORDER BY r.position, r.id
+#need no layer errors: methods that need no calibration measure them with layer_errors=true
 #list projections: SELECT name FROM layers l JOIN experiment_rows r ON r.id = l.point_id WHERE r.experiment = :experiment
 #+ AND block = 0 GROUP BY name ORDER BY CASE
 #+ WHEN name LIKE '%q_proj' THEN 0 WHEN name LIKE '%k_proj' THEN 1 WHEN name LIKE '%v_proj' THEN 2
@@ -26,11 +27,10 @@ place(name) = (found = 0, sum [i = 1:projections_count] (projections[i] eq name 
 
 load 'row-labels.gp'
 
-height = 150.0 + 17 * rows_count
 set lmargin at screen left
 set rmargin at screen 0.985
-set tmargin at screen 1 - 62 / height
-set bmargin at screen 74 / height
+set tmargin at screen 1 - 62 / picture_height
+set bmargin at screen 74 / picture_height
 unset key
 set border 0
 set tics scale 0
@@ -38,9 +38,8 @@ unset grid
 set xrange [-0.5:projections_count * step - gap - 0.5]
 set yrange [rows_count + 0.5:0.5]
 set label 2 'relative error of each layer, tr((W − Wq) H (W − Wq)ᵀ) / tr(W H Wᵀ)' noenhanced \
-    at screen 0.5, screen 1 - 14 / height center
-set ytics () noenhanced font row_font
-do for [i = 1:rows_count] { set ytics add (shortened(rows[i]) i) }
+    at screen 0.5, screen 1 - 14 / picture_height center
+eval row_ticks
 
 # Below each projection its name without the folder ("q_proj"); blocks are counted above.
 tail(name) = strstrt(name, '.') ? name[strstrt(name, '.') + 1:] : name
@@ -53,7 +52,7 @@ do for [i = 1:projections_count] {
     do for [b = 0:blocks - 1:every] { set x2tics add (sprintf('%d', b) offsets[i] + b) }
 }
 set x2tics textcolor rgb 0x666666 font ',' . small_font
-set label 1 'block' at screen left - 6.0 / 900, screen 1 - 50 / height right textcolor rgb 0x666666 font ',' . small_font
+set label 1 'block' at screen left - 6.0 / picture_width, screen 1 - 50 / picture_height right textcolor rgb 0x666666 font ',' . small_font
 
 # Perceptually even and the same for the colour-blind: viridis, light for small errors.
 set palette defined (0 '#fde725', 1 '#b5de2b', 2 '#6ece58', 3 '#35b779', 4 '#1f9e89', 5 '#26828e', 6 '#31688e', \
@@ -61,7 +60,7 @@ set palette defined (0 '#fde725', 1 '#b5de2b', 2 '#6ece58', 3 '#35b779', 4 '#1f9
 from = floor(LOSS_min)
 to = max(from + 1, ceil(LOSS_max))
 set cbrange [from:to]
-set colorbox horizontal user origin screen left, screen 22 / height size screen 0.985 - left, screen 10 / height
+set colorbox horizontal user origin screen left, screen 22 / picture_height size screen 0.985 - left, screen 10 / picture_height
 set cbtics scale 0.4 offset 0, 0.5 ()
 do for [k = from:to] { set cbtics add (sprintf('%g', 10.0 ** k) k) }
 

@@ -17,24 +17,28 @@
 
 load 'row-labels.gp'
 
-height = 110.0 + 20 * rows_count
 # A stage keeps its colour whichever others are there.
 stage_number(s) = s eq 'load' ? 1 : s eq 'calibrate' ? 2 : s eq 'quantize' ? 3 : s eq 'diagnose' ? 4 : s eq 'evaluate' ? 5 : 6
 stats $totals using 2 nooutput name 'T'
 set lmargin at screen left
 set rmargin at screen 0.93
-set tmargin at screen 1 - 44 / height
-set bmargin at screen 52 / height
+set tmargin at screen 1 - 44 / picture_height
+set bmargin at screen 52 / picture_height
 set border 3
 set xrange [0:T_max * 1.02]
 set yrange [rows_count + 0.6:0.4]
-set ytics () noenhanced scale 0 font row_font
-do for [i = 1:rows_count] { set ytics add (shortened(rows[i]) i) }
+eval row_ticks
 set xtics nomirror
 set grid xtics back linetype 1 dashtype solid linecolor rgb grid_colour linewidth 0.6
 set xlabel 'seconds'
-set key at screen 0.5, screen 1 - 20 / height center center maxrows 1 horizontal noenhanced Left reverse samplen 1.5 width 1
+unset key
+set multiplot
 
 plot for [k = 1:stages_count] $bars using (strcol(1) eq stages[k] ? $3 : NaN):2:3:4:($2 - 0.36):($2 + 0.36) \
-        with boxxyerror fillstyle solid 1.0 noborder linecolor rgb series_colour(stage_number(stages[k])) title stages[k], \
-     $totals using 2:1:(sprintf('%.1f', $2)) with labels left offset 0.5, 0 textcolor rgb 0x444444 notitle
+        with boxxyerror fillstyle solid 1.0 noborder linecolor rgb series_colour(stage_number(stages[k])), \
+     $totals using 2:1:(sprintf('%.1f', $2)) with labels left offset 0.5, 0 textcolor rgb 0x444444
+
+key_top = 36
+@key_strip_top
+plot for [k = 1:stages_count] NaN with boxes fillstyle solid noborder fillcolor rgb series_colour(stage_number(stages[k])) title stages[k]
+unset multiplot

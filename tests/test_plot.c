@@ -204,7 +204,7 @@ static void test_wrong_requests(void **state)
     struct seen seen = {0};
     struct plot_request request = request_for("perplexity", "svg");
     write_points();
-    error_names(plot_draw(&request, take, &seen), ERR_USAGE, "only perplexity-bits, layer-error");
+    error_names(plot_draw(&request, take, &seen), ERR_USAGE, "only perplexity-bits, ");
     request.name = "perplexity-bits";
     request.experiment = "tryal";
     error_names(plot_draw(&request, take, &seen), ERR_USAGE, "no experiment 'tryal', only trial");
@@ -280,7 +280,8 @@ static void own_plot(const char *text)
     snprintf(path, sizeof path, "%s/plots", folder);
     assert_int_equal(file_make_directories(path), 0);
     write_text("plots/plots.list", "# a comment\n\nmine database what it shows\n");
-    write_text("plots/colours.gp", "one = 1\n");
+    write_text("plots/common.gp", "one = 1\n");
+    write_text("plots/views.sql", "CREATE TEMP VIEW two AS SELECT 2 AS two;\n");
     write_text("plots/mine.gp", text);
     setenv("BITBENCH_DATA", folder, 1);
 }
@@ -327,25 +328,26 @@ static void test_quoting(void **state)
 {
     struct plot_script script = {
         .path = NULL, .experiment = "it's", .format = "svg", .output = "o'o.svg", .folder = "f"};
-    struct strbuf text = {0};
-    char path[160], block[64];
-    const char *empty;
+    struct strbuf text = {0}, lacking = {0};
+    char path[160];
     write_points();
     own_plot("#sql a: SELECT 'x' || char(9, 10, 34) || 'y', NULL, 1.5, :experiment\n"
              "#list b: SELECT 'it''s' UNION SELECT 'z'\n");
     snprintf(path, sizeof path, "%s/plots/mine.gp", folder);
     script.path = path;
     assert_int_equal(store_open(&script.store, database, 0), 0);
-    if (plot_script_build(&script, &text, block, &empty) != 0)
+    if (plot_script_build(&script, &text, &lacking) != 0)
         fail_msg("%s", err_text());
-    assert_null(empty);
+    assert_int_equal(lacking.length, 0);
     assert_non_null(
         strstr(text.data, "$a << END_OF_BLOCK\nx  'y\tNaN\t1.5\tit's\nEND_OF_BLOCK\na_rows = 1\n"));
-    assert_non_null(strstr(text.data, "b_count = 2\narray b[2]\nb[1] = 'it''s'\nb[2] = 'z'\n"));
+    assert_non_null(
+        strstr(text.data, "b_count = 2\nb_longest = 4\narray b[2]\nb[1] = 'it''s'\nb[2] = 'z'\n"));
     assert_non_null(strstr(text.data, "set output 'o''o.svg'\n"));
     assert_non_null(strstr(text.data, "experiment = 'it''s'\n"));
     store_close(script.store);
     strbuf_release(&text);
+    strbuf_release(&lacking);
 }
 
 static void test_unwritable(void **state)

@@ -1,0 +1,20 @@
+# Read before every plot, and before its #size is computed: functions, and the settings that all of them share.
+load 'colours.gp'
+
+min(a, b) = a < b ? a : b
+max(a, b) = a > b ? a : b
+grid_colour = 0xE0E0E0
+set border linecolor rgb 0x444444
+set tics textcolor rgb 0x222222
+
+# A text that has to fit into so many letters: its end is what tells file names and models apart, its beginning labels.
+fit_tail(text, letters) = strlen(text) > letters ? '…' . text[strlen(text) - max(letters, 2) + 2:] : text
+fit_head(text, letters) = strlen(text) > letters ? text[1:max(letters, 2) - 1] . '…' : text
+
+# A key below the panels: how many columns of entries of that many letters fit beside each other, and how many lines they make.
+key_columns(count, longest) = max(1, min(count, int(picture_wide / (longest * 7.2 + 62))))
+key_lines(count, longest) = (count + key_columns(count, longest) - 1) / key_columns(count, longest)
+picture_wide = 900.0
+
+# Panels of accuracy-task that stand beside each other.
+task_columns(count) = min(count, 4)

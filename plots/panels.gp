@@ -1,0 +1,32 @@
+# For plots with a panel for each text: three a line at most, and below them a strip for the key and the notes. The script sets
+# `strip` (pixels) and has the lists `titles` (a panel each) and `missing` (labels of points that are not shown).
+# eval panel(i) makes room for panel i and titles it; eval key_strip makes room for the key.
+columns = min(titles_count, 3)
+panel_lines = (titles_count + columns - 1) / columns
+panel_height = (picture_height - strip) / panel_lines
+panel_column(i) = (i - 1) % columns
+panel_letters = int((picture_width / columns - 40) / letter_width)
+panel(i) = sprintf('set lmargin at screen %g; set rmargin at screen %g; set tmargin at screen %g; set bmargin at screen %g;', \
+    panel_column(i) / real(columns) + 68 / picture_width, (panel_column(i) + 1) / real(columns) - 10 / picture_width, \
+    1 - ((i - 1) / columns * panel_height + 32) / picture_height, 1 - (((i - 1) / columns + 1) * panel_height - 50) / picture_height) \
+    . 'set title fit_tail(titles[' . i . '], panel_letters) noenhanced offset 0, -0.6;' \
+    . (panel_column(i) == 0 ? 'set label 1 "perplexity" at screen 13 / picture_width, graph 0.5 center rotate by 90;' : 'unset label 1;')
+
+# Ticks of a logarithmic axis from a to b: as many round numbers as it has room for.
+round_numbers(a, b) = b / a < 1.3 ? '1 1.02 1.05 1.1 1.15 1.2 1.3 1.4 1.5 1.6 1.8 2 2.2 2.5 2.7 3 3.2 3.5 4 4.5 5 5.5 6 6.5 7 7.5 8 8.5 9 9.5' : \
+    b / a < 2 ? '1 1.1 1.2 1.3 1.4 1.6 1.8 2 2.2 2.5 2.8 3 3.5 4 4.5 5 5.5 6 7 8 9' : \
+    b / a < 5 ? '1 1.2 1.5 2 2.5 3 4 5 6 8' : b / a < 16 ? '1 1.5 2 3 4 5 7' : b / a < 100 ? '1 2 3 5' : b / a < 1e4 ? '1 3' : '1'
+decade(y) = y >= 1e5 ? sprintf('%.0e', y) : sprintf('%g', y)
+
+panel_body = 'set border 3; set tics nomirror scale 0.5; unset key;' \
+    . 'set grid xtics ytics back linetype 1 dashtype solid linecolor rgb grid_colour linewidth 0.6;'
+
+key_strip = 'unset logscale; unset title; unset xlabel; unset label; unset tics; unset border; unset object; unset arrow; unset grid;' \
+    . 'set lmargin at screen 0.02; set rmargin at screen 0.98; set bmargin at screen 0; set tmargin at screen strip / picture_height;' \
+    . 'set xrange [0:1]; set yrange [0:1];'
+
+# The note at the foot: rings, and what is missing.
+missing_names = missing_count > 0 ? missing[1] : ''
+do for [i = 2:missing_count] { missing_names = missing_names . '; ' . missing[i] }
+missing_note = missing_count == 0 ? '' : sprintf('Not shown, since %s failed or %s no finite perplexity: ', \
+    missing_count == 1 ? 'it' : 'they', missing_count == 1 ? 'has' : 'have') . missing_names
