@@ -37,12 +37,7 @@ static int write_head(struct report *report, const char *title)
 {
     struct strbuf *out = report->out;
     int rc;
-    TRY(strbuf_puts(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                         "<meta name=\"viewport\" content=\"width=device-width, "
-                         "initial-scale=1\">\n"));
-    TRY(report_policy(out));
-    TRY(html_element(out, "title", title));
-    TRY(strbuf_printf(out, "<style>\n%s</style>\n</head>\n<body>\n<header>\n", report_style));
+    TRY(report_begin(out, title));
     TRY(html_element(out, "h1", title));
     TRY(strbuf_puts(out, "<p class=\"soft\">Experiment <code>"));
     TRY(html_text(out, report->table->experiment));
@@ -84,8 +79,7 @@ static int write_page(struct report *report)
     TRY(report_times(report));
     TRY(report_setup(report));
     TRY(report_again(report));
-    TRY(strbuf_printf(report->out, "</main>\n<script>%s</script>\n</body>\n</html>\n",
-                      report_script));
+    TRY(report_end(report->out));
 out:
     return rc;
 }

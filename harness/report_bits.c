@@ -67,16 +67,16 @@ static int bits_table(struct report *report, const struct bits_bar *bars, int co
         static const char *const heads[3] = {"as the paper counts", "linear layers as stored",
                                              "whole file"};
         *cell++ = i < 0 ? "method" : report->names[row - report->table->rows];
-        for (int k = 0; k < REPORT_BITS; k++)
-            if (used[k] && i < 0)
-                *cell++ = report_bits_names[k];
-            else if (used[k])
-                TRY(arena_printf(arena, cell++, "%.3f", bar->bits[k]));
         for (int k = 0; k < 3; k++)
             if (i < 0)
                 *cell++ = heads[k];
             else
                 TRY(arena_printf(arena, cell++, isnan(ends[k]) ? "–" : "%.3f", ends[k]));
+        for (int k = 0; k < REPORT_BITS; k++)
+            if (used[k] && i < 0)
+                *cell++ = report_bits_names[k];
+            else if (used[k])
+                TRY(arena_printf(arena, cell++, "%.3f", bar->bits[k]));
     }
     TRY(html_grid(report->out, &grid, "Bits per quantized weight by what they are for", NULL));
 out:

@@ -69,3 +69,24 @@ int html_grid(struct strbuf *out, const struct grid *grid, const char *caption,
 out:
     return rc;
 }
+
+int report_begin(struct strbuf *out, const char *title)
+{
+    int rc;
+    TRY(strbuf_puts(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                         "<meta name=\"viewport\" content=\"width=device-width, "
+                         "initial-scale=1\">\n"));
+    TRY(report_policy(out));
+    TRY(html_element(out, "title", title));
+    TRY(strbuf_puts(out, "<style>\n"));
+    for (int i = 0; report_style[i]; i++)
+        TRY(strbuf_puts(out, report_style[i]));
+    TRY(strbuf_puts(out, "</style>\n</head>\n<body>\n<header>\n"));
+out:
+    return rc;
+}
+
+int report_end(struct strbuf *out)
+{
+    return strbuf_printf(out, "</main>\n<script>%s</script>\n</body>\n</html>\n", report_script);
+}

@@ -60,7 +60,11 @@ int report_setup(struct report *report);
 int report_failures(struct report *report);
 int report_again(struct report *report);
 
-extern const char report_style[], report_script[];
+extern const char *const report_style[]; /* ends with NULL */
+extern const char report_script[];
+/* <head> up to the end of <body>'s <header> tag, and what closes the page. */
+int report_begin(struct strbuf *out, const char *title);
+int report_end(struct strbuf *out);
 /* The <meta> element that lets the page's style and script act and nothing else. */
 int report_policy(struct strbuf *out);
 /* The names of enum split, which settings hold by number. */

@@ -2,7 +2,7 @@
  * colours of the bars are Okabe and Ito's, as in plots/colours.gp. */
 #include "harness/report_internal.h"
 
-const char report_style[] =
+const char *const report_style[] = {
     ":root{color-scheme:light dark;--page:#fff;--ink:#1c2126;--soft:#59636e;--line:#d4dae0;"
     "--panel:#f5f7f9;--best:#d7f0df;--near:#eef6e4;--bad:#a40e26;--link:#0b5cad;"
     "--c0:#0072b2;--c1:#e69f00;--c2:#f0e442;--c3:#d55e00;--c4:#56b4e9;--c5:#009e73;--c6:#cc79a7;"
@@ -22,7 +22,7 @@ const char report_style[] =
     "0}a{color:var(--link)}\n"
     "nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;list-style:none;padding:0}\n"
     ".soft,figcaption,caption{color:var(--soft);font-size:.875rem}.bad{color:var(--bad)}\n"
-    ".question{white-space:pre-line}\n"
+    ".question{white-space:pre-line}\n",
     ".scroll{overflow:auto;max-height:85vh;margin:.8rem 0;border:1px solid "
     "var(--line);border-radius:6px}\n"
     ".scroll:focus-visible{outline:2px solid var(--link)}\n"
@@ -32,7 +32,9 @@ const char report_style[] =
     "caption span{position:sticky;left:.7rem;display:inline-block;max-width:calc(100vw - 4rem)}\n"
     "th,td{padding:.32rem .7rem;text-align:right;white-space:nowrap;border-top:1px solid "
     "var(--line)}\n"
-    "thead th{background:var(--panel);vertical-align:bottom;position:sticky;top:0;z-index:1}"
+    "thead "
+    "th{background:var(--panel);vertical-align:bottom;white-space:normal;position:sticky;top:0;z-"
+    "index:1}"
     "thead th:first-child{z-index:2}\n"
     "th button{all:unset;cursor:pointer;font-weight:600}"
     "th button:focus-visible{outline:2px solid var(--link);outline-offset:2px}"
@@ -43,7 +45,7 @@ const char report_style[] =
     "font-weight:500;white-space:normal;min-width:13rem;max-width:18rem;overflow-wrap:anywhere}\n"
     "td.best{background:var(--best);font-weight:600}td.near{background:var(--near)}\n"
     "th.text,td.text,th.wrap,td.wrap{text-align:left}td.wrap{white-space:normal;min-width:22rem;"
-    "overflow-wrap:anywhere}\n"
+    "overflow-wrap:anywhere}\n",
     "figure{margin:1rem 0}figure .scroll{max-height:max(150vh,60rem);background:var(--panel)}\n"
     ".plot .scroll{background:#fff}\n"
     "figure svg{display:block;width:100%;min-width:44rem;height:auto}\n"
@@ -67,4 +69,5 @@ const char report_style[] =
     ".scroll{overflow:visible;max-height:none;border:0}table{font-size:7pt}"
     "thead th,th:first-child,caption span{position:static}th,td{padding:.15rem .3rem}"
     "td,th:first-child{white-space:normal;min-width:0}figure,tr{break-inside:avoid}"
-    "h2,h3{break-after:avoid}figure svg{min-width:0}pre{white-space:pre-wrap}}\n";
+    "h2,h3{break-after:avoid}figure svg{min-width:0}pre{white-space:pre-wrap}}\n",
+    NULL};
