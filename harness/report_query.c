@@ -92,6 +92,9 @@ int report_query(struct report *report, const struct report_query *query, int *r
     TRY(arena_calloc(report->arena, &classes, (size_t)grid.rows * (size_t)columns,
                      sizeof *classes));
     TRY(start(report, &statement, query->sql));
+    if (sqlite3_column_count(statement) != columns)
+        TRY(err_set(ERR_INTERNAL, "the report's table '%s' has %d columns, its SQL gives %d",
+                    query->caption, columns, sqlite3_column_count(statement)));
     for (int i = 0; i < grid.rows; i++) {
         if (i > 0)
             TRY(store_step(report->store, statement, &row));

@@ -13,15 +13,16 @@ int report_times(struct report *report)
         "Seconds by stage", "N2222222i2nt2G",
         "SELECT r.id, max(t.wall) FILTER (WHERE t.stage = 'load'), max(t.wall) FILTER (WHERE "
         "t.stage = 'calibrate'), max(t.wall) FILTER (WHERE t.stage = 'quantize'), max(t.wall) "
-        "FILTER (WHERE t.stage = 'evaluate'), ifnull(max(t.wall) FILTER (WHERE t.stage = 'total'), "
-        "sum(t.wall)), ifnull(max(t.cpu) FILTER (WHERE t.stage = 'total'), sum(t.cpu)), "
-        "max(t.repetitions), max(t.longest) FILTER (WHERE t.stage = 'total'), (SELECT "
-        "printf('%.1f → %.1f', p.load_before, p.load_after) FROM repetitions p WHERE p.point_id = "
-        "r.id AND p.load_before IS NOT NULL ORDER BY p.busy, p.load_before LIMIT 1), (SELECT CASE "
-        "WHEN sum(p.busy) = 0 THEN 'quiet' WHEN sum(p.busy) = count(*) THEN '⚠ busy' ELSE "
-        "sum(p.busy) || ' of ' || count(*) || ' busy' END FROM repetitions p WHERE p.point_id = "
-        "r.id HAVING count(*) > 0), r.saved, r.peak_memory FROM experiment_rows r JOIN stage_times "
-        "t ON t.point_id = r.id WHERE r.experiment = ?1 GROUP BY r.id ORDER BY r.position, r.id",
+        "FILTER (WHERE t.stage = 'diagnose'), max(t.wall) FILTER (WHERE t.stage = 'evaluate'), "
+        "ifnull(max(t.wall) FILTER (WHERE t.stage = 'total'), sum(t.wall)), ifnull(max(t.cpu) "
+        "FILTER (WHERE t.stage = 'total'), sum(t.cpu)), max(t.repetitions), max(t.longest) "
+        "FILTER (WHERE t.stage = 'total'), (SELECT printf('%.1f → %.1f', p.load_before, "
+        "p.load_after) FROM repetitions p WHERE p.point_id = r.id AND p.load_before IS NOT NULL "
+        "ORDER BY p.busy, p.load_before LIMIT 1), (SELECT CASE WHEN sum(p.busy) = 0 THEN "
+        "'quiet' WHEN sum(p.busy) = count(*) THEN '⚠ busy' ELSE sum(p.busy) || ' of ' || "
+        "count(*) || ' busy' END FROM repetitions p WHERE p.point_id = r.id HAVING count(*) > "
+        "0), r.saved, r.peak_memory FROM experiment_rows r JOIN stage_times t ON t.point_id = "
+        "r.id WHERE r.experiment = ?1 GROUP BY r.id ORDER BY r.position, r.id",
         heads};
     int rc, rows;
     TRY(strbuf_puts(report->out, "<section id=\"times\"><h2>Times</h2>\n"));

@@ -1,4 +1,5 @@
-/* The report's sections on what the harness records beside the results, its colours, and its size. */
+/* The report's sections on what the harness records beside the results, its colours, and its size.
+ */
 #include "tests/report_sample.h"
 
 static char *search_path;
@@ -30,9 +31,11 @@ static void execute(struct store *store, const char *sql)
 static const char extras[] =
     "UPDATE metrics SET kl_divergence = 0.0625, kl_error = 0.0125, same_top = 0.875, overlap = "
     "0.0712, overlap_allowed = 1 WHERE kind = 'perplexity' AND point_id LIKE '%2';"
-    "UPDATE points SET settings = json_set(settings, '$.calibration', json('{\"corpus\":\"here\"}')) "
+    "UPDATE points SET settings = json_set(settings, '$.calibration', "
+    "json('{\"corpus\":\"here\"}')) "
     "WHERE id LIKE '%2';"
-    "UPDATE items SET correct = 1 - correct, choice = 7 - choice WHERE metric_id IN (SELECT id FROM "
+    "UPDATE items SET correct = 1 - correct, choice = 7 - choice WHERE metric_id IN (SELECT id "
+    "FROM "
     "metrics WHERE kind = 'accuracy' AND point_id LIKE '%2');"
     "UPDATE layers SET condition = 1234000, salient = 0.125, split = 0.4321, damping = 0.015, "
     "damping_raised = 1 WHERE point_id LIKE '%2';"
@@ -82,6 +85,7 @@ static void test_nothing(void **state)
     s.point.metric_count = s.point.layer_count = s.point.timing_count = 0;
     sample_store(store, &s, 1);
     put_failed(store, 2, "nothing worked");
+    execute(store, "DELETE FROM blocks; DELETE FROM exceptions");
     store_close(store);
     write_page(&page);
     is_balanced(page.data);
@@ -161,10 +165,10 @@ static void test_contrast(void **state)
     static const struct {
         const char *ink, *ground;
         double least; /* 4.5 for text, 3 for what is drawn or focused (WCAG 2.1, AA) */
-    } pairs[] = {{"ink", "page", 4.5},   {"ink", "panel", 4.5},  {"ink", "best", 4.5},
-                 {"ink", "near", 4.5},   {"soft", "page", 4.5},  {"soft", "panel", 4.5},
-                 {"bad", "page", 4.5},   {"link", "page", 4.5},  {"link", "panel", 4.5},
-                 {"link", "page", 3},    {"ink", "c0", 3},       {"c3", "panel", 3}};
+    } pairs[] = {{"ink", "page", 4.5}, {"ink", "panel", 4.5}, {"ink", "best", 4.5},
+                 {"ink", "near", 4.5}, {"soft", "page", 4.5}, {"soft", "panel", 4.5},
+                 {"bad", "page", 4.5}, {"link", "page", 4.5}, {"link", "panel", 4.5},
+                 {"link", "page", 3},  {"ink", "c0", 3},      {"c3", "panel", 3}};
     struct strbuf page = {0};
     struct store *store = open_writer();
     put(store, 1, "full", 0, 0);
