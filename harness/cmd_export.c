@@ -90,9 +90,9 @@ const struct command command_export = {
     .description =
         "The file holds the experiment's points with all that belongs to them, and nothing of "
         "other experiments. A .db is a database as any other: every command reads it with "
-        "--database, and `bitbench merge` joins it to another. A .jsonl has one JSON object a line "
-        "for each point, with layers, metrics, windows, items and timings in it; only the token "
-        "ids of the calibration are left out. A file that is there already is not overwritten.",
+        "--database. A .jsonl has one JSON object a line "
+        "for each point, with the rows of every table in it. `bitbench merge` reads both. A file "
+        "that is there already is not overwritten.",
     .examples = "bitbench export quickstart --out quickstart.db\n"
                 "bitbench table --database quickstart.db\n"
                 "bitbench export quickstart --out quickstart.jsonl\n",

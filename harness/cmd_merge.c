@@ -59,12 +59,14 @@ const struct command command_merge = {
     .argument_kind = ARGUMENT_FILE,
     .flags = COMMAND_JSON | COMMAND_DATABASE,
     .description =
-        "Every point and experiment of the files goes into the database that --database names, "
+        "The files are databases, or experiments that were exported as JSON lines (.jsonl). Every "
+        "point and experiment of them goes into the database that --database names, "
         "which is made when it is not there. A point is the same where its id is: a finished one "
         "takes the place of a failed one, else the one that is there stays. Experiments of the "
         "same name become one, their points by their places in the spec; where the specs differ, "
         "the one that is there stays, and a warning says so. All files are merged, or none; they "
         "themselves are only read, also those of an older bitbench.",
-    .examples = "bitbench merge night.db other-machine.db --database all.db\n",
+    .examples = "bitbench merge night.db other-machine.db --database all.db\n"
+                "bitbench merge quickstart.jsonl --database all.db\n",
     .run = run_merge,
 };

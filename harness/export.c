@@ -124,8 +124,11 @@ out:
 static int open_sources(const char *const *paths, int count, struct store **sources)
 {
     int rc = 0;
-    for (int i = 0; i < count; i++)
-        TRY(store_open_source(&sources[i], paths[i]));
+    for (int i = 0; i < count; i++) {
+        const char *end = strrchr(paths[i], '.');
+        TRY(end && strcmp(end, ".jsonl") == 0 ? import_lines(&sources[i], paths[i])
+                                              : store_open_source(&sources[i], paths[i]));
+    }
 out:
     return rc;
 }

@@ -33,7 +33,7 @@ static json_t *column_value(sqlite3_stmt *statement, int column, int is_json)
     case SQLITE_INTEGER: return json_integer(sqlite3_column_int64(statement, column));
     case SQLITE_FLOAT:
         real = sqlite3_column_double(statement, column);
-        return isfinite(real) ? json_real(real) : json_null();
+        return isfinite(real) ? json_real(real) : json_string(real > 0 ? "Infinity" : "-Infinity");
     case SQLITE_TEXT:
         text = (const char *)sqlite3_column_text(statement, column);
         return is_json ? json_loads(text, JSON_DECODE_ANY, NULL) : text_value(text);
@@ -84,6 +84,7 @@ out:
 struct lines {
     const struct store *store;
     struct strbuf of_point, of_metric; /* names of tables */
+    json_t *calibrations;              /* hashes of those that are written */
 };
 
 static int add_tables(const struct lines *lines, json_t *object, const char *key, const char *id,
@@ -148,15 +149,55 @@ out:
     return rc;
 }
 
+/* ids, little-endian int32, as numbers. */
+static json_t *token_ids(const uint8_t *bytes, int size)
+{
+    json_t *ids = json_array();
+    for (int i = 0; i + 4 <= size; i += 4)
+        json_array_append_new(
+            ids,
+            json_integer((int32_t)((uint32_t)bytes[i] | (uint32_t)bytes[i + 1] << 8 |
+                                   (uint32_t)bytes[i + 2] << 16 | (uint32_t)bytes[i + 3] << 24)));
+    return ids;
+}
+
+/* The first point of the file that was calibrated with some segments has them with it. */
+static int add_calibration(const struct lines *lines, json_t *object)
+{
+    sqlite3_stmt *read = NULL;
+    int rc = 0, row;
+    const char *hash = json_string_value(json_object_get(
+        json_object_get(json_object_get(object, "settings"), "calibration"), "hash"));
+    if (!hash || json_object_get(lines->calibrations, hash))
+        return 0;
+    TRY(store_prepare(lines->store, &read,
+                      "SELECT hash, segments, length, ids FROM calibrations WHERE hash = ?1"));
+    TRY(store_bind(lines->store, read, "t", hash));
+    TRY(store_step(lines->store, read, &row));
+    if (!row)
+        goto out;
+    json_t *ids = token_ids(sqlite3_column_blob(read, 3), sqlite3_column_bytes(read, 3));
+    json_t *calibration = json_pack("{s:s, s:i, s:i, s:o}", "hash", hash, "segments",
+                                    sqlite3_column_int(read, 1), "length",
+                                    sqlite3_column_int(read, 2), "ids", ids);
+    if (json_object_set_new(object, "calibration", calibration) != 0 ||
+        json_object_set_new(lines->calibrations, hash, json_true()) != 0)
+        rc = err_set(ERR_MEMORY, "out of memory: a point as JSON");
+out:
+    sqlite3_finalize(read);
+    return rc;
+}
+
 static int write_point(const struct lines *lines, sqlite3_stmt *head, struct file_writer *writer)
 {
     json_t *object = row_object(head, "");
     const char *id = json_string_value(json_object_get(object, "id"));
     int rc;
     TRY(interrupt_check());
-    if (!id)
+    if (!id || json_object_set_new(object, "schema", json_integer(STORE_VERSION)) != 0)
         TRY(err_set(ERR_FORMAT, "%s: a point cannot be written as JSON", lines->store->path));
     TRY(add_tables(lines, object, "point_id", id, 0));
+    TRY(add_calibration(lines, object));
     TRY(write_object(lines->store, object, writer));
 out:
     json_decref(object);
@@ -169,7 +210,7 @@ static int write_points(const struct lines *lines, const char *experiment,
     sqlite3_stmt *head = NULL;
     int rc, row;
     TRY(store_prepare(lines->store, &head,
-                      "SELECT e.title, e.path AS spec_path, e.text AS spec, r.* FROM "
+                      "SELECT e.title, e.path AS spec_path, e.text AS spec, e.updated, r.* FROM "
                       "experiment_rows r JOIN experiments e ON e.name = r.experiment WHERE "
                       "r.experiment = ?1 ORDER BY r.position, r.id"));
     TRY(store_bind(lines->store, head, "t", experiment));
@@ -187,7 +228,7 @@ out:
 int export_lines(struct store *store, const char *experiment, const char *path,
                  struct store_copied *copied)
 {
-    struct lines lines = {.store = store};
+    struct lines lines = {.store = store, .calibrations = json_object()};
     struct file_writer writer = {0};
     char *name = NULL;
     int rc;
@@ -205,6 +246,7 @@ out:
     file_write_abort(&writer);
     if (!sqlite3_get_autocommit(store->db))
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    json_decref(lines.calibrations);
     strbuf_release(&lines.of_point);
     strbuf_release(&lines.of_metric);
     mem_free(name);

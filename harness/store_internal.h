@@ -88,6 +88,8 @@ extern const struct store_migrations store_migrations;
  * given back by store_close. */
 int store_migrated_copy(struct store **out, const struct store *from,
                         const struct store_migrations *migrations);
+/* *out = an empty database that is gone when it is closed; `path` names it in messages. */
+int store_temporary(struct store **out, const char *path);
 
 /* results/schema.sql by lines; ends with NULL. Generated. */
 extern const char *const schema_sql[];

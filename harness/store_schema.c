@@ -139,7 +139,6 @@ out:
     return rc;
 }
 
-/* SQLite's private temporary database: the name is empty, the file has none. */
 static int copy_to_temporary(const struct store *to, const struct store *from)
 {
     sqlite3_backup *backup = sqlite3_backup_init(to->db, "main", from->db, "main");
@@ -149,21 +148,48 @@ static int copy_to_temporary(const struct store *to, const struct store *from)
     return sqlite3_backup_finish(backup) == SQLITE_OK ? 0 : store_fail(to, "make a temporary copy");
 }
 
+/* SQLite's private database, which is gone with the connection. path names it in messages. */
+static int open_temporary(struct store **out, const char *path)
+{
+    struct store *store;
+    int rc = mem_calloc(&store, 1, sizeof *store);
+    if (rc)
+        return rc;
+    store->lock = -1;
+    store->writing = 1;
+    TRY(mem_strdup(&store->path, path));
+    if (sqlite3_open_v2("", &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+        SQLITE_OK)
+        rc = store_fail(store, "make a temporary copy");
+out:
+    if (rc)
+        store_close(store);
+    else
+        *out = store;
+    return rc;
+}
+
+int store_temporary(struct store **out, const char *path)
+{
+    struct store *store;
+    int older, rc = open_temporary(&store, path);
+    if (rc)
+        return rc;
+    rc = store_schema(store, &store_migrations, &older);
+    if (rc)
+        store_close(store);
+    else
+        *out = store;
+    return rc;
+}
+
 int store_migrated_copy(struct store **out, const struct store *from,
                         const struct store_migrations *migrations)
 {
     struct store *copy;
-    int rc, older;
-    if ((rc = mem_calloc(&copy, 1, sizeof *copy)) != 0)
+    int older, rc = open_temporary(&copy, from->path);
+    if (rc)
         return rc;
-    copy->lock = -1;
-    copy->writing = 1;
-    TRY(mem_strdup(&copy->path, from->path));
-    if (sqlite3_open_v2("", &copy->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
-        SQLITE_OK) {
-        rc = store_fail(copy, "make a temporary copy");
-        goto out;
-    }
     TRY(copy_to_temporary(copy, from));
     TRY(store_schema(copy, migrations, &older));
 out:
