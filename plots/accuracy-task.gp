@@ -1,9 +1,9 @@
 # Accuracy on each task as bars, a row for each point and a panel for each task and scoring; whiskers are 95 % intervals. Chance
 # is one over the number of different right answers.
 #
-#size 900, ((tasks_count + task_columns(tasks_count) - 1) / task_columns(tasks_count)) * (86 + 19 * rows_count) + 24
+#size 900, ((tasks_count + task_columns(tasks_count) - 1) / task_columns(tasks_count)) * (86 + 19 * rows_count) + 24 + 18 * (missing_count > 0)
 #need no accuracies: a spec with evaluation.tasks, such as experiments/quickstart.yaml, measures some
-#list rows: SELECT r.label || iif(EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id), ' °', '') FROM experiment_rows r
+#list rows: SELECT iif(EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id), '° ', '') || r.label FROM experiment_rows r
 #+ WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM metrics m WHERE m.point_id = r.id AND m.kind = 'accuracy')
 #+ ORDER BY r.position, r.id
 #list tasks: SELECT m.dataset || iif(m.split = 'test', '', ' ' || m.split) FROM experiment_rows r
@@ -23,6 +23,7 @@
 #+ WHERE r.experiment = :experiment AND m.kind = 'accuracy' GROUP BY m.dataset, m.split, m.rule, m.data_hash)
 #+ SELECT row_number() OVER (ORDER BY first), (SELECT iif(count(DISTINCT gold) > 1, 100.0 / count(DISTINCT gold), NULL)
 #+ FROM items WHERE metric_id = first) FROM one ORDER BY 1
+#list missing?: SELECT label FROM experiment_rows WHERE experiment = :experiment AND status <> 'done' ORDER BY position
 #list marked?: SELECT r.label FROM experiment_rows r WHERE r.experiment = :experiment
 #+ AND EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id) ORDER BY r.position
 
@@ -62,11 +63,9 @@ unset title; unset xlabel; unset label; unset tics; unset border; unset arrow; u
 set lmargin at screen 0; set rmargin at screen 1; set bmargin at screen 0; set tmargin at screen 24 / picture_height
 set xrange [0:1]
 set yrange [0:1]
-if (marked_count > 0) {
-    set label 3 '° with exceptions' noenhanced at screen 12 / picture_width, screen 11 / picture_height font ',' . small_font \
-        textcolor rgb 0x555555
-}
-set key at screen 0.99, screen 12 / picture_height right center maxrows 1 horizontal noenhanced Left reverse samplen 2.5 width 1
+note_text = marked_count > 0 ? '° with exceptions' : ''
+@notes
+set key at screen 0.99, screen (12 + foot(0, missing_count)) / picture_height right center maxrows 1 horizontal noenhanced Left reverse samplen 2.5 width 1
 plot NaN with lines dashtype 2 linewidth 1.4 linecolor rgb 0x000000 title 'chance', \
      NaN with lines linewidth 1.1 linecolor rgb 0x333333 title '95 % interval'
 unset multiplot

@@ -1,12 +1,12 @@
 # Where the bits of each point go: everything that rebuilds the quantized weights, end to end, per quantized weight. The mark is
 # the count by the formula of the method's paper. Beside it, the whole packed model's bits per parameter.
 #
-#size 900, 120 + 20 * rows_count
+#size 900, 112 + 20 * rows_count + 18 * (marked_count > 0) + 18 * (missing_count > 0)
 #need no quantized point: `bitbench run experiments/quickstart.yaml` measures some
-#list rows: SELECT r.label || iif(EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id), ' °', '') FROM experiment_rows r
-#+ WHERE r.experiment = :experiment AND r.stored_bits > 0 AND r.weights > 0 ORDER BY r.position, r.id
+#list rows: SELECT iif(EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id), '° ', '') || r.label FROM experiment_rows r
+#+ WHERE r.experiment = :experiment AND r.status = 'done' AND r.stored_bits > 0 AND r.weights > 0 ORDER BY r.position, r.id
 #sql bars: WITH shown AS (SELECT r.*, row_number() OVER (ORDER BY r.position, r.id) AS place FROM experiment_rows r
-#+ WHERE r.experiment = :experiment AND r.stored_bits > 0 AND r.weights > 0),
+#+ WHERE r.experiment = :experiment AND r.status = 'done' AND r.stored_bits > 0 AND r.weights > 0),
 #+ sums AS (SELECT s.place, sum(l.bytes_payload) AS b1, sum(l.bytes_scales) AS b2, sum(l.bytes_zeros) AS b3,
 #+ sum(l.bytes_masks) AS b4, sum(l.bytes_indices) AS b5, sum(l.bytes_salient) AS b6, sum(l.bytes_other) AS b7,
 #+ sum(l.rows * l.columns) / 8.0 AS weights FROM shown s JOIN layers l ON l.point_id = s.id WHERE l.method <> '' GROUP BY s.place),
@@ -15,7 +15,8 @@
 #+ UNION ALL SELECT place, 5, b5 / weights FROM sums UNION ALL SELECT place, 6, b6 / weights FROM sums
 #+ UNION ALL SELECT place, 7, b7 / weights FROM sums)
 #+ SELECT part, place, sum(bits) OVER w - bits, sum(bits) OVER w FROM parts WINDOW w AS (PARTITION BY place ORDER BY part)
-#sql totals: SELECT row_number() OVER (ORDER BY r.position, r.id), r.stored_bits, r.paper_bits, r.full_bits FROM experiment_rows r WHERE r.experiment = :experiment AND r.stored_bits > 0 AND r.weights > 0 ORDER BY 1
+#sql totals: SELECT row_number() OVER (ORDER BY r.position, r.id), r.stored_bits, r.paper_bits, r.full_bits FROM experiment_rows r WHERE r.experiment = :experiment AND r.status = 'done' AND r.stored_bits > 0 AND r.weights > 0 ORDER BY 1
+#list missing?: SELECT label FROM experiment_rows WHERE experiment = :experiment AND status <> 'done' ORDER BY position
 #list marked?: SELECT r.label FROM experiment_rows r WHERE r.experiment = :experiment
 #+ AND EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id) ORDER BY r.position
 
@@ -30,7 +31,7 @@ stats $bars using (used[int($1)] = used[int($1)] + ($4 - $3), $4) nooutput name 
 set lmargin at screen left
 set rmargin at screen 1 - 120 / picture_width
 set tmargin at screen 1 - 50 / picture_height
-set bmargin at screen 64 / picture_height
+set bmargin at screen (56 + foot(marked_count, missing_count)) / picture_height
 set border 3
 stats $totals using (max($2, $3)) nooutput name 'T'
 set xrange [0:T_max * 1.02]
@@ -41,10 +42,8 @@ set grid xtics back linetype 1 dashtype solid linecolor rgb grid_colour linewidt
 set xlabel 'bits per quantized weight'
 set label 1 'stored' at screen 1 - 64 / picture_width, graph 1 offset 0, 0.7 right textcolor rgb 0x444444
 set label 2 'model' at screen 1 - 10 / picture_width, graph 1 offset 0, 0.7 right textcolor rgb 0x444444
-if (marked_count > 0) {
-    set label 3 '° with exceptions' noenhanced at screen 12 / picture_width, screen 11 / picture_height font ',' . small_font \
-        textcolor rgb 0x555555
-}
+note_text = marked_count > 0 ? '° with exceptions' : ''
+@notes
 # Outside of the axes, where `with labels` does not go.
 array stored[rows_count]
 array whole[rows_count]

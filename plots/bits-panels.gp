@@ -1,7 +1,9 @@
 # The panels of perplexity-bits and its like, on logarithmic axes that hold every point. The Pareto front is drawn through the
 # points that no other one beats in both.
-strip = 26 + 18 * key_lines(methods_count + 4, 16) + 18 * (missing_count > 0)
+strip = 44 + 18 * key_lines(methods_count + 3, 16) + 18 * (missing_count > 0)
 load 'panels.gp'
+
+stats $points using 7 nooutput name 'MARKED'
 
 set multiplot
 set logscale xy
@@ -49,14 +51,13 @@ do for [i = 1:titles_count] {
 }
 
 @key_strip
-set label 2 fit_head(missing_note, 120) noenhanced at screen 12 / picture_width, screen 11 / picture_height font ',' . small_font \
-    textcolor rgb 0x555555
+note_text = MARKED_max > 0 ? 'ringed: with exceptions' : ''
+@notes
 set key at screen 0.5, screen (strip - 8) / picture_height center top horizontal Left reverse noenhanced samplen 2 width 3 \
-    maxcols key_columns(methods_count + 4, 16)
+    maxcols key_columns(methods_count + 3, 16)
 plot for [k = 1:methods_count] NaN with points pointtype method_shape(methods[k]) pointsize mark_size \
         linecolor rgb method_colour(methods[k]) title methods[k], \
      NaN with lines dashtype 2 linewidth 1.2 linecolor rgb method_colour('full') title 'full precision', \
      NaN with lines linewidth 1.2 linecolor rgb 0x999999 title 'Pareto front', \
-     NaN with boxes fillstyle solid noborder fillcolor rgb 0xE6E6E6 title '95 % interval', \
-     NaN with points pointtype 6 pointsize 2.1 * mark_size linecolor rgb 0x000000 title 'with exceptions'
+     NaN with boxes fillstyle solid noborder fillcolor rgb 0xE6E6E6 title '95 % interval'
 unset multiplot

@@ -18,3 +18,6 @@ picture_wide = 900.0
 
 # Panels of accuracy-task that stand beside each other.
 task_columns(count) = min(count, 4)
+
+# More points than this in block-drift would need a key longer than the picture: the methods are named then.
+drift_named(count) = count <= 16

@@ -24,9 +24,4 @@ panel_body = 'set border 3; set tics nomirror scale 0.5; unset key;' \
 key_strip = 'unset logscale; unset title; unset xlabel; unset label; unset tics; unset border; unset object; unset arrow; unset grid;' \
     . 'set lmargin at screen 0.02; set rmargin at screen 0.98; set bmargin at screen 0; set tmargin at screen strip / picture_height;' \
     . 'set xrange [0:1]; set yrange [0:1];'
-
-# The note at the foot: rings, and what is missing.
-missing_names = missing_count > 0 ? missing[1] : ''
-do for [i = 2:missing_count] { missing_names = missing_names . '; ' . missing[i] }
-missing_note = missing_count == 0 ? '' : sprintf('Not shown, since %s failed or %s no finite perplexity: ', \
-    missing_count == 1 ? 'it' : 'they', missing_count == 1 ? 'has' : 'have') . missing_names
+load 'notes.gp'

@@ -1,6 +1,6 @@
 # Perplexity against the bits that a weight takes as stored, with everything that is needed to rebuild it.
 #
-#size 900, 330 * ((titles_count + 2) / 3) + 30 + 18 * key_lines(methods_count + 4, 16) + 18 * (missing_count > 0)
+#size 900, 330 * ((titles_count + 2) / 3) + 48 + 18 * key_lines(methods_count + 3, 16) + 18 * (missing_count > 0)
 #need no perplexity of a quantized point: `bitbench run experiments/quickstart.yaml` measures some
 #list titles: SELECT title FROM perplexities WHERE experiment = :experiment AND weights > 0 AND stored_bits > 0
 #+ GROUP BY panel ORDER BY panel

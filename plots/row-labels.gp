@@ -1,8 +1,8 @@
 # For plots with a row for each point: room for the labels in rows[1..rows_count], as much as they need up to half of the
 # picture; longer ones are cut. Sets left (the margin, a share of the picture) and row_ticks, which labels the rows.
 row_font = rows_longest > 40 ? ',' . small_font : ''
-row_letter = rows_longest > 40 ? letter_width * 0.92 : letter_width
-left = min(0.45, (row_letter * rows_longest + 24) / picture_width)
+row_letter = rows_longest > 40 ? letter_width * 0.88 : letter_width
+left = min(0.5, (row_letter * rows_longest + 24) / picture_width)
 kept = int((left * picture_width - 24) / row_letter + 0.5)
 row_ticks = 'set ytics () nomirror noenhanced scale 0 font row_font;' \
     . 'do for [i = 1:rows_count] { set ytics add (fit_head(rows[i], kept) i) }'
@@ -12,3 +12,4 @@ key_strip_top = 'unset title; unset xlabel; unset label; unset tics; unset borde
     . 'set lmargin at screen 0; set rmargin at screen 1; set tmargin at screen 1; set bmargin at screen 1 - key_top / picture_height;' \
     . 'set xrange [0:1]; set yrange [0:1];' \
     . 'set key at screen 0.5, screen 1 - 8 / picture_height center top horizontal noenhanced Left reverse samplen 1.2 width 1;'
+load 'notes.gp'

@@ -1,17 +1,15 @@
 # Perplexity along a swept setting: a panel for each text, a line for each method and variant. The script sets sweep_label,
 # sweep_x(x) (a place on the logarithmic axis) and sweep_ticks (an eval); its blocks and lists are as in perplexity-salient.gp.
-strip = 26 + 18 * key_lines(lines_count + 1, max(lines_longest, 14)) + 18 * (missing_count > 0)
+strip = 44 + 18 * key_lines(lines_count + 1, max(lines_longest, 14)) + 18 * (missing_count > 0)
 load 'panels.gp'
 
-# A method's lines have its colour, in shades of it where there are many; marks are full and open, and dashes differ.
-variant(k) = int(variants[k])
-line_shape(k) = method_shape(line_methods[k]) - variant(k) % 2
-line_dash(k) = variant(k) / 2 % 4 + 1
-shade(part, v) = v == 0 ? part : v == 1 ? part * 0.55 : v == 2 ? 255 - (255 - part) * 0.6 : part * 0.25 + 40
-mixed(c, v) = int(shade(c / 65536 % 256, v)) * 65536 + int(shade(c / 256 % 256, v)) * 256 + int(shade(c % 256, v))
-line_colour(k) = mixed(method_colour(line_methods[k]), variant(k) / 2 % 4)
+load 'line-styles.gp'
+sweep_joined = exists('sweep_joined') ? sweep_joined : 1
 sweep_dodge = exists('sweep_dodge') ? sweep_dodge : 1.012
 dodged(x, k) = sweep_x(x) * sweep_dodge ** (k - (lines_count + 1) / 2.0)
+
+stats $points using 7 nooutput name 'SEEDS'
+stats $points using 8 nooutput name 'MARKED'
 
 set multiplot
 set logscale xy
@@ -33,7 +31,8 @@ do for [i = 1:titles_count] {
     bottom = lowest / (highest / lowest) ** 0.06 / 1.01
     top = highest * (highest / lowest) ** 0.05 * 1.01
     set yrange [bottom:top]
-    set xrange [X_min / (X_max / X_min) ** 0.07 / 1.03:X_max * (X_max / X_min) ** 0.07 * 1.03]
+    margin = sweep_joined ? (X_max / X_min) ** 0.07 * 1.03 : 2 ** 0.5
+    set xrange [X_min / margin:X_max * margin]
     set xtics () nomirror
     eval sweep_ticks
     set ytics () nomirror
@@ -45,7 +44,7 @@ do for [i = 1:titles_count] {
         set arrow 1 from graph 0, first base to graph 1, first base nohead dashtype 2 linewidth 1.2 \
             linecolor rgb method_colour('full') back
     }
-    plot for [k = 1:lines_count] $points using ($1 == i && $2 == k ? dodged($3, k) : 1/0):4 with lines linewidth 1.4 \
+    plot for [k = 1:lines_count] $points using (sweep_joined && $1 == i && $2 == k ? dodged($3, k) : 1/0):4 with lines linewidth 1.4 \
             dashtype line_dash(k) linecolor rgb line_colour(k), \
          for [k = 1:lines_count] $points using ($1 == i && $2 == k ? dodged($3, k) : NaN):4:5:6 with yerrorbars \
             pointtype line_shape(k) pointsize mark_size linewidth 1 linecolor rgb line_colour(k), \
@@ -53,12 +52,20 @@ do for [i = 1:titles_count] {
             pointtype 6 pointsize 2.1 * mark_size linecolor rgb 0x000000
 }
 
+bars_note = SEEDS_max > 1 ? sprintf('bars: the range over %g seeds, around their mean', SEEDS_max) . (SEEDS_min == 1 ? '; 95 % interval of single points' : '') \
+    : 'bars: 95 % interval'
 @key_strip
-set label 2 fit_head(missing_note, 120) noenhanced at screen 12 / picture_width, screen 11 / picture_height font ',' . small_font \
-    textcolor rgb 0x555555
+note_text = bars_note . (MARKED_max > 0 ? '; ringed: with exceptions' : '')
+@notes
 set key at screen 0.5, screen (strip - 8) / picture_height center top horizontal Left reverse noenhanced samplen 4 width 3 \
     maxcols key_columns(lines_count + 1, max(lines_longest, 14))
-plot for [k = 1:lines_count] NaN with linespoints pointtype line_shape(k) pointsize mark_size linewidth 1.4 dashtype line_dash(k) \
-        linecolor rgb line_colour(k) title lines[k], \
-     NaN with lines dashtype 2 linewidth 1.2 linecolor rgb method_colour('full') title 'full precision'
+if (sweep_joined) {
+    plot for [k = 1:lines_count] NaN with linespoints pointtype line_shape(k) pointsize mark_size linewidth 1.4 \
+            dashtype line_dash(k) linecolor rgb line_colour(k) title lines[k], \
+         NaN with lines dashtype 2 linewidth 1.2 linecolor rgb method_colour('full') title 'full precision'
+} else {
+    plot for [k = 1:lines_count] NaN with points pointtype line_shape(k) pointsize mark_size linecolor rgb line_colour(k) \
+            title lines[k], \
+         NaN with lines dashtype 2 linewidth 1.2 linecolor rgb method_colour('full') title 'full precision'
+}
 unset multiplot

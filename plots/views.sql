@@ -49,15 +49,26 @@ SELECT 'block', id, settings ->> '$.options.block_size' FROM points WHERE settin
 UNION ALL
 SELECT 'samples', id, settings ->> '$.calibration.samples' FROM points WHERE settings ->> '$.calibration.samples' IS NOT NULL;
 
+-- The calibration texts of an experiment, by number.
+CREATE TEMP VIEW calibration_texts AS
+SELECT experiment, corpus, row_number() OVER (PARTITION BY experiment ORDER BY place) AS x FROM (
+    SELECT experiment, settings ->> '$.calibration.corpus' AS corpus, min(position) AS place FROM experiment_rows
+    WHERE settings ->> '$.calibration.corpus' IS NOT NULL GROUP BY 1, 2);
+
 -- Points that differ in the swept setting, and in seeds, are of one line. What is no line (a single place) is left out.
 CREATE TEMP TABLE sweep_points AS
-WITH every AS (
+WITH placed AS (
+    SELECT r.experiment, s.* FROM swept s JOIN experiment_rows r ON r.id = s.id
+    UNION ALL
+    SELECT r.experiment, 'corpus', r.id, t.x FROM experiment_rows r JOIN calibration_texts t
+    ON t.experiment = r.experiment AND t.corpus = r.settings ->> '$.calibration.corpus'),
+every AS (
     SELECT r.experiment, s.sweep, r.id, r.method, r.position, s.x, r.model_hash,
         json_remove(r.settings, '$.calibration.hash', '$.calibration.seed', '$.harness.seed', '$.evaluation',
             CASE s.sweep WHEN 'salient' THEN '$.options.low_frac' WHEN 'block' THEN '$.options.block_size'
-                ELSE '$.calibration.samples' END,
+                WHEN 'samples' THEN '$.calibration.samples' ELSE '$.calibration.corpus' END,
             CASE s.sweep WHEN 'salient' THEN '$.options.max_salient_columns' ELSE '$.none' END) AS rest
-    FROM swept s JOIN experiment_rows r ON r.id = s.id WHERE s.x IS NOT NULL AND r.status = 'done')
+    FROM placed s JOIN experiment_rows r ON r.id = s.id AND r.experiment = s.experiment WHERE s.x IS NOT NULL AND r.status = 'done')
 SELECT * FROM every e WHERE (SELECT count(DISTINCT o.x) FROM every o
     WHERE o.experiment = e.experiment AND o.sweep = e.sweep AND o.rest = e.rest) > 1;
 
@@ -69,7 +80,8 @@ said AS (
     SELECT o.experiment, o.sweep, o.rest, s.key, s.value, count(*) OVER k AS lines, o.method,
         min(s.value) OVER k <> max(s.value) OVER k AS varies
     FROM one o JOIN settings s ON s.id = o.id
-    WHERE s.key <> CASE o.sweep WHEN 'salient' THEN 'low_frac' WHEN 'block' THEN 'block_size' ELSE 'samples' END
+    WHERE s.key <> CASE o.sweep WHEN 'salient' THEN 'low_frac' WHEN 'block' THEN 'block_size' WHEN 'samples' THEN 'samples'
+        ELSE 'corpus' END
       AND NOT (o.sweep = 'salient' AND s.key = 'max_salient_columns')
     WINDOW k AS (PARTITION BY o.experiment, o.sweep, o.method, s.key)),
 named AS (
