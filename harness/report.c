@@ -6,25 +6,6 @@
 
 #include <string.h>
 
-/* The comment on top of a spec says what it is about. */
-static int spec_comment(struct report *report)
-{
-    const char *at = report->spec_text;
-    int rc;
-    TRY(strbuf_puts(report->out, "<p class=\"question\">"));
-    while (*at == '#') {
-        size_t length = strcspn(at, "\n");
-        const char *line;
-        int blanks = at[1] == ' ' ? 2 : 1;
-        TRY(arena_printf(report->arena, &line, "%.*s ", (int)length - blanks, at + blanks));
-        TRY(html_text(report->out, line));
-        at += length + (at[length] == '\n');
-    }
-    TRY(strbuf_puts(report->out, "</p>\n"));
-out:
-    return rc;
-}
-
 static int count_failed(const struct table *table)
 {
     int failed = 0;
@@ -67,7 +48,7 @@ static int write_page(struct report *report)
     const struct table *table = report->table;
     int rc;
     TRY(write_head(report, *table->title ? table->title : table->experiment));
-    TRY(spec_comment(report));
+    TRY(html_question(report->out, report->spec_text));
     TRY(strbuf_puts(report->out, navigation));
     TRY(report_failures(report));
     TRY(report_results(report));

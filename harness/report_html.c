@@ -70,6 +70,25 @@ out:
     return rc;
 }
 
+int html_question(struct strbuf *out, const char *spec)
+{
+    struct strbuf text = {0};
+    int rc = 0;
+    for (const char *at = spec; *at == '#';) {
+        size_t length = strcspn(at, "\n"), blanks = strspn(at + 1, " ");
+        if (blanks < length)
+            TRY(strbuf_add(&text, at + 1 + blanks, length - 1 - blanks));
+        TRY(strbuf_puts(&text, length > 1 + blanks ? " " : "\n")); /* an empty line parts paragraphs
+                                                                    */
+        at += length + (at[length] == '\n');
+    }
+    if (text.length > 0)
+        TRY(html_element(out, "p class=\"question\"", text.data));
+out:
+    strbuf_release(&text);
+    return rc;
+}
+
 int report_begin(struct strbuf *out, const char *title)
 {
     int rc;

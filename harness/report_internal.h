@@ -20,6 +20,8 @@ struct report {
 int html_text(struct strbuf *out, const char *text);
 /* <tag>text</tag>, the text escaped; tag may have attributes: "p class=soft". */
 int html_element(struct strbuf *out, const char *tag, const char *text);
+/* The comment on top of a spec, which says what it is about, as a paragraph. */
+int html_question(struct strbuf *out, const char *spec);
 /* A table in a box of its own that scrolls. classes (rows x columns of the grid, or NULL) are of
  * the cells; NULL: none. */
 int html_grid(struct strbuf *out, const struct grid *grid, const char *caption,

@@ -132,7 +132,8 @@ static int add_all(struct report *report, const struct plot_list *list, const ch
 {
     int rc = 0, shown = 0;
     for (int i = 0; i < list->count; i++) {
-        if (strcmp(list->entries[i].source, "database") != 0)
+        if (strcmp(list->entries[i].source, "database") != 0 ||
+            strcmp(list->entries[i].name, "bits-ledger") == 0) /* report_bits.c has its own */
             continue;
         rc = add_plot(report, &list->entries[i], folder, i, &shown);
         int told = rc == ERR_MISSING || rc == ERR_INTERNAL || rc == ERR_FORMAT;

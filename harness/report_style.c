@@ -5,7 +5,7 @@
 const char *const report_style[] = {
     ":root{color-scheme:light dark;--page:#fff;--ink:#1c2126;--soft:#59636e;--line:#d4dae0;"
     "--panel:#f5f7f9;--best:#d7f0df;--near:#eef6e4;--bad:#a40e26;--link:#0b5cad;"
-    "--c0:#0072b2;--c1:#e69f00;--c2:#f0e442;--c3:#d55e00;--c4:#56b4e9;--c5:#009e73;--c6:#cc79a7;"
+    "--c0:#0072b2;--c1:#e69f00;--c2:#f0e442;--c3:#009e73;--c4:#cc79a7;--c5:#d55e00;--c6:#56b4e9;"
     "--c7:#4d5760;--c8:#b4bcc4;--c9:#87919b;--c10:#d9dee3}\n"
     "@media(prefers-color-scheme:dark){:root{--page:#14181c;--ink:#e2e7ec;--soft:#9ca8b3;"
     "--line:#343c44;--panel:#1d2329;--best:#1d4a2e;--near:#2c3a22;--bad:#ff8a96;--link:#7ab8f5;"

@@ -190,6 +190,29 @@ static void test_again(void **state)
     strbuf_release(&page);
 }
 
+/* The page that leads to others: titles and links are escaped, failures counted. */
+static void test_index(void **state)
+{
+    static const char *const names[] = {"trial", "trial"}, *const files[] = {"a&b.html", "b.html"};
+    struct strbuf page = {0};
+    struct store *store = open_writer();
+    assert_int_equal(
+        store_experiment(store, "trial", EVIL, "x.yaml", "# Why <it> is\n#\n# asked.\nname: x\n"),
+        0);
+    put(store, 1, "full", 0, 0);
+    put_failed(store, 5, "no");
+    if (report_index(store, names, files, 2, &page) != 0)
+        fail_msg("%s", err_text());
+    store_close(store);
+    is_balanced(page.data);
+    is_self_contained(page.data);
+    holds(&page, "<a href=\"a&amp;b.html\">&lt;script&gt;");
+    holds(&page, "Why &lt;it&gt; is \nasked. </p>");
+    holds(&page, "2 points, <span class=\"bad\">1 failed</span>; model embedded; measured from "
+                 "2026-01-01T00:00:00Z");
+    strbuf_release(&page);
+}
+
 /* Without gnuplot the rest is still there; without memory there is an error and nothing is lost. */
 static void test_without(void **state)
 {
@@ -226,6 +249,6 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {TEST(test_page), TEST(test_evil), TEST(test_again),
-                                       TEST(test_without)};
+                                       TEST(test_index), TEST(test_without)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
