@@ -158,6 +158,7 @@ int choice_prepare(struct choice_set *set, struct stream *stream, const struct t
     struct question_work work = {.encoder = {.tokenizer = tokenizer,
                                              .rule = set->task->pairs,
                                              .max_positions = max_positions}};
+    set->first_sequence = stream->count;
     TRY(choose_rules(set));
     TRY(load_questions(set));
     count_choices(&set->questions, &choices, &most);
@@ -173,6 +174,7 @@ int choice_prepare(struct choice_set *set, struct stream *stream, const struct t
         }
         next += (size_t)item->choices;
     }
+    set->sequences = stream->count - set->first_sequence;
     memcpy(set->hash, set->questions.hash, sizeof set->hash);
 out:
     pair_encoder_release(&work.encoder);

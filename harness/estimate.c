@@ -108,6 +108,8 @@ static int estimate_point(const struct shape *shape, struct run *run, const stru
     struct memory_needs needs;
     struct estimate sum = {.flop = 2 * shape->head * scored +
                                    shape->layers * block_pass(shape, stream)};
+    if (point->method) /* the head once more, for the full model's predictions */
+        sum.flop += 2 * shape->head * run->reference.rows;
     if (calibration) {
         const struct stream *segments = &calibration->stream;
         int quantized, calibrated;
@@ -118,6 +120,7 @@ static int estimate_point(const struct shape *shape, struct run *run, const stru
     memory_needs_of(&run->model, point, calibration ? &calibration->stream : NULL, stream, &needs);
     needs.block = &shape->block;
     needs.held = (double)machine_held();
+    needs.reference = reference_states_needs(&run->reference);
     if (run->planned) /* embedding and head are not held yet */
         needs.held += 4 * shape->head * (run->model.config.tied_head ? 1 : 2);
     rc = memory_plan_make(&needs, &sum.memory);
@@ -183,6 +186,7 @@ int estimate_print(struct run *run, const char *database, double rate)
     struct memory_plan largest = {0};
     double seconds = 0;
     char duration[32];
+    TRY(run_prepare_points(run));
     TRY(find_shape(&run->model, &shape));
     if (file_exists(database))
         TRY(store_open(&store, database, 0));

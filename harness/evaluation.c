@@ -17,6 +17,7 @@ int evaluation_prepare(struct evaluation *evaluation, const struct experiment *e
         set->spec = &experiment->perplexities[i];
         TRY(perplexity_prepare(set, &evaluation->stream, cache));
     }
+    evaluation->text_sequences = evaluation->stream.count;
     for (int i = 0; i < experiment->choice_count; i++) {
         struct choice_set *set = &evaluation->choices[evaluation->choice_count++];
         set->spec = &experiment->choices[i];

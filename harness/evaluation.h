@@ -33,12 +33,14 @@ struct choice_set {
     int rule_count;
     struct questions questions;
     struct choice_request *requests; /* one for each choice of each question, in order */
+    int first_sequence, sequences;
     char hash[HASH_HEX_SIZE];
 };
 
 struct evaluation {
     int max_positions; /* the model's, set before evaluation_prepare; 0: no limit is known */
     struct stream stream;
+    int text_sequences; /* of the stream: the texts' windows come first */
     struct perplexity_set *perplexities;
     int perplexity_count;
     struct choice_set *choices;
@@ -64,13 +66,24 @@ int evaluation_check_lengths(const struct evaluation *evaluation,
 
 /* perplexity.c: adds the set's windows to the stream; turns scores (one a row
  * of the stream) into a metric. The metric's parts are allocated (mem_free).
- * The papers' rule: exp of the mean over windows of the mean negative
- * log-likelihood of a window's T - 1 predictions; every window has T tokens,
- * the last incomplete one is left out. */
+ * Every window has T tokens, the last incomplete one is left out. The papers' rule: exp of the mean
+ * negative log-likelihood of each window's T - 1 predictions. llama.cpp's, RULE_SECOND_HALF: of the
+ * tokens from number T / 2 + 1 on, T - 1 - T / 2 of them, and where the tokenizer puts BOS before a
+ * text, BOS stands in place of each window's first token. */
 int perplexity_prepare(struct perplexity_set *set, struct stream *stream,
                        struct corpus_cache *cache);
 int perplexity_metric(const struct perplexity_set *set, const struct stream *stream,
                       const struct token_score *scores, struct metric_record *metric);
+
+/* divergence.c: what the metric says beside the perplexity of the distance to the full model's
+ * predictions: kl_divergence, kl_error, same_top and each part's share of them. */
+void perplexity_divergence(const struct perplexity_set *set, const struct stream *stream,
+                           const struct token_divergence *divergences,
+                           struct metric_record *metric);
+/* *mean = sum of the parts' kl over their tokens; *error: its standard error from the windows as
+ * clusters, sqrt(n / (n - 1) sum (kl_w - mean tokens_w)^2) / sum tokens_w: for windows of one
+ * length the standard deviation of their means over sqrt(n). One window: NaN. */
+void divergence_summary(const struct metric_part *parts, int count, double *mean, double *error);
 
 /* choice.c: the same for questions, whose set->task is there; rule is 0 .. set->rule_count - 1. */
 int choice_prepare(struct choice_set *set, struct stream *stream, const struct tokenizer *tokenizer,

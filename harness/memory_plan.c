@@ -65,9 +65,11 @@ static void measure_block(const struct memory_needs *needs, struct memory_plan *
     plan->bytes[MEMORY_PASS] = 4 * (weights + rows * (columns + width));
     if (needs->evaluation.rows > 0) { /* rows, a share for each part of the vocabulary, its panels
                                        */
-        double scored = least(needs->evaluation.rows, 8192);
-        double scoring = 8 * scored * width + 12 * scored * needs->config->vocabulary / 256 +
-                         4.0 * pool_threads() * 256 * (width + 128);
+        double scored = least(needs->evaluation.rows, STREAM_SCORED_ROWS),
+               sides = needs->reference.chunk > 0 ? 2 : 1;
+        double scoring = (4 + 4 * sides) * scored * width +
+                         16 * sides * scored * needs->config->vocabulary / 256 +
+                         4.0 * pool_threads() * 256 * (width + 128 * sides);
         plan->bytes[MEMORY_PASS] = most(plan->bytes[MEMORY_PASS], scoring);
     }
 }
@@ -102,8 +104,10 @@ static void add_up(const struct memory_needs *needs, double quantizing, struct m
                                                                   : calibration->rows);
     bytes[MEMORY_EVALUATION] = row *
                                (plan->evaluation_file > 0 ? evaluation->chunk : evaluation->rows);
+    bytes[MEMORY_REFERENCE] = row * (plan->reference_file > 0 ? needs->reference.chunk
+                                                              : needs->reference.rows);
     plan->peak = bytes[MEMORY_HELD] + bytes[MEMORY_BLOCK] + bytes[MEMORY_CALIBRATION] +
-                 bytes[MEMORY_EVALUATION] +
+                 bytes[MEMORY_EVALUATION] + bytes[MEMORY_REFERENCE] +
                  most(bytes[MEMORY_PASS] + bytes[MEMORY_HESSIANS], quantizing);
 }
 
@@ -125,7 +129,7 @@ static int check_folder(const struct memory_plan *plan)
 {
     struct statvfs disk;
     char need[SIZE_TEXT], have[SIZE_TEXT];
-    double files = plan->calibration_file + plan->evaluation_file;
+    double files = plan->calibration_file + plan->evaluation_file + plan->reference_file;
     if (!plan->folder)
         return 0;
     if (statvfs(plan->folder, &disk) != 0)
@@ -148,21 +152,26 @@ int memory_plan_make(const struct memory_needs *needs, struct memory_plan *plan)
 {
     struct memory_plan p = {.limit = (double)memory_limit()};
     double row = 4.0 * needs->config->width, calibration = row * needs->calibration.rows,
-           evaluation = row * needs->evaluation.rows, quantizing = 0;
-    const double choices[][2] = {
-        {0, 0}, {0, evaluation}, {calibration, 0}, {calibration, evaluation}};
+           evaluation = row * needs->evaluation.rows, reference = row * needs->reference.rows,
+           quantizing = 0;
+    const double choices[][3] = {{0, 0, 0},
+                                 {0, 0, reference},
+                                 {0, evaluation, reference},
+                                 {calibration, 0, reference},
+                                 {calibration, evaluation, reference}};
     measure_block(needs, &p);
     if (needs->quantizes)
         quantizing = quantizing_bytes(needs, &p.bytes[MEMORY_METHOD]);
     p.bytes[MEMORY_HELD] = needs->held;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < (int)(sizeof choices / sizeof *choices); i++) {
         p.calibration_file = choices[i][0];
         p.evaluation_file = choices[i][1];
+        p.reference_file = choices[i][2];
         add_up(needs, quantizing, &p);
         if (p.peak <= p.limit)
             break;
     }
-    if (p.calibration_file + p.evaluation_file > 0)
+    if (p.calibration_file + p.evaluation_file + p.reference_file > 0)
         p.folder = memory_spill_folder();
     *plan = p;
     int rc = check_limit(&p);
@@ -178,11 +187,13 @@ void memory_plan_print(const struct memory_plan *plan)
         [MEMORY_HESSIANS] = "Hessians",
         [MEMORY_METHOD] = "quantizing a layer",
         [MEMORY_CALIBRATION] = "states of the calibration",
-        [MEMORY_EVALUATION] = "states of the evaluation"};
+        [MEMORY_EVALUATION] = "states of the evaluation",
+        [MEMORY_REFERENCE] = "states of the full model"};
     char size[SIZE_TEXT], limit[SIZE_TEXT];
     for (int i = 0; i < MEMORY_PARTS; i++) {
         double file = i == MEMORY_CALIBRATION  ? plan->calibration_file
                       : i == MEMORY_EVALUATION ? plan->evaluation_file
+                      : i == MEMORY_REFERENCE  ? plan->reference_file
                                                : 0;
         if (plan->bytes[i] == 0)
             continue;

@@ -15,13 +15,14 @@ enum memory_part {
     MEMORY_METHOD,      /* quantizing one linear layer: factorization, scratch, packed arrays */
     MEMORY_CALIBRATION, /* hidden states, or the chunk in hand of spilled ones */
     MEMORY_EVALUATION,
+    MEMORY_REFERENCE, /* the full model's last hidden states: harness/reference_states.h */
     MEMORY_PARTS
 };
 
 struct memory_plan {
     double bytes[MEMORY_PARTS];
-    double peak;                              /* of bytes: not all parts are there at once */
-    double calibration_file, evaluation_file; /* bytes spilled; 0: in memory */
+    double peak; /* of bytes: not all parts are there at once */
+    double calibration_file, evaluation_file, reference_file; /* bytes spilled; 0: in memory */
     double limit;
     const char *folder; /* of what is spilled; borrowed, NULL when nothing is */
 };
@@ -38,16 +39,19 @@ struct memory_needs {
     const struct block *block; /* any block of the model; its weights are not looked at */
     double held;               /* bytes that are in memory already: machine_held() */
     struct memory_stream calibration, evaluation;
-    bool quantizes, factorizes; /* a method works, and reads the inverse Hessian */
+    struct memory_stream reference; /* states that are still to be placed; the chunk is there also
+                                       when they are placed, for the scoring */
+    bool quantizes, factorizes;     /* a method works, and reads the inverse Hessian */
 };
-/* held and block are left to the caller. */
+/* held, block and reference are left to the caller. */
 void memory_needs_of(const struct model *model, const struct point *point,
                      const struct stream *calibration, const struct stream *evaluation,
                      struct memory_needs *needs);
 
-/* Puts the streams' states where they fit: both in memory if possible, else the evaluation's, the
- * calibration's, or both in files. ERR_MEMORY, with how much is needed, when the limit is too small
- * for what has to be in memory; ERR_IO when the folder has no room. */
+/* Puts the streams' states where they fit: all in memory if possible, else the reference's, which
+ * are read once a point, then the evaluation's, the calibration's, or all in files. ERR_MEMORY,
+ * with how much is needed, when the limit is too small for what has to be in memory; ERR_IO when
+ * the folder has no room. */
 int memory_plan_make(const struct memory_needs *needs, struct memory_plan *plan);
 
 /* A table of the parts for --dry-run, to stdout. */

@@ -4,22 +4,30 @@
 #include "harness/statistics.h"
 
 #include <math.h>
+#include <string.h>
 
+const char *const perplexity_rule_names[] = {"windows", "second-half"};
 static const char *const split_names[] = {"train", "validation", "test"};
 
-/* Bytes of text behind the tokens that are predicted: all but each window's
- * first. */
-static int scored_bytes(const struct tokenizer *tokenizer, const int32_t *ids, int windows,
-                        int length, long *bytes)
+/* The first token of a window that counts. */
+static int first_scored(const struct perplexity_spec *spec)
 {
-    *bytes = 0;
-    for (int w = 0; w < windows; w++) {
+    return spec->rule == RULE_SECOND_HALF ? spec->window / 2 + 1 : 1;
+}
+
+/* Bytes of text behind the tokens that are predicted. */
+static int count_bytes(struct perplexity_set *set, const struct tokenizer *tokenizer,
+                       const int32_t *ids)
+{
+    const int length = set->spec->window, first = first_scored(set->spec);
+    set->bytes = 0;
+    for (int w = 0; w < set->windows; w++) {
         size_t size;
-        int rc = tokenizer_count_bytes(tokenizer, ids + (size_t)w * (size_t)length + 1,
-                                       (size_t)length - 1, &size);
+        int rc = tokenizer_count_bytes(tokenizer, ids + (size_t)w * (size_t)length + (size_t)first,
+                                       (size_t)(length - first), &size);
         if (rc)
             return rc;
-        *bytes += (long)size;
+        set->bytes += (long)size;
     }
     return 0;
 }
@@ -29,6 +37,11 @@ static int count_windows(const struct perplexity_spec *spec, const struct corpus
                          int *windows)
 {
     size_t length = (size_t)spec->window;
+    if (first_scored(spec) >= spec->window)
+        return err_set(ERR_USAGE,
+                       "corpus %s: rule second-half scores nothing of windows of %d tokens: give 3 "
+                       "or more",
+                       spec->corpus, spec->window);
     size_t count = spec->tokens > 0 && (size_t)spec->tokens < text->count ? (size_t)spec->tokens
                                                                           : text->count;
     size_t found = count / length;
@@ -54,6 +67,30 @@ static int count_windows(const struct perplexity_spec *spec, const struct corpus
     return 0;
 }
 
+/* The windows, as the rule has them, and the hash of their tokens. */
+static int add_windows(struct perplexity_set *set, const struct corpus_tokens *text,
+                       const struct tokenizer *tokenizer, struct stream *stream)
+{
+    int rc, length = set->spec->window;
+    int32_t *window;
+    struct hash hash;
+    bool begins = set->spec->rule == RULE_SECOND_HALF && text->is_text &&
+                  tokenizer_adds_bos(tokenizer);
+    TRY(mem_alloc(&window, (size_t)length, sizeof *window));
+    hash_init(&hash);
+    for (int w = 0; w < set->windows; w++) {
+        memcpy(window, text->ids + (size_t)w * (size_t)length, (size_t)length * sizeof *window);
+        if (begins)
+            window[0] = tokenizer_bos(tokenizer);
+        TRY(stream_add(stream, window, length, first_scored(set->spec)));
+        hash_add(&hash, window, (size_t)length * sizeof *window);
+    }
+    hash_finish(&hash, set->hash);
+out:
+    mem_free(window);
+    return rc;
+}
+
 int perplexity_prepare(struct perplexity_set *set, struct stream *stream,
                        struct corpus_cache *cache)
 {
@@ -62,17 +99,12 @@ int perplexity_prepare(struct perplexity_set *set, struct stream *stream,
     const struct corpus_request request = {
         .name = spec->corpus, .split = spec->split, .use = USE_EVALUATION, .length = spec->window};
     const struct corpus_tokens *text;
-    struct hash hash;
     TRY(corpus_cache_get(cache, &request, &text));
     TRY(count_windows(spec, text, &set->windows));
     set->first_sequence = stream->count;
-    for (int w = 0; w < set->windows; w++)
-        TRY(stream_add(stream, text->ids + (size_t)w * (size_t)spec->window, spec->window, 1));
+    TRY(add_windows(set, text, cache->tokenizer, stream));
     if (text->is_text)
-        TRY(scored_bytes(cache->tokenizer, text->ids, set->windows, spec->window, &set->bytes));
-    hash_init(&hash);
-    hash_add(&hash, text->ids, (size_t)set->windows * (size_t)spec->window * sizeof *text->ids);
-    hash_finish(&hash, set->hash);
+        TRY(count_bytes(set, cache->tokenizer, text->ids));
 out:
     return rc;
 }
@@ -102,7 +134,7 @@ int perplexity_metric(const struct perplexity_set *set, const struct stream *str
         .kind = "perplexity",
         .dataset = set->spec->corpus,
         .split = split_names[set->spec->split],
-        .rule = "windows",
+        .rule = perplexity_rule_names[set->spec->rule],
         .data_hash = set->hash,
         .window = set->spec->window,
         .count = count,

@@ -318,6 +318,9 @@ static int start(struct pipeline *p)
     memory_needs_of(in->model, in->point, in->calibration, in->evaluation, &needs);
     needs.block = &p->block;
     needs.held = p->held;
+    if (in->keep)
+        TRY(reference_states_place(in->keep, &needs));
+    needs.reference = reference_states_needs(in->reference);
     TRY(memory_plan_make(&needs, &plan));
     if (in->calibration)
         TRY(start_stream(in->model, in->calibration, "calibration",
@@ -332,11 +335,20 @@ out:
 static int score(struct pipeline *p)
 {
     int rc;
-    const struct stream *stream = p->input->evaluation;
+    const struct pipeline_input *in = p->input;
+    const struct stream *stream = in->evaluation;
+    struct stream_reference reference = {0};
     stage_begin(p);
     TRY(mem_calloc(&p->out.scores, (size_t)stream->rows, sizeof *p->out.scores));
-    TRY(stream_score(p->input->model, stream, &p->evaluation_x, p->out.scores));
+    if (in->reference) {
+        reference = (struct stream_reference){in->reference->model, &in->reference->x};
+        TRY(mem_calloc(&p->out.divergences, (size_t)stream->rows, sizeof *p->out.divergences));
+    }
+    TRY(stream_score(in->model, stream, &p->evaluation_x, in->reference ? &reference : NULL,
+                     p->out.scores, p->out.divergences));
     stage_end(p, STAGE_EVALUATE, stream->rows);
+    if (in->keep)
+        TRY(reference_states_take(in->keep, stream, &p->evaluation_x));
 out:
     return rc;
 }
@@ -418,5 +430,6 @@ void pipeline_output_release(struct pipeline_output *output)
     mem_free(output->layers);
     mem_free(output->exceptions);
     mem_free(output->scores);
+    mem_free(output->divergences);
     *output = (struct pipeline_output){0};
 }

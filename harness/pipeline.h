@@ -4,6 +4,7 @@
 #define HARNESS_PIPELINE_H
 
 #include "harness/layer_plan.h"
+#include "harness/reference_states.h"
 #include "harness/store.h"
 #include "harness/stream.h"
 
@@ -31,6 +32,9 @@ struct pipeline_input {
     const struct stream *calibration; /* NULL: no Hessians; then methods that need one fail */
     const struct stream *evaluation;  /* NULL: nothing is evaluated */
     const struct layer_sink *sink;    /* NULL: the packed layers are only counted */
+    /* Full precision: filled on the way, when it is not ready. Else, when it is, compared with.
+     * Both may be NULL. */
+    struct reference_states *keep, *reference;
 };
 
 struct pipeline_output {
@@ -39,6 +43,7 @@ struct pipeline_output {
     struct exception_record *exceptions; /* owned, names borrowed as well */
     int exception_count;
     struct token_score *scores; /* owned: one a row of the evaluation stream */
+    struct token_divergence *divergences; /* owned: the same, or NULL: not compared */
     struct timing_record timings[STAGE_COUNT];
     long weights;                                     /* quantized weights */
     double paper_bits, paper_bits_marks, stored_bits; /* per quantized weight; 0 without any */

@@ -158,6 +158,7 @@ int planned_run_open(struct run *run, const struct known_model *known)
     TRY(take_family(run, known));
     for (int i = 0; i < experiment->perplexity_count; i++)
         TRY(plan_text(run, &experiment->perplexities[i], llama));
+    run->evaluation.text_sequences = run->evaluation.stream.count;
     for (int i = 0; i < experiment->choice_count; i++)
         TRY(plan_task(run, &experiment->choices[i]));
     for (int i = 0; i < experiment->point_count; i++)

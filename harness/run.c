@@ -39,6 +39,7 @@ int run_calibration_of(struct run *run, const struct point *point,
     TRY(calibration_draw(&fresh.spec, &run->corpora, &fresh.stream, &fresh.facts));
     TRY(positions_check(&run->model.config, "calibration: segments", fresh.spec.length));
     stream_hash(&fresh.stream, fresh.hash);
+    TRY(run_measure_overlap(run, &fresh));
     TRY(mem_resize(&run->calibrations, (size_t)run->calibration_count,
                    (size_t)run->calibration_count + 1, sizeof *run->calibrations));
     run->calibrations[run->calibration_count] = fresh;
@@ -46,6 +47,7 @@ int run_calibration_of(struct run *run, const struct point *point,
     *out = &run->calibrations[run->calibration_count++];
 out:
     stream_release(&fresh.stream);
+    mem_free(fresh.overlaps);
     return rc;
 }
 
@@ -152,11 +154,14 @@ static int compute_point(struct point_job *job)
                                    .calibration = calibration ? &calibration->stream : NULL,
                                    .evaluation = evaluation->stream.rows ? &evaluation->stream
                                                                          : NULL};
+    run_use_reference(run, &input);
     TRY(pipeline_run(&input, &job->output));
     TRY(mem_calloc(&job->metrics, (size_t)evaluation_metric_count(evaluation),
                    sizeof *job->metrics));
     TRY(measure(run, &job->output, job->metrics, &job->metric_count));
     TRY(collect_warnings(run, calibration, &job->output, &job->warnings));
+    TRY(run_complete_metrics(run, job->point, calibration, &job->output, job->metrics,
+                             &job->warnings));
 out:
     return rc;
 }
@@ -272,6 +277,7 @@ static int run_point(struct run *run, struct store *store, int order, struct run
     }
     progress_point(order, job.point->label);
     store_working_on(store, run->experiment.name, job.point->label);
+    TRY(run_make_reference(run, job.point));
     load_now(&job.before);
     clock_utc(job.started);
     clock_peak_restart();
@@ -317,11 +323,8 @@ int run_points(struct run *run, const struct run_options *options, struct run_su
     struct store *store = NULL;
     double *costs = NULL;
     bool known;
-    const struct run_calibration *unused;
     *summary = (struct run_summary){0};
-    for (int i = 0; i < experiment->point_count; i++) /* a text that is too short shows before
-                                                         anything is written */
-        TRY(run_calibration_of(run, &experiment->points[i], &unused));
+    TRY(run_prepare_points(run)); /* a text that is too short shows before anything is written */
     TRY(mem_calloc(&costs, (size_t)experiment->point_count, sizeof *costs));
     TRY(store_open(&store, options->database, 1));
     TRY(list_done_points(run, store));

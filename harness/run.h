@@ -15,9 +15,10 @@ struct run {
     struct corpus_cache corpora;
     struct evaluation evaluation;
     json_t *host, *evaluation_settings;
-    const char *command; /* the command line, for the record; borrowed, or NULL */
+    const char *command;                  /* the command line, for the record; borrowed, or NULL */
     struct run_calibration *calibrations; /* drawn streams, one for each distinct setting */
     int calibration_count;
+    struct reference_states reference; /* what quantized points are compared with */
     struct architecture *planned; /* planned_run.h: there are no weights, and no ids of points */
     int planned_questions;
 };
@@ -28,8 +29,8 @@ struct run_options {
     int override_count;
     const char *command; /* the command line, for the record; or NULL */
     int limit;           /* points computed at most; 0: all */
-    int model; /* number in the spec's list of models */
-    bool full; /* all questions: experiment_ask_all */
+    int model;           /* number in the spec's list of models */
+    bool full;           /* all questions: experiment_ask_all */
 };
 
 /* What happened, for the exit code and the closing line. */
@@ -69,6 +70,25 @@ struct run_calibration {
     struct stream stream;
     char hash[HASH_HEX_SIZE];
     struct calibration_facts facts;
+    double *overlaps; /* of each text, then of each task: overlap_share. NULL in a planned run */
 };
+
+/* run_measures.c. Before the first point, once: draws all calibrations, refuses those that hold too
+ * much of the evaluation (ERR_USAGE), and knows what there is to compare with. */
+int run_prepare_points(struct run *run);
+/* The full model's states, when the point is to be compared with them and they are not there yet: a
+ * pass of their own, before the point's clock starts. They are then the run's; a process that it
+ * forks has them too. A failure is a warning, and nothing is compared; ERR_INTERRUPTED. */
+int run_make_reference(struct run *run, const struct point *point);
+/* Sets input->keep or input->reference. */
+void run_use_reference(struct run *run, struct pipeline_input *input);
+/* Adds divergence and overlap to the point's metrics, and to its warnings. calibration may be NULL.
+ */
+int run_complete_metrics(const struct run *run, const struct point *point,
+                         const struct run_calibration *calibration,
+                         const struct pipeline_output *output, struct metric_record *metrics,
+                         struct strbuf *warnings);
+/* Fills calibration->overlaps. */
+int run_measure_overlap(const struct run *run, struct run_calibration *calibration);
 
 #endif

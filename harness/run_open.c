@@ -24,6 +24,10 @@ static int describe_evaluation(const struct evaluation *evaluation, json_t **out
                                                       set->spec->corpus, "split", set->spec->split,
                                                       "window", set->spec->window, "windows",
                                                       set->windows, "hash", set->hash));
+        /* Points of before there was a choice keep their ids. */
+        if (set->spec->rule != RULE_WINDOWS)
+            bad |= json_object_set_new(json_array_get(texts, (size_t)i), "rule",
+                                       json_string(perplexity_rule_names[set->spec->rule]));
     }
     for (int i = 0; i < evaluation->choice_count; i++) {
         const struct choice_set *set = &evaluation->choices[i];
@@ -113,9 +117,12 @@ int run_open(struct run *run, const struct run_options *options)
 
 void run_close(struct run *run)
 {
-    for (int i = 0; i < run->calibration_count; i++)
+    for (int i = 0; i < run->calibration_count; i++) {
         stream_release(&run->calibrations[i].stream);
+        mem_free(run->calibrations[i].overlaps);
+    }
     mem_free(run->calibrations);
+    reference_states_release(&run->reference);
     evaluation_release(&run->evaluation);
     corpus_cache_release(&run->corpora);
     tokenizer_free(run->tokenizer);

@@ -146,9 +146,11 @@ out:
 
 /* ---- calibration ---- */
 
-static int read_calibration(const struct yaml *yaml, struct axes *axes)
+static int read_calibration(struct experiment *experiment, const struct yaml *yaml,
+                            struct axes *axes)
 {
-    int rc = 0;
+    int rc;
+    TRY(options_defaults(calibration_flag_table, experiment));
     const struct yaml_node *map = yaml_get(&yaml->root, "calibration");
     if (!map || yaml_is_null(map))
         return 0;
@@ -158,8 +160,13 @@ static int read_calibration(const struct yaml *yaml, struct axes *axes)
     for (int i = 0; i < map->count; i++) {
         const struct yaml_node *node = &map->items[i];
         const struct option *row = options_find(calibration_option_table, node->key);
+        if (options_find(calibration_flag_table, node->key)) {
+            TRY(spec_set(yaml, calibration_flag_table, experiment, node));
+            continue;
+        }
         if (!row)
-            return spec_unknown(yaml, node, calibration_option_table, NULL, no_words);
+            return spec_unknown(yaml, node, calibration_option_table, calibration_flag_table,
+                                no_words);
         TRY(axes_add(axes, yaml, calibration_option_table, row, node));
         const struct axis *axis = &axes->items[axes->count - 1];
         for (size_t k = 0; strcmp(row->name, "corpus") == 0 && k < axis->count; k++)
@@ -279,13 +286,18 @@ static int read_evaluation(struct experiment *experiment, const struct yaml *yam
 {
     static const char *const keys[] = {"perplexity", "tasks", NULL};
     int rc;
+    TRY(options_defaults(evaluation_flag_table, experiment));
     const struct yaml_node *map = yaml_get(&yaml->root, "evaluation");
     if (map && !yaml_is_null(map) && map->kind != YAML_MAP)
         return yaml_error(yaml, map,
                           "evaluation: a mapping with the keys perplexity and tasks is expected");
-    for (int i = 0; map && i < map->count; i++)
-        if (strcmp(map->items[i].key, keys[0]) != 0 && strcmp(map->items[i].key, keys[1]) != 0)
-            return spec_unknown(yaml, &map->items[i], NULL, NULL, keys);
+    for (int i = 0; map && i < map->count; i++) {
+        const struct yaml_node *item = &map->items[i];
+        if (options_find(evaluation_flag_table, item->key))
+            TRY(spec_set(yaml, evaluation_flag_table, experiment, item));
+        else if (strcmp(item->key, keys[0]) != 0 && strcmp(item->key, keys[1]) != 0)
+            return spec_unknown(yaml, item, evaluation_flag_table, NULL, keys);
+    }
     TRY(read_perplexities(experiment, yaml, yaml_get(map, keys[0])));
     TRY(read_tasks(experiment, yaml, yaml_get(map, keys[1])));
 out:
@@ -333,7 +345,7 @@ int spec_load(struct experiment *experiment, const char *path, const char *const
     TRY(mem_strdup(&fresh.path, found));
     TRY(keep_text(&fresh, &text, overrides, override_count));
     TRY(read_heading(&fresh, &yaml));
-    TRY(read_calibration(&yaml, &calibration));
+    TRY(read_calibration(&fresh, &yaml, &calibration));
     TRY(read_evaluation(&fresh, &yaml));
     TRY(spec_read_methods(&fresh, &yaml, &calibration, methods_touched));
     *experiment = fresh;

@@ -37,12 +37,17 @@ struct calibration_spec {
 enum calibration_draw { DRAW_OWN, DRAW_PYTHON, DRAW_GIVEN };
 extern const struct option calibration_option_table[];
 
+/* Which tokens of a window count: see perplexity_prepare. */
+enum perplexity_rule { RULE_WINDOWS, RULE_SECOND_HALF };
+extern const char *const perplexity_rule_names[]; /* "windows", "second-half" */
+
 /* One text to measure perplexity on: windows without overlap over the first `tokens` tokens (0:
  * all) of a split. */
 struct perplexity_spec {
     char corpus[OPTION_TEXT_SIZE];
     int tokens, window, split;
     int windows; /* at most so many of them; 0: all */
+    int rule;    /* enum perplexity_rule */
 };
 extern const struct option perplexity_option_table[];
 
@@ -100,6 +105,8 @@ struct experiment {
     int model_index; /* of `model` */
     char *text;      /* the spec as read, included files as comments: for the record */
     size_t memory;   /* bytes to keep to (harness/memory_limit.h); 0: not said. No part of any id */
+    bool divergence;    /* perplexity texts are compared with full precision. No part of any id */
+    bool allow_overlap; /* of calibration and evaluation, marked in the rows. No part of any id */
     struct perplexity_spec *perplexities;
     int perplexity_count;
     struct choice_spec *choices;

@@ -6,6 +6,9 @@
 #include "core/yaml.h"
 #include "harness/spec.h"
 
+/* Keys of the sections calibration and evaluation that are fields of struct experiment. */
+extern const struct option calibration_flag_table[], evaluation_flag_table[];
+
 /* A key whose values span one dimension of a grid. */
 struct axis {
     const struct option *table; /* where the key was found */

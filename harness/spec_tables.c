@@ -25,6 +25,25 @@ const struct option calibration_option_table[] = {
 };
 #undef FIELD
 
+const struct option calibration_flag_table[] = {
+    {.name = "allow_overlap",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct experiment, allow_overlap),
+     .fallback = "false",
+     .help = "measure, and mark, points whose calibration holds more than 5 % of an evaluation"},
+    {.name = NULL},
+};
+
+const struct option evaluation_flag_table[] = {
+    {.name = "divergence",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct experiment, divergence),
+     .fallback = "true",
+     .help =
+         "compare quantized points with full precision, token by token of the perplexity texts"},
+    {.name = NULL},
+};
+
 #define FIELD(name) offsetof(struct perplexity_spec, name)
 const struct option perplexity_option_table[] = {
     {.name = "corpus",
@@ -59,6 +78,13 @@ const struct option perplexity_option_table[] = {
      .fallback = "test",
      .choices = "train|validation|test",
      .help = "part of the corpus"},
+    {.name = "rule",
+     .type = OPTION_CHOICE,
+     .offset = FIELD(rule),
+     .fallback = "windows",
+     .choices = "windows|second-half",
+     .help = "which tokens of a window count: all but its first, as in the papers, or those of its "
+             "second half, as llama.cpp does"},
     {.name = NULL},
 };
 #undef FIELD

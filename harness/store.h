@@ -8,6 +8,7 @@
 #include "methods/method.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,14 +58,20 @@ struct metric_record {
     const char *kind;      /* "perplexity", "accuracy" */
     const char *dataset;   /* "kjv", "kjv_half" */
     const char *split;     /* "test" */
-    const char *rule;      /* "windows": every token of windows without overlap; or a scoring rule:
-                              "pmi", "sum", ... */
+    const char *rule;      /* "windows": every token of windows without overlap; "second-half"; or a
+                              scoring rule: "pmi", "sum", ... */
     const char *data_hash; /* of the token ids or the questions */
     double value, standard_error, low, high; /* low and high: the 95 % interval */
     double bits_per_byte;                    /* perplexity only; else NaN */
     int window;                              /* tokens; 0 for accuracy */
     long count;                              /* scored tokens, or items */
-    long bytes; /* of text that the scored tokens stand for; 0 for accuracy */
+    long bytes;    /* of text that the scored tokens stand for; 0 for accuracy */
+    bool compared; /* with full precision: the next three are there, and each window's */
+    double kl_divergence, kl_error, same_top; /* mean KL(full || quantized) in nats, its standard
+                                                 error, share of equal most likely tokens */
+    bool overlap_measured;                    /* the next two are there */
+    double overlap;       /* share of the evaluation's 13-grams that the calibration holds */
+    bool overlap_allowed; /* it is above the limit, and the spec allowed that */
     /* Windows (perplexity): parts[i].value = summed negative log-likelihood, .count = tokens. Items
      * (accuracy): .value = 1 right or 0 wrong, .count = the choice made, .gold = the right one,
      * .margin = best minus second best score. */
@@ -72,7 +79,9 @@ struct metric_record {
         int index;
         double value, margin;
         int count, gold;
-    } * parts; /* borrowed */
+        double kl;    /* windows, compared: summed over the tokens */
+        int same_top; /* how many of them */
+    } * parts;        /* borrowed */
     int part_count;
 };
 

@@ -108,11 +108,13 @@ static int write_windows(const struct store *store, const struct metric_record *
     int rc, row;
     TRY(store_prepare(
         store, &insert,
-        "INSERT INTO windows (metric_id, number, nll, tokens) VALUES (?1, ?2, ?3, ?4)"));
+        "INSERT INTO windows (metric_id, number, nll, tokens, kl, same_top) VALUES (?1, ?2, ?3, "
+        "?4, ?5, ?6)"));
     for (int i = 0; i < m->part_count; i++) {
         const struct metric_part *part = &m->parts[i];
-        TRY(store_bind(store, insert, "iidi", metric, (int64_t)part->index, part->value,
-                       (int64_t)part->count));
+        TRY(store_bind(store, insert, "iididd", metric, (int64_t)part->index, part->value,
+                       (int64_t)part->count, m->compared ? part->kl : NAN,
+                       m->compared ? part->same_top : NAN));
         TRY(store_step(store, insert, &row));
     }
 out:
@@ -144,12 +146,15 @@ static int write_metric(const struct store *store, const char *id, const struct 
     TRY(store_run(store,
                   "INSERT INTO metrics (point_id, kind, dataset, split, rule, window, data_hash, "
                   "value, standard_error, "
-                  "low, high, bits_per_byte, count, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
-                  "?9, ?10, ?11, ?12, "
-                  "?13, ?14)",
-                  "tttttitdddddii", id, m->kind, m->dataset, or_empty(m->split), or_empty(m->rule),
-                  (int64_t)m->window, or_empty(m->data_hash), m->value, m->standard_error, m->low,
-                  m->high, m->bits_per_byte, (int64_t)m->count, (int64_t)m->bytes));
+                  "low, high, bits_per_byte, count, bytes, kl_divergence, kl_error, same_top, "
+                  "overlap, overlap_allowed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+                  "?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+                  "tttttitdddddiiddddi", id, m->kind, m->dataset, or_empty(m->split),
+                  or_empty(m->rule), (int64_t)m->window, or_empty(m->data_hash), m->value,
+                  m->standard_error, m->low, m->high, m->bits_per_byte, (int64_t)m->count,
+                  (int64_t)m->bytes, m->compared ? m->kl_divergence : NAN,
+                  m->compared ? m->kl_error : NAN, m->compared ? m->same_top : NAN,
+                  m->overlap_measured ? m->overlap : NAN, (int64_t)m->overlap_allowed));
     int64_t metric = sqlite3_last_insert_rowid(store->db);
     TRY(strcmp(m->kind, "perplexity") == 0 ? write_windows(store, m, metric)
                                            : write_items(store, m, metric));

@@ -57,10 +57,24 @@ int stream_block(const struct model *model, const struct block *block, const str
 int stream_last_block(const struct model *model, const struct block *block,
                       const struct stream *stream, struct states *x, const char *stage);
 
+/* Rows with a target that the head goes over at once: scoring takes memory for them. */
+enum { STREAM_SCORED_ROWS = 8192 };
+
+/* Last hidden states of another model for the first rows with a target: x has a row for each. */
+struct stream_reference {
+    const struct model *model;
+    struct states *x;
+};
+
 /* What the head says of the last hidden states x: scores has one a row; rows without a target get
- * zeros. The rows with one are brought together, a few thousand at a time. */
+ * zeros. With a reference (may be NULL) divergences has one a row too, zeros where the reference
+ * has none. */
 int stream_score(const struct model *model, const struct stream *stream, struct states *x,
-                 struct token_score *scores);
+                 const struct stream_reference *reference, struct token_score *scores,
+                 struct token_divergence *divergences);
+
+/* Copies the rows with a target to `kept`, until it is full: what a stream_reference is made of. */
+int stream_keep(const struct stream *stream, struct states *x, struct states *kept);
 
 /* SHA-256 of the little-endian ids and the sequences' lengths. */
 void stream_hash(const struct stream *stream, char hex[HASH_HEX_SIZE]);

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { CHUNK_ROWS = 4096, SCORED_ROWS = 8192 };
+enum { CHUNK_ROWS = 4096 };
 
 /* The sequences from number `first` on that fit into a chunk (one sequence at least), as a batch
  * with offsets from 0. */
@@ -127,36 +127,64 @@ out:
 /* Rows with a target, brought together until the head goes over them. */
 struct gathering {
     const struct model *model;
+    const struct stream_reference *reference; /* or NULL */
     float *x;
     int32_t *targets;
     int *places; /* in the stream */
     struct token_score *said;
+    struct token_divergence *differ;
     int count;
+    int before;                 /* rows that the head has gone over */
+    struct token_score *scores; /* a row of the stream */
+    struct token_divergence *divergences;
 };
 
-static int score_gathered(struct gathering *g, struct token_score *scores)
+static int score_rows(const struct gathering *g, int first, int count, const float *reference_x)
 {
-    int rc = 0;
-    if (g->count > 0)
-        rc = model_score(g->model, g->x, g->targets, g->count, g->said);
-    for (int i = 0; rc == 0 && i < g->count; i++)
-        scores[g->places[i]] = g->said[i];
+    const float *x = g->x + (size_t)first * (size_t)g->model->config.width;
+    if (count == 0)
+        return 0;
+    return model_score_against(g->model, x, reference_x ? g->reference->model : NULL, reference_x,
+                               g->targets + first, count, g->said + first, g->differ + first);
+}
+
+/* The rows that the reference has come first. */
+static int score_gathered(struct gathering *g)
+{
+    int rc = 0, compared = 0;
+    float *reference_x = NULL;
+    if (g->reference && g->before < g->reference->x->rows) {
+        int left = g->reference->x->rows - g->before;
+        compared = left < g->count ? left : g->count;
+        TRY(states_take(g->reference->x, g->before, compared, true, &reference_x));
+    }
+    TRY(score_rows(g, 0, compared, reference_x));
+    TRY(score_rows(g, compared, g->count - compared, NULL));
+    for (int i = 0; i < g->count; i++) {
+        g->scores[g->places[i]] = g->said[i];
+        if (i < compared)
+            g->divergences[g->places[i]] = g->differ[i];
+    }
+    g->before += g->count;
     g->count = 0;
+out:
     return rc;
 }
 
 static int gather_rows(struct gathering *g, const struct stream *stream, int first, int count,
-                       const float *rows, struct token_score *scores)
+                       const float *rows)
 {
     size_t width = (size_t)g->model->config.width;
     for (int i = 0; i < count; i++) {
-        scores[first + i] = (struct token_score){0};
+        g->scores[first + i] = (struct token_score){0};
+        if (g->reference)
+            g->divergences[first + i] = (struct token_divergence){0};
         if (stream->targets[first + i] < 0)
             continue;
         memcpy(g->x + (size_t)g->count * width, rows + (size_t)i * width, width * sizeof *rows);
         g->targets[g->count] = stream->targets[first + i];
         g->places[g->count++] = first + i;
-        int rc = g->count == SCORED_ROWS ? score_gathered(g, scores) : 0;
+        int rc = g->count == STREAM_SCORED_ROWS ? score_gathered(g) : 0;
         if (rc)
             return rc;
     }
@@ -164,29 +192,54 @@ static int gather_rows(struct gathering *g, const struct stream *stream, int fir
 }
 
 int stream_score(const struct model *model, const struct stream *stream, struct states *x,
-                 struct token_score *scores)
+                 const struct stream_reference *reference, struct token_score *scores,
+                 struct token_divergence *divergences)
 {
     int rc;
     float *rows;
-    struct gathering g = {.model = model};
-    int scored = stream->rows < SCORED_ROWS ? stream->rows : SCORED_ROWS;
-    TRY(mem_alloc(&g.x, (size_t)scored * (size_t)model->config.width, sizeof *g.x));
-    TRY(mem_alloc(&g.targets, (size_t)scored, sizeof *g.targets));
-    TRY(mem_alloc(&g.places, (size_t)scored, sizeof *g.places));
-    TRY(mem_alloc(&g.said, (size_t)scored, sizeof *g.said));
+    struct gathering g = {
+        .model = model, .reference = reference, .scores = scores, .divergences = divergences};
+    size_t scored = (size_t)(stream->rows < STREAM_SCORED_ROWS ? stream->rows : STREAM_SCORED_ROWS);
+    TRY(mem_alloc(&g.x, scored * (size_t)model->config.width, sizeof *g.x));
+    TRY(mem_alloc(&g.targets, scored, sizeof *g.targets));
+    TRY(mem_alloc(&g.places, scored, sizeof *g.places));
+    TRY(mem_alloc(&g.said, scored, sizeof *g.said));
+    TRY(mem_alloc(&g.differ, scored, sizeof *g.differ));
     for (int first = 0; first < stream->rows; first += CHUNK_ROWS) {
         int count = stream->rows - first < CHUNK_ROWS ? stream->rows - first : CHUNK_ROWS;
         TRY(states_take(x, first, count, true, &rows));
         states_expect(x, first + count, count);
-        TRY(gather_rows(&g, stream, first, count, rows, scores));
+        TRY(gather_rows(&g, stream, first, count, rows));
         progress_stage("score", first + count, stream->rows, 0);
         TRY(interrupt_check());
     }
-    TRY(score_gathered(&g, scores));
+    TRY(score_gathered(&g));
 out:
     mem_free(g.x);
     mem_free(g.targets);
     mem_free(g.places);
     mem_free(g.said);
+    mem_free(g.differ);
+    return rc;
+}
+
+int stream_keep(const struct stream *stream, struct states *x, struct states *kept)
+{
+    int rc = 0, used = 0;
+    size_t width = (size_t)x->width;
+    for (int first = 0; first < stream->rows && used < kept->rows; first += CHUNK_ROWS) {
+        int count = stream->rows - first < CHUNK_ROWS ? stream->rows - first : CHUNK_ROWS,
+            taken = 0;
+        float *from, *to;
+        TRY(states_take(x, first, count, true, &from));
+        TRY(states_take(kept, used, count, false, &to));
+        for (int i = 0; i < count && used + taken < kept->rows; i++)
+            if (stream->targets[first + i] >= 0)
+                memcpy(to + (size_t)taken++ * width, from + (size_t)i * width, width * sizeof *to);
+        TRY(states_put(kept, used, taken));
+        used += taken;
+        TRY(interrupt_check());
+    }
+out:
     return rc;
 }

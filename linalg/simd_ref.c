@@ -70,6 +70,18 @@ float sum_exp_ref(const float *x, float shift, int n)
     return (float)sum;
 }
 
+float sum_exp_gap_ref(const float *x, const float *y, float shift, int n, float *gap)
+{
+    double sum = 0, gaps = 0;
+    for (int i = 0; i < n; i++) {
+        double e = bounded_exp(x[i] - shift);
+        sum += e;
+        gaps += e * ((double)x[i] - y[i]);
+    }
+    *gap = (float)gaps;
+    return (float)sum;
+}
+
 void softmax_ref(float *y, const float *x, int n)
 {
     float sum = exp_sum_ref(y, x, max_ref(x, n), n);

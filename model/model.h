@@ -204,6 +204,19 @@ struct token_score {
 int model_score(const struct model *model, const float *x, const int32_t *targets, int rows,
                 struct token_score *scores);
 
+/* How far the distribution of the next token is from a reference model's at the same place. */
+struct token_divergence {
+    float kl;      /* KL(reference || model) = sum p log(p / q), nats, at least 0 */
+    bool same_top; /* both have the same most probable token */
+};
+
+/* The same scores, and divergences[r] from the reference model, whose last hidden states are
+ * reference_x (rows x its width); rows without a target get zeros. Both logits exist only for a
+ * tile of rows. ERR_USAGE when the vocabularies differ. */
+int model_score_against(const struct model *model, const float *x, const struct model *reference,
+                        const float *reference_x, const int32_t *targets, int rows,
+                        struct token_score *scores, struct token_divergence *divergences);
+
 /* logits (rows x vocabulary), for tests and small inputs. */
 int model_logits(const struct model *model, const float *x, int rows, float *logits);
 

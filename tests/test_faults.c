@@ -238,7 +238,8 @@ static void damaged_files(void **state)
 
 static const char *const spec_text =
     "name: faults\nmodel: model\n"
-    "calibration: {corpus: 'file:text.txt', samples: 2, length: 40, seed: 3}\n"
+    "calibration: {corpus: 'file:text.txt', samples: 2, length: 40, seed: 3, "
+    "allow_overlap: true}\n"
     "evaluation:\n  perplexity:\n    - {corpus: 'file:text.txt', tokens: 200, window: 48}\n"
     "  tasks:\n    - {task: 'jsonl:questions.jsonl', items: 0}\n"
     "methods:\n  - {method: full}\n  - {method: gptq, bits: 3, block_size: 32}\n"

@@ -28,7 +28,8 @@ static void write_spec(const char *name, const char *grid)
     FIXTURE_OK(strbuf_printf(
         &text,
         "name: %s\ntitle: a test\nmodel: %s/model\n"
-        "calibration: {corpus: 'file:%s/text.txt', samples: 6, length: 40, seed: 3}\n"
+        "calibration: {corpus: 'file:%s/text.txt', samples: 6, length: 40, seed: 3, "
+        "allow_overlap: true}\n"
         "evaluation:\n  perplexity:\n    - {corpus: 'file:%s/text.txt', tokens: 1000, window: 48}\n"
         "  tasks:\n    - {task: 'jsonl:%s/questions.jsonl', items: 0}\nmethods:\n%s",
         name, folder, folder, folder, folder, grid));

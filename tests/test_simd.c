@@ -67,6 +67,14 @@ static double absolute_products(int n)
     return sum;
 }
 
+static double absolute_gaps(float shift, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += exp((double)x[i] - shift) * fabs((double)x[i] - y[i]);
+    return sum;
+}
+
 static void check_reductions(const struct simd *s, int n)
 {
     compare_value(s->name, "max", n, s->max(x, n), max_ref(x, n), 0);
@@ -76,6 +84,10 @@ static void check_reductions(const struct simd *s, int n)
     float shift = max_ref(x, n);
     compare_value(s->name, "sum_exp", n, s->sum_exp(x, shift, n), sum_exp_ref(x, shift, n),
                   1e-6 * sum_exp_ref(x, shift, n));
+    float gap, gap_ref, sum = s->sum_exp_gap(x, y, shift, n, &gap);
+    compare_value(s->name, "sum_exp_gap", n, sum, sum_exp_gap_ref(x, y, shift, n, &gap_ref),
+                  1e-6 * sum_exp_ref(x, shift, n));
+    compare_value(s->name, "sum_exp_gap's gap", n, gap, gap_ref, 1e-6 * absolute_gaps(shift, n));
     compare_value(s->name, "log_sum_exp", n, s->log_sum_exp(x, n), log_sum_exp_ref(x, n), 2e-6);
 }
 
