@@ -68,35 +68,19 @@ out:
     return rc;
 }
 
-struct ranked {
-    double p;
-    int line;
-};
-
-static int by_p(const void *left, const void *right)
-{
-    const struct ranked *a = left, *b = right;
-    if (a->p != b->p)
-        return a->p < b->p ? -1 : 1;
-    return a->line - b->line;
-}
-
-/* Holm (1979): the k-th smallest of m values times m - k + 1, never less than the one before. */
 int compare_correct(struct compare *compare, struct arena *arena)
 {
-    struct ranked *order;
-    double least = 0;
-    int rc = arena_alloc(arena, &order, (size_t)compare->count, sizeof *order);
-    if (rc)
-        return rc;
+    double *p, *corrected;
+    int rc;
+    TRY(arena_alloc(arena, &p, (size_t)compare->count, sizeof *p));
+    TRY(arena_alloc(arena, &corrected, (size_t)compare->count, sizeof *corrected));
     for (int i = 0; i < compare->count; i++)
-        order[i] = (struct ranked){compare->lines[i].paired.p, i};
-    qsort(order, (size_t)compare->count, sizeof *order, by_p);
-    for (int k = 0; k < compare->count; k++) {
-        least = fmax(least, fmin(1, order[k].p * (compare->count - k)));
-        compare->lines[order[k].line].corrected = least;
-    }
-    return 0;
+        p[i] = compare->lines[i].paired.p;
+    statistics_holm(p, corrected, compare->count);
+    for (int i = 0; i < compare->count; i++)
+        compare->lines[i].corrected = corrected[i];
+out:
+    return rc;
 }
 
 int compare_make(struct compare *compare, struct store *store, const struct table *table,

@@ -41,7 +41,12 @@ void model_shares(const struct model *model, struct model_shares *shares)
                         : tensor->rank > 1 ? &shares->outer
                                            : &shares->vectors;
         *share += tensor->bytes;
+        if (share == &shares->linear && !is_packed(packed, tensor->name))
+            shares->linear_weights += tensor->count;
     }
+    for (int i = 0; packed && i < packed->layer_count; i++)
+        shares->linear_weights += (size_t)packed->layers[i].rows *
+                                  (size_t)packed->layers[i].columns;
 }
 
 size_t model_layer_bytes(const struct model *model, const char *layer)

@@ -13,6 +13,7 @@ void model_size(const struct model *model, size_t *parameters, size_t *bytes);
  */
 struct model_shares {
     size_t linear, outer, vectors;
+    size_t linear_weights; /* how many the linear layers have */
 };
 void model_shares(const struct model *model, struct model_shares *shares);
 

@@ -369,6 +369,7 @@ static void finish_bits(struct pipeline *p)
     out->full_bits = out->file_bytes * 8 / (double)parameters;
     struct model_shares shares;
     model_shares(p->input->model, &shares);
+    out->weights_left = (double)shares.linear_weights - (double)out->weights;
     out->bytes_left = (double)shares.linear - p->replaced_bytes;
     out->bytes_outer = (double)shares.outer;
     out->bytes_vectors = (double)shares.vectors;

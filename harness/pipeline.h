@@ -51,6 +51,7 @@ struct pipeline_output {
     /* What file_bytes holds beside the quantized layers: linear layers left as they are, embeddings
      * and head, norms and other vectors. */
     double bytes_left, bytes_outer, bytes_vectors;
+    double weights_left; /* of the linear layers left as they are */
     int damping_raised; /* layers whose damping had to be raised */
     int left;           /* layers that the method could not do */
 };

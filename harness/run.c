@@ -193,6 +193,7 @@ static int write_point(struct point_job *job, const char *error)
                                         .stored_bits = job->output.stored_bits,
                                         .file_bytes = job->output.file_bytes,
                                         .full_bits = job->output.full_bits,
+                                        .weights_left = job->output.weights_left,
                                         .bytes_left = job->output.bytes_left,
                                         .bytes_outer = job->output.bytes_outer,
                                         .bytes_vectors = job->output.bytes_vectors,

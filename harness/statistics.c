@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const double NORMAL_975 = 1.959963984540054; /* the 97.5 % quantile of the standard normal */
+const double STATISTICS_NORMAL_975 = 1.959963984540054;
 
 double statistics_quantile(const double *sorted, int n, double q)
 {
@@ -19,9 +19,9 @@ double statistics_quantile(const double *sorted, int n, double q)
 
 void statistics_wilson(double successes, double n, double *low, double *high)
 {
-    double z2 = NORMAL_975 * NORMAL_975, p = successes / n;
+    double z2 = STATISTICS_NORMAL_975 * STATISTICS_NORMAL_975, p = successes / n;
     double centre = (p + z2 / (2 * n)) / (1 + z2 / n);
-    double half = NORMAL_975 * sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n);
+    double half = STATISTICS_NORMAL_975 * sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n);
     *low = successes <= 0 ? 0 : centre - half; /* exactly, without rounding noise at the ends */
     *high = successes >= n ? 1 : centre + half;
 }
@@ -187,35 +187,6 @@ static void count_signs(const struct metric_part *ours, const struct metric_part
     out->p = statistics_sign_test(out->above, out->below);
 }
 
-int statistics_paired_perplexity(const struct metric_part *ours, const struct metric_part *base,
-                                 int count, uint64_t seed, struct paired *out)
-{
-    double estimates[STATISTICS_RESAMPLES], upper = 0, lower = 0;
-    struct ratio_terms terms = {ours, base, 1};
-    int rc = check_windows(ours, count);
-    if (rc == 0)
-        rc = check_windows(base, count);
-    if (rc)
-        return rc;
-    for (int i = 0; i < count; i++) {
-        if (ours[i].index != base[i].index || ours[i].count != base[i].count)
-            return err_set(
-                ERR_USAGE,
-                "paired difference: window %d of one point is not window %d of the other",
-                ours[i].index, base[i].index);
-        add_terms(&terms, (uint32_t)i, &upper, &lower);
-    }
-    count_signs(ours, base, count, out);
-    out->value = exp(upper / lower);
-    if (count > 1) {
-        bootstrap(&terms, count, seed, estimates);
-        for (int r = 0; r < STATISTICS_RESAMPLES; r++)
-            estimates[r] = exp(estimates[r]);
-        summarize(estimates, &out->standard_error, &out->low, &out->high);
-    }
-    return 0;
-}
-
 int statistics_paired_accuracy(const struct metric_part *ours, const struct metric_part *base,
                                int count, uint64_t seed, struct paired *out)
 {
@@ -240,4 +211,72 @@ int statistics_paired_accuracy(const struct metric_part *ours, const struct metr
         summarize(estimates, &out->standard_error, &out->low, &out->high);
     }
     return 0;
+}
+
+/* The mean difference per token, or its exponential. */
+static int paired_windows(const struct metric_part *ours, const struct metric_part *base, int count,
+                          uint64_t seed, int exponential, struct paired *out)
+{
+    double estimates[STATISTICS_RESAMPLES], upper = 0, lower = 0;
+    struct ratio_terms terms = {ours, base, 1};
+    int rc = check_windows(ours, count);
+    if (rc == 0)
+        rc = check_windows(base, count);
+    if (rc)
+        return rc;
+    for (int i = 0; i < count; i++) {
+        if (ours[i].index != base[i].index || ours[i].count != base[i].count)
+            return err_set(
+                ERR_USAGE,
+                "paired difference: window %d of one point is not window %d of the other",
+                ours[i].index, base[i].index);
+        add_terms(&terms, (uint32_t)i, &upper, &lower);
+    }
+    count_signs(ours, base, count, out);
+    out->value = exponential ? exp(upper / lower) : upper / lower;
+    if (count > 1) {
+        bootstrap(&terms, count, seed, estimates);
+        for (int r = 0; r < STATISTICS_RESAMPLES && exponential; r++)
+            estimates[r] = exp(estimates[r]);
+        summarize(estimates, &out->standard_error, &out->low, &out->high);
+    }
+    return 0;
+}
+
+int statistics_paired_perplexity(const struct metric_part *ours, const struct metric_part *base,
+                                 int count, uint64_t seed, struct paired *out)
+{
+    return paired_windows(ours, base, count, seed, 1, out);
+}
+
+int statistics_paired_means(const struct metric_part *ours, const struct metric_part *base,
+                            int count, uint64_t seed, struct paired *out)
+{
+    return paired_windows(ours, base, count, seed, 0, out);
+}
+
+void statistics_mean(const double *values, int count, double *mean, double *deviation)
+{
+    double sum = 0, squares = 0;
+    for (int i = 0; i < count; i++)
+        sum += values[i];
+    *mean = count > 0 ? sum / count : NAN;
+    for (int i = 0; i < count; i++)
+        squares += (values[i] - *mean) * (values[i] - *mean);
+    *deviation = count > 1 ? sqrt(squares / (count - 1)) : NAN;
+}
+
+void statistics_holm(const double *p, double *corrected, int count)
+{
+    double least = 0;
+    for (int k = 0; k < count; k++)
+        corrected[k] = -1; /* not ranked yet */
+    for (int k = 0; k < count; k++) {
+        int next = -1;
+        for (int i = 0; i < count; i++)
+            if (corrected[i] < 0 && (next < 0 || p[i] < p[next]))
+                next = i;
+        least = fmax(least, fmin(1, p[next] * (count - k)));
+        corrected[next] = least;
+    }
 }

@@ -10,6 +10,8 @@
 
 enum { STATISTICS_RESAMPLES = 2000, STATISTICS_SEED = 1 }; /* of every bootstrap here */
 
+extern const double STATISTICS_NORMAL_975; /* the 97.5 % quantile of the standard normal */
+
 /* parts: windows, .value = summed negative log-likelihood (nats), .count = scored tokens (> 0).
  * *value = exp(sum value / sum count). *low, *high: percentile bootstrap over windows of the same
  * ratio of sums; *standard_error: the standard deviation over the resamples. A single window has no
@@ -39,6 +41,11 @@ struct paired {
 int statistics_paired_perplexity(const struct metric_part *ours, const struct metric_part *base,
                                  int count, uint64_t seed, struct paired *out);
 
+/* (sum ours - sum base) / sum count over windows, of other sums than log-likelihoods: of
+ * divergences, in nats a token. The same errors. */
+int statistics_paired_means(const struct metric_part *ours, const struct metric_part *base,
+                            int count, uint64_t seed, struct paired *out);
+
 /* The mean of ours - base over items. ERR_USAGE unless both lists hold the same items (index and
  * gold). */
 int statistics_paired_accuracy(const struct metric_part *ours, const struct metric_part *base,
@@ -52,6 +59,13 @@ double statistics_sign_test(int wins, int losses);
 /* The q-quantile (0..1) of n sorted values, linear between order statistics (the default of R and
  * NumPy). */
 double statistics_quantile(const double *sorted, int n, double q);
+
+/* *mean and *deviation (n - 1 below the line); NaN without values, and for the deviation of one. */
+void statistics_mean(const double *values, int count, double *mean, double *deviation);
+
+/* Holm's step-down correction (1979) of `count` p-values: the k-th smallest times count - k + 1,
+ * never less than the one before, at most 1. No p may be NaN. */
+void statistics_holm(const double *p, double *corrected, int count);
 
 /* Wilson's score interval of a share of successes/n at 95 %. */
 void statistics_wilson(double successes, double n, double *low, double *high);

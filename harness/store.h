@@ -115,6 +115,7 @@ struct point_record {
     double file_bytes; /* of the whole packed model: packed layers, the layers left alone,
                           embeddings, norms */
     double full_bits;  /* file_bytes * 8 over all parameters */
+    double weights_left;  /* weights of linear layers left as they are */
     double bytes_left, bytes_outer, bytes_vectors; /* of file_bytes: linear layers left as they
                                                       are; embeddings and head; norms, biases */
     double peak_memory;                            /* bytes */

@@ -9,6 +9,7 @@ static const char *const steps[] = {
     "ALTER TABLE points ADD COLUMN command TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE points ADD COLUMN spec_text TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE points ADD COLUMN saved REAL;"
+    "ALTER TABLE points ADD COLUMN weights_left REAL;"
     "ALTER TABLE points ADD COLUMN bytes_left REAL;"
     "ALTER TABLE points ADD COLUMN bytes_outer REAL;"
     "ALTER TABLE points ADD COLUMN bytes_vectors REAL;"

@@ -1,134 +1,185 @@
 #include "harness/table.h"
 
 #include "core/err.h"
-#include "harness/table_grid.h"
+#include "core/mem.h"
+#include "harness/table_document.h"
+#include "harness/table_layers.h"
+#include "harness/table_ledger.h"
+#include "harness/table_marks.h"
+#include "harness/table_measure.h"
+#include "harness/table_pareto.h"
+#include "harness/table_pivot.h"
 #include "harness/table_published.h"
+#include "harness/table_query.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
-struct page {
-    const struct table *table;
+static bool has_measure(const struct measures *measures, enum quantity quantity)
+{
+    for (int i = 0; i < measures->count; i++)
+        if (measures->all[i].quantity == quantity)
+            return true;
+    return false;
+}
+
+/* What the columns of both tables hold. */
+static int add_lines(struct document *document, const struct notes *notes,
+                     const struct measures *results, const struct measures *differences,
+                     struct arena *arena)
+{
+    static const struct {
+        enum quantity quantity;
+        const char *text;
+    } legends[] = {
+        {QUANTITY_VALUE, marks_note},
+        {QUANTITY_DEVIATION,
+         "s.d.: standard deviation over calibration seeds, apart from sampling error, which the "
+         "intervals and ± are."},
+        {QUANTITY_FLIPS,
+         "flips: -n answers that are right in full precision and wrong here, +n the other way "
+         "round."},
+        {QUANTITY_KL, "KL: mean divergence from full precision's next-token distribution, nats a "
+                      "token; same top: where both have the same most likely token."},
+        {QUANTITY_PUBLISHED, "papers: the number that a paper prints for the same model, method, "
+                             "settings, data set and rule (docs/published.md)."}};
+    int rc;
+    TRY(document_notes(document, notes, arena));
+    TRY(document_legends(document, arena));
+    TRY(document_line(document, arena,
+                      "bits: a weight as the paper counts; as stored, everything included; the "
+                      "whole file over all parameters. [low, high]: 95 %% intervals, bootstrap "
+                      "over windows or items. ±: standard error."));
+    for (size_t i = 0; i < sizeof legends / sizeof *legends; i++)
+        if (has_measure(results, legends[i].quantity) ||
+            has_measure(differences, legends[i].quantity))
+            TRY(document_line(document, arena, "%s", legends[i].text));
+out:
+    return rc;
+}
+
+static int results(struct document *document, struct store *store, struct table *table,
+                   const struct table_request *request, const struct comparison *papers,
+                   struct arena *arena)
+{
+    struct measures measures, differences = {0};
     struct notes notes;
-    struct grid results, differences;
-};
-
-static int print_markdown(const struct page *page, FILE *out, struct arena *arena)
-{
-    const struct table *table = page->table;
+    struct grid grid;
     int rc;
-    char mark[4];
-    fprintf(out, "%s (%s, ", *table->title ? table->title : table->experiment, table->experiment);
-    if (table->models > 1)
-        fprintf(out, "%d models)\n\n", table->models);
+    TRY(table_mark(table, store, arena));
+    TRY(table_notes(&notes, table, arena));
+    if (request->show)
+        TRY(measures_parse(&measures, store, table, "--show", request->show, papers, arena));
     else
-        fprintf(out, "model %s)\n\n", table->model);
-    TRY(grid_markdown(&page->results, out, arena));
-    if (page->differences.rows) {
-        fputs("\nAgainst full precision, on the same windows and items\n\n", out);
-        TRY(grid_markdown(&page->differences, out, arena));
+        TRY(measures_results(&measures, table, papers, arena));
+    TRY(measures_grid(&grid, table, &measures, &notes, arena));
+    TRY(document_add(document, "", &grid));
+    if (!request->show)
+        TRY(measures_differences(&differences, table, arena));
+    if (differences.count) {
+        TRY(measures_grid(&grid, table, &differences, NULL, arena));
+        TRY(document_add(document, "Against full precision, on the same windows and items", &grid));
     }
-    fputs("\n", out);
-    for (int i = 0; i < page->notes.count; i++) {
-        note_mark(i, mark);
-        fprintf(out, "- [%s] %s\n", mark, page->notes.texts[i]);
-    }
-    for (int j = 0; j < table->metric_count; j++) {
-        const char *legend;
-        TRY(table_legend(&table->metrics[j], arena, &legend));
-        fprintf(out, "- %s\n", legend);
-    }
-    fputs("- bits: a weight as the paper counts; as stored, everything included; the whole file "
-          "over all parameters. [low, high]: 95 % intervals, bootstrap over windows or items. "
-          "±: standard error.\n",
-          out);
+    TRY(add_lines(document, &notes, &measures, &differences, arena));
 out:
     return rc;
 }
 
-static int print_latex(const struct page *page, FILE *out, struct arena *arena)
+static int fields(struct store *store, const struct table *table, FILE *out)
 {
-    const struct table *table = page->table;
+    struct strbuf names = {0};
+    int rc = query_columns(store, table, &names);
+    if (rc == 0)
+        fputs(names.data, out);
+    strbuf_release(&names);
+    return rc;
+}
+
+/* Results with all digits have a form of their own in CSV and JSON. */
+static bool is_whole(const struct table_request *request)
+{
+    return request->form == TABLE_RESULTS && !request->show && !request->papers &&
+           (request->format == TABLE_CSV || request->format == TABLE_JSON);
+}
+
+static int print_whole(struct store *store, struct table *table, enum table_format format,
+                       FILE *out, struct arena *arena)
+{
     int rc;
-    char mark[4];
-    fprintf(out, "%% %s, model %s; needs \\usepackage{booktabs}\n", table->experiment,
-            table->models > 1 ? "in each row" : table->model);
-    TRY(grid_latex(&page->results, out));
-    if (page->differences.rows) {
-        fputs("\n% against full precision, on the same windows and items\n", out);
-        TRY(grid_latex(&page->differences, out));
-    }
-    for (int i = 0; i < page->notes.count; i++) {
-        note_mark(i, mark);
-        fprintf(out, "\n\\noindent [%s] ", mark);
-        latex_text(page->notes.texts[i], out);
-        fputs("\\par", out);
-    }
-    for (int j = 0; j < table->metric_count; j++) {
-        const char *legend;
-        TRY(table_legend(&table->metrics[j], arena, &legend));
-        fputs("\n\\noindent ", out);
-        latex_text(legend, out);
-        fputs("\\par", out);
-    }
-    fputs("\n", out);
+    TRY(table_mark(table, store, arena));
+    TRY(format == TABLE_CSV ? table_csv(table, out) : table_json(table, out));
 out:
     return rc;
 }
 
-static int print_page(const struct table *table, enum table_format format, FILE *out,
-                      struct arena *arena)
+static int make_document(struct document *document, struct store *store, struct table *table,
+                         const struct table_request *request, const struct comparison *papers,
+                         struct arena *arena)
 {
-    struct page page = {.table = table};
+    const struct pivot pivot = {.rows = request->rows,
+                                .columns = request->columns,
+                                .value = request->value,
+                                .best = request->best,
+                                .intervals = request->intervals};
+    switch (request->form) {
+    case TABLE_PIVOT: return pivot_make(document, store, table, &pivot, papers, arena);
+    case TABLE_BITS: return ledger_bits(document, store, table, arena);
+    case TABLE_EXCEPTIONS: return ledger_exceptions(document, store, table, arena);
+    case TABLE_LAYERS: return layers_document(document, store, table, arena);
+    default: return results(document, store, table, request, papers, arena);
+    }
+}
+
+static int answer(struct store *store, struct table *table, const struct table_request *request,
+                  FILE *out, struct arena *arena)
+{
+    struct document document = {.table = table};
+    struct published published;
+    struct comparison papers;
+    int rc = 0;
+    if (request->papers) {
+        TRY(published_load(&published, request->papers, arena));
+        TRY(comparison_make(&papers, table, &published, arena));
+    }
+    if (request->form == TABLE_PUBLISHED) {
+        TRY(comparison_print(&papers, table, request->format, out, arena));
+    } else if (request->form == TABLE_PARETO) {
+        TRY(pareto_print(table, request->format, out, arena));
+    } else if (request->form == TABLE_FIELDS) {
+        TRY(fields(store, table, out));
+    } else if (is_whole(request)) {
+        TRY(print_whole(store, table, request->format, out, arena));
+    } else {
+        TRY(make_document(&document, store, table, request, request->papers ? &papers : NULL,
+                          arena));
+        TRY(document_print(&document, request->format, out, arena));
+    }
+out:
+    return rc;
+}
+
+int table_answer(struct store *store, const struct table_request *request, FILE *out)
+{
+    const struct table_selection selection = {.experiment = request->experiment,
+                                              .where = request->where,
+                                              .seeds_together = !request->seeds_apart};
+    struct arena arena = {0};
+    struct table table;
     int rc;
-    TRY(table_notes(&page.notes, table, arena));
-    TRY(table_results(&page.results, table, &page.notes, arena));
-    TRY(table_differences(&page.differences, table, arena));
-    TRY(format == TABLE_LATEX ? print_latex(&page, out, arena) : print_markdown(&page, out, arena));
-out:
-    return rc;
-}
-
-static int close_output(FILE *out)
-{
+    if (request->form == TABLE_PUBLISHED && !request->papers)
+        return err_set(ERR_INTERNAL, "table: no file with the papers' numbers is named");
+    TRY(table_select(&table, store, &selection, &arena));
+    TRY(answer(store, &table, request, out, &arena));
     if (fflush(out) != 0 || ferror(out))
-        return err_set(ERR_IO, "table: cannot write: %s", strerror(errno));
-    return 0;
+        rc = err_set(ERR_IO, "table: cannot write: %s", strerror(errno));
+out:
+    arena_release(&arena);
+    return rc;
 }
 
 int table_print(struct store *store, const char *experiment, enum table_format format, FILE *out)
 {
-    struct arena arena = {0};
-    struct table table;
-    int rc;
-    TRY(table_load(&table, store, experiment, &arena));
-    if (format == TABLE_CSV)
-        rc = table_csv(&table, out);
-    else if (format == TABLE_JSON)
-        rc = table_json(&table, out);
-    else
-        rc = print_page(&table, format, out, &arena);
-    if (rc == 0)
-        rc = close_output(out);
-out:
-    arena_release(&arena);
-    return rc;
-}
-
-int table_print_published(struct store *store, const char *experiment, const char *path,
-                          enum table_format format, FILE *out)
-{
-    struct arena arena = {0};
-    struct table table;
-    struct published published;
-    struct comparison comparison;
-    int rc;
-    TRY(table_load(&table, store, experiment, &arena));
-    TRY(published_load(&published, path, &arena));
-    TRY(comparison_make(&comparison, &table, &published, &arena));
-    TRY(comparison_print(&comparison, &table, format, out, &arena));
-    TRY(close_output(out));
-out:
-    arena_release(&arena);
-    return rc;
+    return table_answer(store, &(struct table_request){.experiment = experiment, .format = format},
+                        out);
 }

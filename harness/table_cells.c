@@ -1,51 +1,13 @@
-/* Numbers to texts: how many digits, which units, which columns. */
+/* What stands in a cell: the text of a measure of a row, and the number behind it. */
 #include "core/err.h"
 #include "harness/table_grid.h"
+#include "harness/table_measure.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#define NOTHING "–"
-
-enum { NUMBER = TABLE_NUMBER, HEAD_COLUMNS = 5 };
-
-/* Digits for a reader: two behind the point up to 100, fewer above; powers of ten from a million.
- */
-void table_number(char out[NUMBER], double value)
-{
-    double size = fabs(value);
-    if (isnan(value))
-        snprintf(out, NUMBER, NOTHING);
-    else if (size < 1e6)
-        snprintf(out, NUMBER, "%.*f", size < 100 ? 2 : size < 1000 ? 1 : 0, value);
-    else
-        snprintf(out, NUMBER, "%.2e", value);
-}
-
-static void fixed(char out[NUMBER], double value, int digits)
-{
-    if (isnan(value))
-        snprintf(out, NUMBER, NOTHING);
-    else
-        snprintf(out, NUMBER, "%.*f", digits, value);
-}
-
-/* Ratios near one need more digits than the numbers they are made of. */
-static void ratio(char out[NUMBER], double value)
-{
-    if (value < 10)
-        fixed(out, value, 3);
-    else
-        table_number(out, value);
-}
-
-/* "-1.5", and never "-0.0". */
-static void points(char out[NUMBER], double share)
-{
-    double value = round(share * 1000) / 10;
-    fixed(out, value == 0 ? 0 : value, 1);
-}
+enum { NUMBER = TABLE_NUMBER };
 
 static int with_interval(struct arena *arena, const char **out, double value, double low,
                          double high, void (*format)(char *, double))
@@ -62,149 +24,158 @@ static int with_interval(struct arena *arena, const char **out, double value, do
 static int measured(const struct table_metric *m, const struct table_value *v, struct arena *arena,
                     const char **out)
 {
-    if (!v->present)
-        return arena_printf(arena, out, NOTHING);
     if (table_metric_is_perplexity(m))
         return with_interval(arena, out, v->value, v->low, v->high, table_number);
     char value[NUMBER], error[NUMBER];
-    points(value, v->value);
-    points(error, v->standard_error);
+    table_points(value, v->value);
+    table_points(error, v->standard_error);
     return arena_printf(arena, out, "%s ± %s", value, error);
 }
 
 static int difference(const struct table_metric *m, const struct table_value *v,
-                      struct arena *arena, const char **out)
+                      struct arena *arena, const char **out, double *number)
 {
     if (!v->compared)
-        return arena_printf(arena, out, NOTHING);
+        return 0;
+    *number = v->paired.value;
     if (v->compared == 2)
         return arena_printf(arena, out, table_metric_is_perplexity(m) ? "1" : "0");
     return with_interval(arena, out, v->paired.value, v->paired.low, v->paired.high,
-                         table_metric_is_perplexity(m) ? ratio : points);
+                         table_metric_is_perplexity(m) ? table_ratio : table_points);
 }
 
-static int grid_init(struct grid *grid, int rows, int columns, struct arena *arena)
+/* Whole for one point, means for several seeds. */
+static int flips(const struct table_value *v, int seeds, struct arena *arena, const char **out)
 {
-    int rc = arena_calloc(arena, &grid->cells, (size_t)rows * (size_t)columns, sizeof *grid->cells);
-    grid->rows = rows;
-    grid->columns = columns;
-    for (int i = 0; rc == 0 && i < rows * columns; i++)
-        grid->cells[i] = NOTHING;
-    return rc;
+    if (!v->compared)
+        return 0;
+    if (v->compared == 2)
+        return arena_printf(arena, out, "0");
+    return arena_printf(arena, out, "-%.*f +%.*f", seeds > 1, v->to_wrong, seeds > 1, v->to_right);
 }
 
-void note_mark(int i, char out[4])
+static int number_cell(double value, void (*format)(char *, double), struct arena *arena,
+                       const char **text, double *number)
 {
-    if (i < 26)
-        snprintf(out, 4, "%c", 'a' + i);
-    else
-        snprintf(out, 4, "%c%c", 'a' + (i / 26 - 1) % 26, 'a' + i % 26);
+    char shown[NUMBER];
+    *number = value;
+    format(shown, value);
+    return arena_printf(arena, text, "%s", shown);
 }
 
-int table_notes(struct notes *notes, const struct table *table, struct arena *arena)
+static void two_digits(char *out, double value)
 {
+    table_fixed(out, value, 2);
+}
+
+static void three_digits(char *out, double value)
+{
+    table_fixed(out, value, 3);
+}
+
+static void four_digits(char *out, double value)
+{
+    table_fixed(out, value, 4);
+}
+
+/* One decimal below 100, none above. */
+static void seconds(char *out, double value)
+{
+    table_fixed(out, value, value < 100 ? 1 : 0);
+}
+
+static void megabytes(char *out, double value)
+{
+    table_fixed(out, value / 1e6, value < 1e8 ? 1 : 0);
+}
+
+static int metric_cell(const struct measure *measure, const struct table *table,
+                       const struct table_row *row, struct arena *arena, const char **text,
+                       double *number)
+{
+    const struct table_metric *m = &table->metrics[measure->metric];
+    const struct table_value *v = &row->values[measure->metric];
+    if (!v->present)
+        return 0;
+    switch (measure->quantity) {
+    case QUANTITY_VALUE: *number = v->value; return measured(m, v, arena, text);
+    case QUANTITY_DEVIATION:
+        return number_cell(v->deviation,
+                           table_metric_is_perplexity(m) ? table_number : table_points, arena, text,
+                           number);
+    case QUANTITY_DIFFERENCE: return difference(m, v, arena, text, number);
+    case QUANTITY_BITS_PER_BYTE:
+        return number_cell(v->bits_per_byte, three_digits, arena, text, number);
+    case QUANTITY_KL: return number_cell(v->kl, four_digits, arena, text, number);
+    case QUANTITY_SAME_TOP: return number_cell(v->same_top, table_points, arena, text, number);
+    case QUANTITY_FLIPS: return flips(v, row->id_count, arena, text);
+    case QUANTITY_TO_WRONG:
+    case QUANTITY_TO_RIGHT:
+        if (!v->compared)
+            return 0;
+        *number = measure->quantity == QUANTITY_TO_WRONG ? v->to_wrong : v->to_right;
+        return arena_printf(arena, text, "%.*f", row->id_count > 1, *number);
+    default: return 0;
+    }
+}
+
+int measure_cell(const struct measure *measure, const struct table *table, int row_index,
+                 struct arena *arena, const char **text, double *number)
+{
+    const struct table_row *row = &table->rows[row_index];
+    const bool quantized = row->weights > 0;
+    *text = TABLE_NOTHING;
+    *number = NAN;
+    switch (measure->quantity) {
+    case QUANTITY_PAPER_BITS:
+        return number_cell(quantized ? row->paper_bits : NAN, two_digits, arena, text, number);
+    case QUANTITY_MARKS_BITS:
+        return number_cell(quantized ? row->marks_bits : NAN, two_digits, arena, text, number);
+    case QUANTITY_STORED_BITS:
+        return number_cell(quantized ? row->stored_bits : NAN, two_digits, arena, text, number);
+    case QUANTITY_FILE_BITS: return number_cell(row->full_bits, two_digits, arena, text, number);
+    case QUANTITY_QUANTIZE:
+        return number_cell(quantized ? row->quantize_seconds : NAN, seconds, arena, text, number);
+    case QUANTITY_TOTAL: return number_cell(row->total_seconds, seconds, arena, text, number);
+    case QUANTITY_MEMORY: return number_cell(row->peak_memory, megabytes, arena, text, number);
+    case QUANTITY_SEEDS:
+        *number = row->id_count;
+        return row->id_count > 1 ? arena_printf(arena, text, "%d", row->id_count) : 0;
+    case QUANTITY_PUBLISHED:
+    case QUANTITY_EXPRESSION:
+        *number = measure->numbers[row_index];
+        *text = measure->texts[row_index] ? measure->texts[row_index] : TABLE_NOTHING;
+        return 0;
+    default: return metric_cell(measure, table, row, arena, text, number);
+    }
+}
+
+int measures_grid(struct grid *grid, const struct table *table, const struct measures *measures,
+                  const struct notes *notes, struct arena *arena)
+{
+    struct grid_writer writer;
     int rc;
-    *notes = (struct notes){0};
-    TRY(arena_calloc(arena, &notes->texts, (size_t)table->row_count, sizeof *notes->texts));
-    TRY(arena_calloc(arena, &notes->of_row, (size_t)table->row_count, sizeof *notes->of_row));
+    TRY(grid_init(grid, table->row_count + 1, measures->count + 1, &writer, arena));
+    grid->cells[0] = "method";
+    for (int j = 0; j < measures->count; j++)
+        grid->cells[j + 1] = measures->all[j].head;
     for (int i = 0; i < table->row_count; i++) {
         const struct table_row *row = &table->rows[i];
-        const char *text = row->warnings;
-        int known = 0;
-        if (row->failed)
-            TRY(arena_printf(arena, &text, "failed: %s%s%s", row->error, *row->warnings ? "; " : "",
-                             row->warnings));
-        notes->of_row[i] = -1;
-        if (!*text)
-            continue;
-        while (known < notes->count && strcmp(notes->texts[known], text) != 0)
-            known++;
-        if (known == notes->count)
-            notes->texts[notes->count++] = text;
-        notes->of_row[i] = known;
+        const int at = (i + 1) * grid->columns;
+        TRY(table_label(table, row, notes ? notes->of_row[i] : -1, arena, &grid->cells[at]));
+        for (int j = 0; j < measures->count; j++) {
+            const struct measure *measure = &measures->all[j];
+            const bool asked = measure->quantity == QUANTITY_EXPRESSION;
+            if (row->failed && !asked)
+                continue;
+            TRY(measure_cell(measure, table, i, arena, &grid->cells[at + 1 + j],
+                             &writer.values[at + 1 + j]));
+            if (measure_is_marked(measure))
+                writer.marks[at + 1 + j] = row->values[measure->metric].mark;
+        }
+        if (row->failed && notes && measures->all[0].quantity != QUANTITY_EXPRESSION)
+            grid->cells[at + 1] = "failed";
     }
-out:
-    return rc;
-}
-
-const char *table_model_name(const char *model)
-{
-    const char *slash = strrchr(model, '/');
-    return slash && slash[1] ? slash + 1 : model;
-}
-
-/* With several models each row says which it is of. */
-static int label(const struct table *table, const struct table_row *row, int note,
-                 struct arena *arena, const char **out)
-{
-    char mark[4] = "";
-    if (note >= 0)
-        note_mark(note, mark);
-    return arena_printf(arena, out, "%s%s%s%s%s%s",
-                        table->models > 1 ? table_model_name(row->model) : "",
-                        table->models > 1 ? ": " : "", row->label, note >= 0 ? " [" : "", mark,
-                        note >= 0 ? "]" : "");
-}
-
-/* One decimal below 100 seconds, none above. */
-static int seconds(double value, struct arena *arena, const char **out)
-{
-    char text[NUMBER];
-    fixed(text, value, value < 100 ? 1 : 0);
-    return arena_printf(arena, out, "%s", text);
-}
-
-static int bits(double value, struct arena *arena, const char **out)
-{
-    char text[NUMBER];
-    fixed(text, value, 2);
-    return arena_printf(arena, out, "%s", text);
-}
-
-/* True when some row counts marks apart: only then there is a column for them. */
-static int has_marks(const struct table *table)
-{
-    for (int i = 0; i < table->row_count; i++)
-        if (table->rows[i].marks_bits > 0)
-            return 1;
-    return 0;
-}
-
-static int result_header(struct grid *grid, const struct table *table, int marks,
-                         struct arena *arena)
-{
-    const char **cell = grid->cells;
-    int rc = 0;
-    *cell++ = "method";
-    *cell++ = "paper bits";
-    if (marks)
-        *cell++ = "marks";
-    *cell++ = "stored bits";
-    *cell++ = "file bits";
-    for (int j = 0; j < table->metric_count; j++) {
-        const struct table_metric *m = &table->metrics[j];
-        TRY(arena_printf(arena, cell++, "%s %s", m->title,
-                         table_metric_is_perplexity(m) ? "ppl" : "%"));
-    }
-    *cell++ = "quantize s";
-    *cell++ = "total s";
-out:
-    return rc;
-}
-
-static int result_row(const char **cell, const struct table *table, const struct table_row *row,
-                      int marks, struct arena *arena)
-{
-    int rc;
-    TRY(bits(row->weights > 0 ? row->paper_bits : NAN, arena, cell++));
-    if (marks)
-        TRY(bits(row->weights > 0 ? row->marks_bits : NAN, arena, cell++));
-    TRY(bits(row->weights > 0 ? row->stored_bits : NAN, arena, cell++));
-    TRY(bits(row->full_bits, arena, cell++));
-    for (int j = 0; j < table->metric_count; j++)
-        TRY(measured(&table->metrics[j], &row->values[j], arena, cell++));
-    TRY(seconds(row->weights > 0 ? row->quantize_seconds : NAN, arena, cell++));
-    TRY(seconds(row->total_seconds, arena, cell++));
 out:
     return rc;
 }
@@ -212,82 +183,22 @@ out:
 int table_results(struct grid *grid, const struct table *table, const struct notes *notes,
                   struct arena *arena)
 {
-    int rc, marks = has_marks(table);
-    TRY(grid_init(grid, table->row_count + 1, HEAD_COLUMNS + 1 + (marks != 0) + table->metric_count,
-                  arena));
-    TRY(result_header(grid, table, marks, arena));
-    for (int i = 0; i < table->row_count; i++) {
-        const char **cell = grid->cells + (i + 1) * grid->columns;
-        TRY(label(table, &table->rows[i], notes->of_row[i], arena, cell));
-        if (table->rows[i].failed)
-            cell[1] = "failed";
-        else
-            TRY(result_row(cell + 1, table, &table->rows[i], marks, arena));
-    }
+    struct measures measures;
+    int rc;
+    TRY(measures_results(&measures, table, NULL, arena));
+    TRY(measures_grid(grid, table, &measures, notes, arena));
 out:
     return rc;
-}
-
-/* *compared = 1 when a row that is not the full-precision one itself has a difference. */
-static int count_differences(const struct table *table, int *perplexities)
-{
-    int compared = 0;
-    *perplexities = 0;
-    for (int j = 0; j < table->metric_count; j++) {
-        *perplexities += table_metric_is_perplexity(&table->metrics[j]);
-        for (int i = 0; i < table->row_count; i++)
-            compared |= table->rows[i].values[j].compared == 1;
-    }
-    return compared;
 }
 
 int table_differences(struct grid *grid, const struct table *table, struct arena *arena)
 {
-    int rc = 0, perplexities, compared = count_differences(table, &perplexities);
-    int differences = compared ? table->metric_count : 0;
+    struct measures measures;
+    int rc;
     *grid = (struct grid){0};
-    if (differences + perplexities == 0)
-        return 0;
-    TRY(grid_init(grid, table->row_count + 1, 1 + differences + perplexities, arena));
-    grid->cells[0] = "method";
-    for (int j = 0; j < table->metric_count; j++) {
-        const struct table_metric *m = &table->metrics[j];
-        int perplexity = table_metric_is_perplexity(m);
-        if (compared)
-            TRY(arena_printf(arena, &grid->cells[1 + j], "%s %s", m->title,
-                             perplexity ? "ppl ratio" : "% diff."));
-        if (perplexity)
-            TRY(arena_printf(arena, &grid->cells[1 + differences + j], "%s bits/byte", m->title));
-    }
-    for (int i = 0; i < table->row_count; i++) {
-        const struct table_row *row = &table->rows[i];
-        const char **cell = grid->cells + (i + 1) * grid->columns;
-        TRY(label(table, row, -1, arena, cell));
-        for (int j = 0; j < table->metric_count; j++) {
-            if (compared)
-                TRY(difference(&table->metrics[j], &row->values[j], arena, cell + 1 + j));
-            if (table_metric_is_perplexity(&table->metrics[j]) && row->values[j].present) {
-                char text[NUMBER];
-                fixed(text, row->values[j].bits_per_byte, 3);
-                TRY(arena_printf(arena, cell + 1 + differences + j, "%s", text));
-            }
-        }
-    }
+    TRY(measures_differences(&measures, table, arena));
+    if (measures.count)
+        TRY(measures_grid(grid, table, &measures, NULL, arena));
 out:
     return rc;
-}
-
-int table_legend(const struct table_metric *m, struct arena *arena, const char **out)
-{
-    if (table_metric_is_perplexity(m) && m->window == 0)
-        return arena_printf(arena, out, "%s ppl: perplexity of %ld last words, data %.8s", m->title,
-                            m->count, m->data_hash);
-    if (table_metric_is_perplexity(m))
-        return arena_printf(arena, out,
-                            "%s ppl: perplexity, %s split, %ld windows of %d tokens (%ld scored), "
-                            "rule %s, data %.8s",
-                            m->title, m->split, m->parts, m->window, m->count, m->rule,
-                            m->data_hash);
-    return arena_printf(arena, out, "%s %%: accuracy, %s split, %ld items, scored by %s, data %.8s",
-                        m->title, m->split, m->count, m->rule, m->data_hash);
 }

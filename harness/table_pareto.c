@@ -3,7 +3,6 @@
 #include "core/err.h"
 #include "harness/pareto.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdbool.h>
@@ -241,18 +240,9 @@ out:
     return rc;
 }
 
-int table_print_pareto(struct store *store, const char *experiment, enum table_format format,
-                       FILE *out)
+int pareto_print(const struct table *table, enum table_format format, FILE *out,
+                 struct arena *arena)
 {
-    struct arena arena = {0};
-    struct table table;
-    int rc;
-    TRY(table_load(&table, store, experiment, &arena));
-    TRY(format == TABLE_CSV || format == TABLE_JSON ? print_lines(&table, format, out, &arena)
-                                                    : print_grids(&table, format, out, &arena));
-    if (fflush(out) != 0 || ferror(out))
-        rc = err_set(ERR_IO, "table: cannot write: %s", strerror(errno));
-out:
-    arena_release(&arena);
-    return rc;
+    return format == TABLE_CSV || format == TABLE_JSON ? print_lines(table, format, out, arena)
+                                                       : print_grids(table, format, out, arena);
 }

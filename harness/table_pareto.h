@@ -14,7 +14,7 @@ int pareto_marks(struct grid *grid, const struct table *table, struct arena *are
 int pareto_areas(struct grid *grid, const struct table *table, struct arena *arena);
 
 /* Markdown and LaTeX: both tables; CSV and JSON: a line for each point, perplexity and cost. */
-int table_print_pareto(struct store *store, const char *experiment, enum table_format format,
-                       FILE *out);
+int pareto_print(const struct table *table, enum table_format format, FILE *out,
+                 struct arena *arena);
 
 #endif

@@ -167,11 +167,6 @@ static void print_csv(const struct comparison *comparison, FILE *out)
     }
 }
 
-static json_t *number_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static int print_json(const struct comparison *comparison, const struct table *table, FILE *out)
 {
     json_t *lines = json_array();
@@ -179,24 +174,18 @@ static int print_json(const struct comparison *comparison, const struct table *t
         const struct comparison_line *l = &comparison->lines[i];
         const struct published_row *p = l->theirs;
         json_array_append_new(
-            lines,
-            json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:s,s:s,s:s}", "paper",
-                      p->paper, "table", p->table, "model", p->model, "method", p->method,
-                      "settings", p->settings, "dataset", p->dataset, "metric", p->metric, "rule",
-                      p->rule, "published", number_or_null(p->value), "ours",
-                      number_or_null(l->value), "difference", number_or_null(l->difference),
-                      "relative", number_or_null(l->relative), "remark", l->remark, "note", p->note,
-                      "label", l->row->label, "id", l->row->id));
+            lines, json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:s,s:s,s:s}",
+                             "paper", p->paper, "table", p->table, "model", p->model, "method",
+                             p->method, "settings", p->settings, "dataset", p->dataset, "metric",
+                             p->metric, "rule", p->rule, "published", json_number_or_null(p->value),
+                             "ours", json_number_or_null(l->value), "difference",
+                             json_number_or_null(l->difference), "relative",
+                             json_number_or_null(l->relative), "remark", l->remark, "note", p->note,
+                             "label", l->row->label, "id", l->row->id));
     }
-    json_t *object = json_pack("{s:s,s:o,s:i}", "experiment", table->experiment, "lines", lines,
-                               "published", comparison->published);
-    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(10)) : NULL;
-    int rc = text ? 0 : err_set(ERR_MEMORY, "table: the lines cannot be written as JSON");
-    if (text)
-        fprintf(out, "%s\n", text);
-    free(text);
-    json_decref(object);
-    return rc;
+    return json_print_line(json_pack("{s:s,s:o,s:i}", "experiment", table->experiment, "lines",
+                                     lines, "published", comparison->published),
+                           out);
 }
 
 int comparison_print(const struct comparison *comparison, const struct table *table,

@@ -31,6 +31,7 @@ CREATE TABLE points (
     stored_bits REAL,                   -- every byte needed to rebuild the quantized weights
     file_bytes REAL,                    -- the whole packed model
     full_bits  REAL,                    -- file_bytes * 8 over all parameters
+    weights_left REAL,                  -- weights of linear layers left as they are
     bytes_left REAL,                    -- of file_bytes: linear layers left as they are
     bytes_outer REAL,                   -- embeddings and head
     bytes_vectors REAL,                 -- norms, biases

@@ -114,6 +114,7 @@ static int round_trip(struct run *run, const struct point *point, const char *na
         for (int k = 0; k < BITS_CATEGORIES; k++)
             parts += (double)made.output.layers[i].bytes[k];
     assert_true(parts == made.output.file_bytes && made.output.bytes_outer > 0);
+    assert_true(made.output.weights_left >= 0 && read.output.weights_left >= 0);
     assert_true((double)made.file_bytes > made.output.file_bytes);
     packing_release(&made);
     packing_release(&read);

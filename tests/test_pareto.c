@@ -74,7 +74,10 @@ static char *printed(struct store *store, enum table_format format)
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
-    if (table_print_pareto(store, "trial", format, out) != 0)
+    if (table_answer(
+            store,
+            &(struct table_request){.form = TABLE_PARETO, .format = format, .experiment = "trial"},
+            out) != 0)
         fail_msg("%s", err_text());
     fclose(out);
     return text;

@@ -347,7 +347,12 @@ static char *printed(enum table_format format)
     size_t size;
     FILE *out = open_memstream(&text, &size);
     if (store_open(&store, database, 0) != 0 ||
-        table_print_published(store, "trial", "results/published.csv", format, out) != 0)
+        table_answer(store,
+                     &(struct table_request){.form = TABLE_PUBLISHED,
+                                             .format = format,
+                                             .experiment = "trial",
+                                             .papers = "results/published.csv"},
+                     out) != 0)
         fail_msg("%s", err_text());
     store_close(store);
     fclose(out);
