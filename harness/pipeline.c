@@ -1,5 +1,3 @@
-#include "harness/pipeline.h"
-
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/interrupt.h"
@@ -11,8 +9,7 @@
 #include "harness/layer_plan.h"
 #include "harness/memory_plan.h"
 #include "harness/model_size.h"
-#include "harness/operator.h"
-#include "harness/readahead.h"
+#include "harness/pipeline_internal.h"
 #include "model/tensor_pages.h"
 #include "model/workspace.h"
 
@@ -26,23 +23,6 @@ static const char *const stage_names[STAGE_COUNT] = {"load", "calibrate", "quant
 /* What of the forward pass's working memory is kept while it is not needed, in floats: fresh pages
  * would cost a small model time. */
 enum { KEPT_WORKSPACE = 16 << 20 };
-
-/* Everything that lives while a point is computed. */
-struct pipeline {
-    const struct pipeline_input *input;
-    struct pipeline_output out;
-    struct arena arena;
-    struct block block;
-    struct hessian hessians[MODEL_MAX_INPUTS];
-    bool have_hessians;
-    struct layer_operator *ops; /* of the point's method, and of each rule's */
-    struct states calibration_x, evaluation_x;
-    struct readahead ahead;
-    double held;        /* bytes in memory before the first block */
-    int last_quantized; /* the last block with a layer to quantize; -1: none */
-    double wall, cpu;   /* when the present stage began */
-    double packed_bytes, replaced_bytes;
-};
 
 static void stage_begin(struct pipeline *p)
 {
@@ -58,8 +38,7 @@ static void stage_end(struct pipeline *p, enum stage stage, double tokens)
     timing->tokens += tokens;
 }
 
-/* A method that reads no Hessian is calibrated for its layer errors alone. */
-static enum stage calibration_stage(const struct pipeline *p)
+enum stage pipeline_calibration_stage(const struct pipeline *p)
 {
     bool needed = layer_plan_caps(p->input->point) & QM_NEEDS_HESSIAN;
     return needed ? STAGE_CALIBRATE : STAGE_DIAGNOSE;
@@ -70,7 +49,7 @@ static struct layer_choice choose(const struct pipeline *p, int block, const cha
     return layer_plan_find(p->input->point, p->input->model->config.layers, block, name);
 }
 
-static bool block_selected(const struct pipeline *p, int block)
+bool pipeline_quantizes(const struct pipeline *p, int block)
 {
     for (int i = 0; i < p->block.linear_count; i++)
         if (choose(p, block, p->block.linears[i].name).method)
@@ -81,8 +60,8 @@ static bool block_selected(const struct pipeline *p, int block)
 static void release_hessians(struct pipeline *p)
 {
     for (int i = 0; i < MODEL_MAX_INPUTS; i++)
-        hessian_release(&p->hessians[i]);
-    p->have_hessians = false;
+        pipeline_release_hessian(p, i);
+    p->have_hessians = p->borrowed_hessians = false;
 }
 
 static int see_input(void *context, int input, const float *x, int rows, int width, int sequences)
@@ -98,16 +77,27 @@ static int see_input(void *context, int input, const float *x, int rows, int wid
 
 /* The Hessians of the block's inputs, given the already quantized blocks before
  * it. */
-static int calibrate_block(struct pipeline *p)
+static int calibrate_block(struct pipeline *p, int block)
 {
     const struct stream_tap tap = {see_input, p};
+    const struct timing_record *timing = &p->out.timings[pipeline_calibration_stage(p)];
+    struct timing_record took = *timing;
+    int rc = 0;
+    pipeline_take_hessians(p, block, &p->have_hessians);
+    if (p->have_hessians)
+        return 0;
     stage_begin(p);
-    int rc = stream_block(p->input->model, &p->block, p->input->calibration, &p->calibration_x,
-                          &tap, "calibrate");
-    for (int i = 0; rc == 0 && i < p->block.input_count; i++)
+    TRY(stream_block(p->input->model, &p->block, p->input->calibration, &p->calibration_x, &tap,
+                     "calibrate"));
+    for (int i = 0; i < p->block.input_count; i++)
         hessian_finish(&p->hessians[i]);
-    p->have_hessians = rc == 0;
-    stage_end(p, calibration_stage(p), p->input->calibration->rows);
+    p->have_hessians = true;
+    stage_end(p, pipeline_calibration_stage(p), p->input->calibration->rows);
+    took.wall = timing->wall - took.wall;
+    took.cpu = timing->cpu - took.cpu;
+    took.tokens = timing->tokens - took.tokens;
+    TRY(pipeline_keep_hessians(p, block, &took));
+out:
     return rc;
 }
 
@@ -227,7 +217,7 @@ static void release_hessian_behind(struct pipeline *p, int linear)
     for (int i = linear + 1; i < p->block.linear_count; i++)
         if (p->block.linears[i].input == input)
             return;
-    hessian_release(&p->hessians[input]);
+    pipeline_release_hessian(p, input);
 }
 
 static int quantize_block(struct pipeline *p, int block)
@@ -235,7 +225,7 @@ static int quantize_block(struct pipeline *p, int block)
     int rc = 0;
     const struct pipeline_input *in = p->input;
     if (in->calibration)
-        TRY(calibrate_block(p));
+        TRY(calibrate_block(p, block));
     workspace_trim(in->model->workspace, KEPT_WORKSPACE);
     for (int i = 0; i < p->block.linear_count; i++) {
         struct linear *linear = &p->block.linears[i];
@@ -267,24 +257,34 @@ static int load_block(struct pipeline *p, int block)
     return rc;
 }
 
+static int advance_calibration(struct pipeline *p)
+{
+    stage_begin(p);
+    int rc = stream_block(p->input->model, &p->block, p->input->calibration, &p->calibration_x,
+                          NULL, "calibrate");
+    stage_end(p, pipeline_calibration_stage(p), 0);
+    p->advance.wall += clock_wall() - p->wall;
+    p->advance.cpu += clock_cpu() - p->cpu;
+    return rc;
+}
+
 static int run_block(struct pipeline *p, int block, int end)
 {
     int rc = 0;
     const struct pipeline_input *in = p->input;
     const struct model *model = in->model;
     progress_block(block, end);
-    if (block > 0)
+    if (block > 0) {
+        block_release(&p->block); /* the first one is loaded whatever block the work begins with */
         TRY(load_block(p, block));
+    }
     if (block + 1 < end)
         readahead_start(&p->ahead, model, block + 1);
-    if (block_selected(p, block))
+    if (pipeline_quantizes(p, block))
         TRY(quantize_block(p, block));
-    if (in->calibration && block < p->last_quantized) {
-        stage_begin(p);
-        TRY(stream_block(model, &p->block, in->calibration, &p->calibration_x, NULL, "calibrate"));
-        stage_end(p, calibration_stage(p), 0);
-    }
-    if (in->evaluation) {
+    if (in->calibration && block < p->last_quantized)
+        TRY(advance_calibration(p));
+    if (in->evaluation && block >= p->evaluation_begin) {
         stage_begin(p);
         TRY(block + 1 < end
                 ? stream_block(model, &p->block, in->evaluation, &p->evaluation_x, NULL, "evaluate")
@@ -297,12 +297,15 @@ out:
     return rc;
 }
 
-static int start_stream(const struct model *model, const struct stream *stream, const char *what,
+static int start_stream(struct pipeline *p, enum shared_kind kind, const struct stream *stream,
                         const char *folder, struct states *x)
 {
-    int rc = states_open(x, what, stream->rows, model->config.width, stream_largest_chunk(stream),
-                         folder);
-    return rc ? rc : stream_embed(model, stream, x);
+    const bool evaluates = kind == SHARED_EVALUATION;
+    int rc = states_open(x, evaluates ? "evaluation" : "calibration", stream->rows,
+                         p->input->model->config.width, stream_largest_chunk(stream), folder);
+    return rc ? rc
+              : pipeline_first_states(p, kind, stream, evaluates ? p->evaluation_begin : p->begin,
+                                      x);
 }
 
 /* Blocks are alike: the first one, which is loaded, tells what all of them take. */
@@ -313,20 +316,22 @@ static int start(struct pipeline *p)
     struct memory_plan plan;
     p->last_quantized = -1;
     for (int block = 0; block < in->model->config.layers; block++)
-        p->last_quantized = block_selected(p, block) ? block : p->last_quantized;
+        p->last_quantized = pipeline_quantizes(p, block) ? block : p->last_quantized;
     struct memory_needs needs;
     memory_needs_of(in->model, in->point, in->calibration, in->evaluation, &needs);
     needs.block = &p->block;
-    needs.held = p->held;
+    needs.held = p->held - (double)shared_bytes(in->shared);
     if (in->keep)
         TRY(reference_states_place(in->keep, &needs));
     needs.reference = reference_states_needs(in->reference);
     TRY(memory_plan_make(&needs, &plan));
+    shared_limit(in->shared, plan.limit - plan.peak);
+    TRY(pipeline_take_over(p));
     if (in->calibration)
-        TRY(start_stream(in->model, in->calibration, "calibration",
+        TRY(start_stream(p, SHARED_CALIBRATION, in->calibration,
                          plan.calibration_file > 0 ? plan.folder : NULL, &p->calibration_x));
     if (in->evaluation)
-        TRY(start_stream(in->model, in->evaluation, "evaluation",
+        TRY(start_stream(p, SHARED_EVALUATION, in->evaluation,
                          plan.evaluation_file > 0 ? plan.folder : NULL, &p->evaluation_x));
 out:
     return rc;
@@ -403,8 +408,11 @@ int pipeline_run(const struct pipeline_input *input, struct pipeline_output *out
     TRY(start(&p));
     /* Where nothing is evaluated, the work ends with the last block that is quantized. */
     int end = input->evaluation ? model->config.layers : p.last_quantized + 1;
-    for (int block = 0; block < end; block++)
+    for (int block = p.begin; block < end; block++) {
+        TRY(pipeline_hand_on(&p, block));
         TRY(run_block(&p, block, end));
+    }
+    TRY(pipeline_hand_on(&p, end));
     if (p.out.left > 0 && p.out.left == p.out.layer_count)
         TRY(err_set(ERR_NUMERIC, "no layer could be quantized; the first of %d: %s", p.out.left,
                     p.out.exceptions[0].detail));
@@ -423,6 +431,30 @@ out:
     block_release(&p.block);
     mem_free(p.ops);
     workspace_trim(model->workspace, KEPT_WORKSPACE);
+    return rc;
+}
+
+int pipeline_output_copy(const struct pipeline_output *from, int blocks, struct pipeline_output *to)
+{
+    struct pipeline_output copy = *from;
+    int rc;
+    copy.layers = NULL;
+    copy.exceptions = NULL;
+    copy.scores = NULL;
+    copy.divergences = NULL;
+    TRY(mem_calloc(&copy.layers, (size_t)blocks * MODEL_MAX_LINEARS, sizeof *copy.layers));
+    memcpy(copy.layers, from->layers, (size_t)from->layer_count * sizeof *copy.layers);
+    if (from->exception_count > 0) {
+        TRY(mem_alloc(&copy.exceptions, (size_t)from->exception_count, sizeof *copy.exceptions));
+        memcpy(copy.exceptions, from->exceptions,
+               (size_t)from->exception_count * sizeof *copy.exceptions);
+    }
+    *to = copy;
+    copy.layers = NULL;
+    copy.exceptions = NULL;
+out:
+    mem_free(copy.layers);
+    mem_free(copy.exceptions);
     return rc;
 }
 

@@ -26,6 +26,8 @@ struct layer_sink {
     void *context;
 };
 
+struct shared_work; /* harness/shared_work.h */
+
 struct pipeline_input {
     const struct model *model;
     const struct point *point;
@@ -35,6 +37,9 @@ struct pipeline_input {
     /* Full precision: filled on the way, when it is not ready. Else, when it is, compared with.
      * Both may be NULL. */
     struct reference_states *keep, *reference;
+    /* Work of the run's other points, after shared_begin for this one; NULL: alone. Not together
+     * with a sink, which would not see the layers that are taken over. */
+    struct shared_work *shared;
 };
 
 struct pipeline_output {
@@ -42,10 +47,11 @@ struct pipeline_output {
     int layer_count;
     struct exception_record *exceptions; /* owned, names borrowed as well */
     int exception_count;
-    struct token_score *scores; /* owned: one a row of the evaluation stream */
-    struct token_divergence *divergences; /* owned: the same, or NULL: not compared */
-    struct timing_record timings[STAGE_COUNT];
-    long weights;                                     /* quantized weights */
+    struct token_score *scores;                /* owned: one a row of the evaluation stream */
+    struct token_divergence *divergences;      /* owned: the same, or NULL: not compared */
+    struct timing_record timings[STAGE_COUNT]; /* with what the work taken over took */
+    double saved, saved_cpu;                   /* seconds of it that were not spent anew */
+    long weights;                              /* quantized weights */
     double paper_bits, paper_bits_marks, stored_bits; /* per quantized weight; 0 without any */
     double file_bytes, full_bits;
     /* What file_bytes holds beside the quantized layers: linear layers left as they are, embeddings

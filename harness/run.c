@@ -1,13 +1,11 @@
-#include "harness/run.h"
+#include "harness/run_internal.h"
 
 #include "core/clock.h"
 #include "core/err.h"
-#include "core/interrupt.h"
 #include "core/load.h"
 #include "core/mem.h"
 #include "core/pool.h"
 #include "core/progress.h"
-#include "harness/estimate.h"
 #include "harness/host.h"
 #include "harness/positions.h"
 
@@ -128,6 +126,7 @@ struct point_job {
     struct run *run;
     const struct point *point;
     struct store *store;
+    struct shared_work *shared;
     int place; /* in the experiment's list */
     json_t *settings;
     char id[HASH_HEX_SIZE];
@@ -153,7 +152,8 @@ static int compute_point(struct point_job *job)
                                    .point = job->point,
                                    .calibration = calibration ? &calibration->stream : NULL,
                                    .evaluation = evaluation->stream.rows ? &evaluation->stream
-                                                                         : NULL};
+                                                                         : NULL,
+                                   .shared = job->shared};
     run_use_reference(run, &input);
     TRY(pipeline_run(&input, &job->output));
     TRY(mem_calloc(&job->metrics, (size_t)evaluation_metric_count(evaluation),
@@ -173,47 +173,48 @@ static int write_point(struct point_job *job, const char *error)
     memcpy(timings, job->output.timings, sizeof job->output.timings);
     struct load now;
     load_now(&now);
-    timings[STAGE_COUNT] = (struct timing_record){"total", now.wall - job->before.wall,
-                                                  now.own - job->before.own, 0};
-    const struct point_record record = {.id = job->id,
-                                        .experiment = run->experiment.name,
-                                        .label = job->point->label,
-                                        .method = job->point->method ? job->point->method->name
-                                                                     : "full",
-                                        .settings = job->settings,
-                                        .host = run->host,
-                                        .status = error ? "failed" : "done",
-                                        .error = error,
-                                        .model = run->experiment.model,
-                                        .model_hash = run->model.hash,
-                                        .started = job->started,
-                                        .weights = job->output.weights,
-                                        .paper_bits = job->output.paper_bits,
-                                        .paper_bits_marks = job->output.paper_bits_marks,
-                                        .stored_bits = job->output.stored_bits,
-                                        .file_bytes = job->output.file_bytes,
-                                        .full_bits = job->output.full_bits,
-                                        .weights_left = job->output.weights_left,
-                                        .bytes_left = job->output.bytes_left,
-                                        .bytes_outer = job->output.bytes_outer,
-                                        .bytes_vectors = job->output.bytes_vectors,
-                                        .peak_memory = (double)clock_peak_memory(),
-                                        .warnings = job->warnings.data ? job->warnings.data : "",
-                                        .layers = job->output.layers,
-                                        .layer_count = job->output.layer_count,
-                                        .metrics = job->metrics,
-                                        .metric_count = job->metric_count,
-                                        .exceptions = job->output.exceptions,
-                                        .exception_count = job->output.exception_count,
-                                        .command = run->command,
-                                        .spec_text = run->experiment.text,
-                                        .repetition =
-                                            {.threads = pool_threads(),
-                                             .load_before = job->before.average,
-                                             .load_after = now.average,
-                                             .busy = load_busy(&job->before, &now, pool_threads())},
-                                        .timings = timings,
-                                        .timing_count = error ? 0 : STAGE_COUNT + 1};
+    timings[STAGE_COUNT] = (struct timing_record){
+        "total", now.wall - job->before.wall + job->output.saved,
+        now.own - job->before.own + job->output.saved_cpu, 0};
+    const struct point_record record = {
+        .id = job->id,
+        .experiment = run->experiment.name,
+        .label = job->point->label,
+        .method = job->point->method ? job->point->method->name : "full",
+        .settings = job->settings,
+        .host = run->host,
+        .status = error ? "failed" : "done",
+        .error = error,
+        .model = run->experiment.model,
+        .model_hash = run->model.hash,
+        .started = job->started,
+        .weights = job->output.weights,
+        .paper_bits = job->output.paper_bits,
+        .paper_bits_marks = job->output.paper_bits_marks,
+        .stored_bits = job->output.stored_bits,
+        .file_bytes = job->output.file_bytes,
+        .full_bits = job->output.full_bits,
+        .weights_left = job->output.weights_left,
+        .bytes_left = job->output.bytes_left,
+        .bytes_outer = job->output.bytes_outer,
+        .bytes_vectors = job->output.bytes_vectors,
+        .saved = job->output.saved,
+        .peak_memory = (double)clock_peak_memory(),
+        .warnings = job->warnings.data ? job->warnings.data : "",
+        .layers = job->output.layers,
+        .layer_count = job->output.layer_count,
+        .metrics = job->metrics,
+        .metric_count = job->metric_count,
+        .exceptions = job->output.exceptions,
+        .exception_count = job->output.exception_count,
+        .command = run->command,
+        .spec_text = run->experiment.text,
+        .repetition = {.threads = pool_threads(),
+                       .load_before = job->before.average,
+                       .load_after = now.average,
+                       .busy = load_busy(&job->before, &now, pool_threads())},
+        .timings = timings,
+        .timing_count = error ? 0 : STAGE_COUNT + 1};
     return store_write_point(job->store, &record, job->place);
 }
 
@@ -249,6 +250,8 @@ static int finish_point(struct point_job *job, int code, struct run_summary *sum
         if (rc == 0) {
             show_result(job);
             summary->computed++;
+            summary->saved += job->output.saved;
+            summary->spent += clock_wall() - job->before.wall;
         }
         return rc;
     }
@@ -260,88 +263,26 @@ static int finish_point(struct point_job *job, int code, struct run_summary *sum
     return write_point(job, text);
 }
 
-/* Computes and stores one point, or finds it stored. Only a failure to store,
- * or an interruption, is an error here. */
-static int run_point(struct run *run, struct store *store, int order, struct run_summary *summary)
+int run_point(struct run *run, struct store *store, struct shared_work *shared, int index,
+              struct run_summary *summary)
 {
-    int rc, done;
+    int rc;
     struct point_job job = {.run = run,
-                            .point = &run->experiment.points[order],
+                            .point = &run->experiment.points[index],
                             .store = store,
-                            .place = run->experiment.model_index * STORE_MODEL_PLACES + order};
+                            .shared = shared,
+                            .place = run->experiment.model_index * STORE_MODEL_PLACES + index};
     TRY(run_point_id(run, job.point, &job.settings, job.id));
-    TRY(store_point_done(store, job.id, run->experiment.name, job.place, &done));
-    if (done) {
-        summary->skipped++;
-        progress_skip(order, job.point->label, "already done");
-        goto out;
-    }
-    progress_point(order, job.point->label);
-    store_working_on(store, run->experiment.name, job.point->label);
     TRY(run_make_reference(run, job.point));
     load_now(&job.before);
     clock_utc(job.started);
     clock_peak_restart();
+    shared_begin(shared, index);
     rc = compute_point(&job);
     if (rc == ERR_INTERRUPTED)
         goto out;
     TRY(finish_point(&job, rc, summary));
 out:
     job_release(&job);
-    return rc;
-}
-
-/* The experiment lists what its spec says now. What is done already is listed at once, so that a
- * table is whole even when this run is stopped early. */
-static int list_done_points(struct run *run, struct store *store)
-{
-    int rc, count = run->experiment.point_count;
-    char(*ids)[HASH_HEX_SIZE] = NULL;
-    const char **list = NULL;
-    const struct experiment *experiment = &run->experiment;
-    TRY(store_experiment(store, experiment->name, experiment->title, experiment->path,
-                         experiment->text));
-    TRY(mem_calloc(&ids, (size_t)count, sizeof *ids));
-    TRY(mem_calloc(&list, (size_t)count, sizeof *list));
-    for (int i = 0; i < count; i++) {
-        json_t *settings = NULL;
-        TRY(run_point_id(run, &experiment->points[i], &settings, ids[i]));
-        json_decref(settings);
-        list[i] = ids[i];
-    }
-    TRY(store_experiment_points(store, experiment->name, list, count, experiment->model_index,
-                                experiment->model_count));
-out:
-    mem_free(ids);
-    mem_free(list);
-    return rc;
-}
-
-int run_points(struct run *run, const struct run_options *options, struct run_summary *summary)
-{
-    int rc;
-    const struct experiment *experiment = &run->experiment;
-    struct store *store = NULL;
-    double *costs = NULL;
-    bool known;
-    *summary = (struct run_summary){0};
-    TRY(run_prepare_points(run)); /* a text that is too short shows before anything is written */
-    TRY(mem_calloc(&costs, (size_t)experiment->point_count, sizeof *costs));
-    TRY(store_open(&store, options->database, 1));
-    TRY(list_done_points(run, store));
-    TRY(estimate_costs(run, costs, &known));
-    progress_begin(experiment->name, experiment->point_count, known ? costs : NULL);
-    for (int i = 0; i < experiment->point_count; i++) {
-        int worked = summary->computed + summary->failed;
-        summary->left = experiment->point_count - i;
-        if (options->limit > 0 && worked >= options->limit)
-            break;
-        TRY(run_point(run, store, i, summary));
-        summary->left--;
-    }
-out:
-    progress_end();
-    store_close(store);
-    mem_free(costs);
     return rc;
 }

@@ -36,6 +36,8 @@ struct run_options {
 /* What happened, for the exit code and the closing line. */
 struct run_summary {
     int computed, skipped, failed, left;
+    double spent, saved; /* seconds of the points that were computed; and of work that they took
+                            over from each other, which is not in spent */
 };
 
 /* Fills run->experiment from the spec, for the model that the options name, and takes over what it

@@ -69,7 +69,7 @@ int states_open(struct states *states, const char *what, int rows, int width, in
 {
     int rc = 0;
     struct states fresh = {
-        .what = what, .folder = folder, .rows = rows, .width = width, .file = -1};
+        .what = what, .folder = folder, .rows = rows, .width = width, .most = most, .file = -1};
     if (folder && rows > 0)
         TRY(spill(&fresh));
     TRY(mem_alloc(&fresh.memory, (size_t)(folder ? most : rows) * (size_t)width,
@@ -117,6 +117,35 @@ int states_put(struct states *states, int first, int count)
         done += (size_t)put;
     }
     return 0;
+}
+
+int states_copy(struct states *states, float *out)
+{
+    int rc = 0;
+    for (int first = 0; rc == 0 && first < states->rows; first += states->most) {
+        int left = states->rows - first, count = left < states->most ? left : states->most;
+        float *rows;
+        rc = states_take(states, first, count, true, &rows);
+        if (rc == 0)
+            memcpy(out + (size_t)first * (size_t)states->width, rows,
+                   (size_t)count * row_bytes(states));
+    }
+    return rc;
+}
+
+int states_restore(struct states *states, const float *in)
+{
+    int rc = 0;
+    for (int first = 0; rc == 0 && first < states->rows; first += states->most) {
+        int left = states->rows - first, count = left < states->most ? left : states->most;
+        float *rows;
+        rc = states_take(states, first, count, false, &rows);
+        if (rc)
+            break;
+        memcpy(rows, in + (size_t)first * (size_t)states->width, (size_t)count * row_bytes(states));
+        rc = states_put(states, first, count);
+    }
+    return rc;
 }
 
 void states_expect(const struct states *states, int first, int count)

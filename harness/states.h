@@ -10,7 +10,7 @@
 struct states {
     const char *what, *folder; /* "calibration"; where it is spilled to (NULL: in memory). Borrowed
                                 */
-    int rows, width;
+    int rows, width, most;
     float *memory; /* all rows; when spilled, the rows in hand */
     int file;
 };
@@ -26,6 +26,9 @@ void states_close(struct states *states);
 int states_take(struct states *states, int first, int count, bool load, float **x);
 /* The rows that were taken last have changed. */
 int states_put(struct states *states, int first, int count);
+/* out, in: rows x width, all of them. */
+int states_copy(struct states *states, float *out);
+int states_restore(struct states *states, const float *in);
 /* These rows will be taken next: they may be read ahead. */
 void states_expect(const struct states *states, int first, int count);
 

@@ -119,6 +119,7 @@ struct point_record {
     double bytes_left, bytes_outer, bytes_vectors; /* of file_bytes: linear layers left as they
                                                       are; embeddings and head; norms, biases */
     double peak_memory;                            /* bytes */
+    double saved; /* seconds of work taken over from other points, which the timings hold */
     const char *warnings; /* "", or what a reader of the row must know: changed corpus text, damping
                              raised, ... */
     struct layer_record *layers;

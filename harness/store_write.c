@@ -55,14 +55,15 @@ static int write_head(const struct store *store, const struct point_record *r)
         "model_hash, settings, host, "
         "started, finished, weights, paper_bits, paper_bits_marks, stored_bits, "
         "file_bytes, full_bits, "
-        "peak_memory, weights_left, bytes_left, bytes_outer, bytes_vectors, command, spec_text) "
+        "peak_memory, weights_left, bytes_left, bytes_outer, bytes_vectors, command, spec_text, "
+        "saved) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
-        "?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
-        "ttttttttttttiddddddddddtt", r->id, r->method, or_empty(r->label), r->status, r->error,
+        "?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+        "ttttttttttttiddddddddddttd", r->id, r->method, or_empty(r->label), r->status, r->error,
         or_empty(r->warnings), or_empty(r->model), or_empty(r->model_hash), settings, host,
         r->started ? r->started : now, now, (int64_t)r->weights, r->paper_bits, r->paper_bits_marks,
         r->stored_bits, r->file_bytes, r->full_bits, r->peak_memory, r->weights_left, r->bytes_left,
-        r->bytes_outer, r->bytes_vectors, or_empty(r->command), or_empty(r->spec_text)));
+        r->bytes_outer, r->bytes_vectors, or_empty(r->command), or_empty(r->spec_text), r->saved));
 out:
     free(settings);
     free(host);
@@ -83,7 +84,7 @@ static int write_layers(const struct store *store, const struct point_record *r)
         "bytes_masks, "
         "bytes_indices, bytes_salient, bytes_other, damping, damping_raised, seconds, condition, "
         "salient, split) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
-        "?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)"));
+        "?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)"));
     for (int i = 0; i < r->layer_count; i++) {
         const struct layer_record *l = &r->layers[i];
         const size_t *bytes = l->bytes;

@@ -136,7 +136,8 @@ struct architecture {
     int (*load_block)(const struct model *model, int layer, struct block *block);
     /* x (rows x width) = embedding of the batch's tokens. */
     int (*embed)(const struct model *model, const struct batch *batch, float *x);
-    /* x (rows x width), in place, through one block. tap may be NULL. */
+    /* x (rows x width), in place, through one block. tap may be NULL; with one, x holds nothing of
+     * use afterwards: the pass ends with what feeds the last layer, whose product nobody needs. */
     int (*block_forward)(const struct model *model, const struct block *block,
                          const struct batch *batch, float *x, block_tap *tap, void *tap_context);
     /* y (rows x width) = the final norm of x, ready for the head; y may be x. */

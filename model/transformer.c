@@ -17,7 +17,8 @@ enum { Q, K, V, O, MLP }; /* of block.linears; the last one is DOWN, whatever it
 
 enum step { BEGIN_NORM, QKV, ROPE, OUT, MLP_NORM, MLP_IN, ACTIVATE, DOWN, END_NORM, STEPS };
 /* first and last steps */
-static const enum step FIRST_CHAIN[] = {BEGIN_NORM, ROPE}, SECOND_CHAIN[] = {OUT, END_NORM};
+static const enum step FIRST_CHAIN[] = {BEGIN_NORM, ROPE}, SECOND_CHAIN[] = {OUT, END_NORM},
+                       TAPPED_CHAIN[] = {OUT, ACTIVATE}; /* up to the last input of a layer */
 
 /* linears[first_linear(step)] up to linears[first_linear(step + 1) - 1] belong to a step. */
 static int first_linear(const struct block *block, enum step step)
@@ -391,7 +392,7 @@ int transformer_block_forward(const struct model *model, const struct block *blo
     if (rc == 0 && batch->targets)
         keep_wanted(&p);
     if (rc == 0)
-        rc = run_chain(&p, SECOND_CHAIN);
+        rc = run_chain(&p, tap ? TAPPED_CHAIN : SECOND_CHAIN);
     if (rc == 0 && batch->targets)
         spread_wanted(&p);
     return rc ? rc : call_tap(&p, tap, tap_context, 2, 3);

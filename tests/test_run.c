@@ -4,15 +4,11 @@
 
 #include "core/interrupt.h"
 #include "core/pool.h"
-#include "core/progress.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "model/safetensors.h"
-#include "tests/fixture.h"
+#include "tests/run_rows.h"
 
 #include <setjmp.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/wait.h>
@@ -20,116 +16,19 @@
 
 #include <cmocka.h>
 
-static char *folder;
-
-static void write_spec(const char *name, const char *grid)
-{
-    struct strbuf text = {0};
-    FIXTURE_OK(strbuf_printf(
-        &text,
-        "name: %s\ntitle: a test\nmodel: %s/model\n"
-        "calibration: {corpus: 'file:%s/text.txt', samples: 6, length: 40, seed: 3, "
-        "allow_overlap: true}\n"
-        "evaluation:\n  perplexity:\n    - {corpus: 'file:%s/text.txt', tokens: 1000, window: 48}\n"
-        "  tasks:\n    - {task: 'jsonl:%s/questions.jsonl', items: 0}\nmethods:\n%s",
-        name, folder, folder, folder, folder, grid));
-    fixture_write(folder, "spec.yaml", text.data);
-    strbuf_release(&text);
-}
-
-static const char *const four_points =
-    "  - {method: full}\n  - {method: rtn, bits: [4, 2]}\n"
-    "  - {method: gptq, bits: 3, group_size: 32, block_size: 32}\n";
-
-static char *in_folder(const char *name)
-{
-    char *path;
-    FIXTURE_OK(file_join(&path, folder, name));
-    return path;
-}
-
-/* Runs spec.yaml into the database; returns the code of run_points (or of run_open). */
-static int run_spec(const char *database, int limit, struct run_summary *summary)
-{
-    char *spec = in_folder("spec.yaml"), *path = in_folder(database);
-    struct run run = {0};
-    struct run_options options = {.spec = spec, .database = path, .limit = limit};
-    int rc = run_open(&run, &options);
-    if (rc == 0)
-        rc = run_points(&run, &options, summary);
-    run_close(&run);
-    mem_free(spec);
-    mem_free(path);
-    return rc;
-}
-
-/* Every row of a query as text, a line a row; reals as %.17g. The caller frees it. */
-static char *query(const char *database, const char *sql)
-{
-    char *path = in_folder(database);
-    sqlite3 *db;
-    sqlite3_stmt *statement;
-    struct strbuf text = {0};
-    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-    sqlite3_busy_timeout(db, 5000);
-    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-    FIXTURE_OK(strbuf_puts(&text, ""));
-    while (sqlite3_step(statement) == SQLITE_ROW) {
-        for (int i = 0; i < sqlite3_column_count(statement); i++) {
-            if (sqlite3_column_type(statement, i) == SQLITE_FLOAT)
-                FIXTURE_OK(strbuf_printf(&text, "%.17g|", sqlite3_column_double(statement, i)));
-            else
-                FIXTURE_OK(
-                    strbuf_printf(&text, "%s|", (const char *)sqlite3_column_text(statement, i)));
-        }
-        FIXTURE_OK(strbuf_puts(&text, "\n"));
-    }
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    mem_free(path);
-    return text.data;
-}
-
-/* All that must not depend on the run: everything but times, dates, host and memory. */
-static char *rows_of(const char *database)
-{
-    static const char *const queries[] = {
-        "SELECT id, label, method, status, settings, weights, paper_bits, stored_bits, file_bytes "
-        "FROM points ORDER BY id",
-        "SELECT point_id, block, name, hessian_loss, relative_loss, weight_mse, stored_bits, "
-        "damping FROM layers "
-        "ORDER BY point_id, block, name",
-        "SELECT point_id, kind, dataset, rule, value, low, high, bits_per_byte, count FROM metrics "
-        "ORDER BY point_id, kind, dataset",
-        "SELECT point_id, w.number, nll, tokens FROM windows w JOIN metrics m ON m.id = metric_id "
-        "ORDER BY point_id, dataset, w.number",
-        "SELECT point_id, i.number, correct, choice, gold, margin FROM items i JOIN metrics m ON "
-        "m.id = metric_id "
-        "ORDER BY point_id, dataset, i.number"};
-    struct strbuf all = {0};
-    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
-        char *text = query(database, queries[i]);
-        FIXTURE_OK(strbuf_puts(&all, text));
-        assert_true(strlen(text) > 0);
-        mem_free(text);
-    }
-    return all.data;
-}
-
 static void test_second_run_skips_and_limit_resumes(void **state)
 {
     struct run_summary summary;
     (void)state;
-    write_spec("skips", four_points);
+    run_spec_write("skips", four_points);
     assert_int_equal(run_spec("whole.db", 0, &summary), 0);
     assert_int_equal(summary.computed, 4);
     assert_int_equal(run_spec("whole.db", 0, &summary), 0);
     assert_int_equal(summary.computed, 0);
     assert_int_equal(summary.skipped, 4);
-    char *drawn = query("whole.db",
-                        "SELECT segments, length, length(ids), (SELECT count(*) FROM points "
-                        "WHERE settings ->> '$.calibration.hash' = hash) FROM calibrations");
+    char *drawn = run_query("whole.db",
+                            "SELECT segments, length, length(ids), (SELECT count(*) FROM points "
+                            "WHERE settings ->> '$.calibration.hash' = hash) FROM calibrations");
     assert_string_equal(drawn, "6|40|960|3|\n");
     mem_free(drawn);
     for (int i = 0; i < 4; i++) {
@@ -137,7 +36,7 @@ static void test_second_run_skips_and_limit_resumes(void **state)
         assert_int_equal(summary.computed, 1);
         assert_int_equal(summary.left, 3 - i);
     }
-    char *whole = rows_of("whole.db"), *pieces = rows_of("pieces.db");
+    char *whole = run_rows("whole.db"), *pieces = run_rows("pieces.db");
     assert_string_equal(whole, pieces);
     mem_free(whole);
     mem_free(pieces);
@@ -147,13 +46,13 @@ static void test_threads_give_the_same_rows(void **state)
 {
     struct run_summary summary;
     (void)state;
-    write_spec("threads", four_points);
+    run_spec_write("threads", four_points);
     FIXTURE_OK(pool_start(1));
     assert_int_equal(run_spec("one.db", 0, &summary), 0);
     FIXTURE_OK(pool_start(3));
     assert_int_equal(run_spec("three.db", 0, &summary), 0);
     FIXTURE_OK(pool_start(2));
-    char *one = rows_of("one.db"), *three = rows_of("three.db");
+    char *one = run_rows("one.db"), *three = run_rows("three.db");
     assert_string_equal(one, three);
     mem_free(one);
     mem_free(three);
@@ -186,23 +85,23 @@ static void test_kill_loses_nothing(void **state)
     int kills = getenv("BITBENCH_LONG") ? 200 : 10;
     (void)state;
     rng_seed(&rng, 11);
-    write_spec("killed", four_points);
+    run_spec_write("killed", four_points);
     assert_int_equal(run_spec("reference.db", 0, &summary), 0);
-    char *expected = rows_of("reference.db");
+    char *expected = run_rows("reference.db");
     for (int i = 0; i < kills; i++) {
         int ended = run_and_kill(1000 + (long)rng_below(&rng, 400000));
-        char *path = in_folder("killed.db");
+        char *path = run_path("killed.db");
         int exists = file_exists(path);
         mem_free(path);
         if (!exists)
             continue;
-        char *check = query("killed.db", "PRAGMA integrity_check");
+        char *check = run_query("killed.db", "PRAGMA integrity_check");
         assert_string_equal(check, "ok|\n");
         mem_free(check);
-        char *tables = query("killed.db",
-                             "SELECT count(*) FROM sqlite_schema WHERE name = 'points'");
+        char *tables = run_query("killed.db",
+                                 "SELECT count(*) FROM sqlite_schema WHERE name = 'points'");
         char *count = strcmp(tables, "1|\n") == 0
-                          ? query("killed.db", "SELECT count(*) FROM points")
+                          ? run_query("killed.db", "SELECT count(*) FROM points")
                           : NULL;
         if (count) {
             assert_true(strtol(count, NULL, 10) >= finished); /* a finished point stays */
@@ -211,14 +110,14 @@ static void test_kill_loses_nothing(void **state)
         mem_free(count);
         mem_free(tables);
         if (ended) {
-            path = in_folder("killed.db");
+            path = run_path("killed.db");
             unlink(path);
             mem_free(path);
             finished = 0;
         }
     }
     assert_int_equal(run_spec("killed.db", 0, &summary), 0);
-    char *rows = rows_of("killed.db");
+    char *rows = run_rows("killed.db");
     assert_string_equal(rows, expected);
     mem_free(rows);
     mem_free(expected);
@@ -228,7 +127,7 @@ static void test_interrupt_ends_cleanly(void **state)
 {
     struct run_summary summary;
     (void)state;
-    write_spec("interrupted", four_points);
+    run_spec_write("interrupted", four_points);
     interrupt_simulate(SIGINT);
     assert_int_equal(run_spec("interrupted.db", 0, &summary), ERR_INTERRUPTED);
     interrupt_simulate(0);
@@ -242,7 +141,7 @@ static void test_failed_point_is_stored(void **state)
 {
     struct run_summary summary;
     (void)state;
-    char *path = in_folder("model/model.safetensors"), *bytes;
+    char *path = run_path("model/model.safetensors"), *bytes;
     size_t size;
     FIXTURE_OK(file_read(path, &bytes, &size));
     struct file_writer writer = {0};
@@ -257,13 +156,13 @@ static void test_failed_point_is_stored(void **state)
     FIXTURE_OK(file_write_begin(&writer, path));
     FIXTURE_OK(file_write(&writer, bytes, size));
     FIXTURE_OK(file_write_commit(&writer));
-    write_spec("failing", "  - {method: full}\n  - {method: rtn, bits: 2}\n");
+    run_spec_write("failing", "  - {method: full}\n  - {method: rtn, bits: 2}\n");
     for (int turn = 0; turn < 2; turn++) {
         assert_int_equal(run_spec("failed.db", 0, &summary), 0);
         assert_int_equal(summary.failed, 2);
         assert_int_equal(summary.computed + summary.skipped, 0);
     }
-    char *rows = query("failed.db", "SELECT count(*), min(status), min(error) FROM points");
+    char *rows = run_query("failed.db", "SELECT count(*), min(status), min(error) FROM points");
     assert_non_null(strstr(rows, "2|failed|"));
     assert_non_null(strstr(rows, "model.layers.2."));
     mem_free(rows);
@@ -275,8 +174,8 @@ static void test_failed_point_is_stored(void **state)
 static void test_bad_input(void **state)
 {
     (void)state;
-    write_spec("short", "  - {method: full}\n");
-    char *spec = in_folder("spec.yaml"), *database = in_folder("bad.db");
+    run_spec_write("short", "  - {method: full}\n");
+    char *spec = run_path("spec.yaml"), *database = run_path("bad.db");
     struct run run = {0};
     const char *overrides[] = {"evaluation.perplexity.window=5000"};
     struct run_options options = {
@@ -303,17 +202,7 @@ static void test_bad_input(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(2));
-    progress_set_mode(PROGRESS_QUIET);
-    folder = fixture_folder("run");
-    fixture_model(folder);
-    fixture_write(folder, "questions.jsonl",
-                  "{\"context\": \"The king saw\", \"choices\": [\" the mountain.\", \" a golden "
-                  "cup.\"], \"answer\": 0}\n"
-                  "{\"context\": \"My brother\", \"choices\": [\" followed many sheep.\", \" "
-                  "zzz\"], \"answer\": 0}\n");
+    run_start("run", argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_second_run_skips_and_limit_resumes),
         cmocka_unit_test(test_threads_give_the_same_rows),
