@@ -105,6 +105,8 @@ static int run_model(const struct run_options *what, struct session *session)
     session->sum.skipped += summary.skipped;
     session->sum.failed += summary.failed;
     session->sum.left += summary.left;
+    session->sum.spent += summary.spent;
+    session->sum.saved += summary.saved;
 out:
     mem_free(folder);
     run_close(&run);
@@ -130,6 +132,16 @@ out:
     return rc;
 }
 
+static void note_sharing(const struct run_summary *sum)
+{
+    char saved[32], all[32];
+    if (sum->saved < 0.05)
+        return;
+    progress_duration(sum->saved, saved);
+    progress_duration(sum->spent + sum->saved, all);
+    log_note("shared work saved %s of %s", saved, all);
+}
+
 static int run_command(const struct command_line *line)
 {
     int rc;
@@ -152,6 +164,7 @@ static int run_command(const struct command_line *line)
     log_note("%s: %d points computed, %d were there already, %d failed, %d left; database %s",
              session.name, sum->computed, sum->skipped, sum->failed, sum->left,
              line->global.database);
+    note_sharing(sum);
     TRY(print_results(line, session.name, sum));
     if (sum->failed)
         rc = err_set(

@@ -84,7 +84,7 @@ static int write_layers(const struct store *store, const struct point_record *r)
         "bytes_masks, "
         "bytes_indices, bytes_salient, bytes_other, damping, damping_raised, seconds, condition, "
         "salient, split) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
-        "?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)"));
+        "?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)"));
     for (int i = 0; i < r->layer_count; i++) {
         const struct layer_record *l = &r->layers[i];
         const size_t *bytes = l->bytes;
