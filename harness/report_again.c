@@ -159,11 +159,9 @@ static int point_spec(struct report *report, const struct table_row *row, const 
     if (calibration) {
         TRY(strbuf_puts(text, "calibration: {"));
         TRY(add_members(text, calibration, of_text, 1));
-        TRY(strbuf_puts(text, "}\n"));
+        TRY(strbuf_puts(text, from->overlap_allowed ? ", allow_overlap: true}\n" : "}\n"));
     }
     TRY(strbuf_puts(text, "evaluation:\n"));
-    if (from->overlap_allowed)
-        TRY(strbuf_puts(text, "  allow_overlap: true\n"));
     TRY(add_list(text, "perplexity", json_object_get(evaluation, "texts"), of_text));
     TRY(add_list(text, "tasks", json_object_get(evaluation, "questions"), of_task));
     TRY(add_method(text, row->method, settings));
