@@ -3,6 +3,7 @@
 #include "core/err.h"
 #include "harness/report_internal.h"
 #include "harness/store_internal.h"
+#include "harness/table_marks.h"
 
 #include <string.h>
 
@@ -112,6 +113,7 @@ int report_html(struct store *store, const char *database, const char *experimen
         .store = store, .database = database, .table = &table, .arena = &arena, .out = out};
     int rc;
     TRY(table_load(&table, store, experiment, &arena));
+    TRY(table_mark(&table, store, &arena));
     TRY(load_head(&report));
     TRY(load_names(&report));
     TRY(write_page(&report));

@@ -1,26 +1,20 @@
-/* Between the table of bits and its figure. */
+/* Between the section on bits and its figure. */
 #ifndef HARNESS_REPORT_BITS_H
 #define HARNESS_REPORT_BITS_H
 
 #include "harness/report_internal.h"
+#include "harness/table_ledger.h"
 
-/* The categories of a layer's arrays (enum bit_category), then what else the file holds. */
-enum {
-    REPORT_BITS_LEFT = BITS_CATEGORIES, /* linear layers left alone */
-    REPORT_BITS_OUTER,
-    REPORT_BITS_VECTORS,
-    REPORT_BITS_REST, /* what is not told apart */
-    REPORT_BITS
-};
-extern const char *const report_bits_names[REPORT_BITS];
+/* The parts of a ledger, then what is not told apart. */
+enum { REPORT_BITS = LEDGER_PARTS + 1 };
 
 struct bits_bar {
     const struct table_row *row;
     double bits[REPORT_BITS]; /* per quantized weight */
-    double linear, whole;     /* their sums: linear layers, everything */
+    double whole;             /* their sum */
 };
 
-/* used: which of the categories any bar has. */
+/* A bar for each quantized point; used: which of the parts any of them has. */
 int report_bits_figure(struct report *report, const struct bits_bar *bars, int count,
                        const int *used);
 

@@ -8,6 +8,11 @@
 
 enum { LEFT = 250, RIGHT = 880, LINE = 26, TOP = 86 };
 
+static const char *part_name(int part)
+{
+    return part < LEDGER_PARTS ? ledger_names[part] : "rest of the file";
+}
+
 /* At most `most` letters; longer ones end with an ellipsis. A letter begins with a byte that does
  * not continue one. */
 static int shorten(struct arena *arena, const char *text, int most, const char **out)
@@ -44,7 +49,7 @@ static int draw_key(struct strbuf *out, const int *used)
     for (int i = 0; i < REPORT_BITS; i++) {
         if (!used[i])
             continue;
-        const int width = 34 + 8 * (int)strlen(report_bits_names[i]);
+        const int width = 34 + 8 * (int)strlen(part_name(i));
         if (x + width > RIGHT) {
             x = 12;
             y += 24;
@@ -52,7 +57,7 @@ static int draw_key(struct strbuf *out, const int *used)
         TRY(strbuf_printf(out,
                           "<rect class=\"k%d\" x=\"%d\" y=\"%d\" width=\"14\" height=\"14\"/>"
                           "<text x=\"%d\" y=\"%d\">%s</text>\n",
-                          i, x, y, x + 20, y + 12, report_bits_names[i]));
+                          i, x, y, x + 20, y + 12, part_name(i)));
         x += width;
     }
     if (x > RIGHT - 180) {

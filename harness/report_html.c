@@ -32,19 +32,23 @@ out:
     return rc;
 }
 
+/* The marks do not hang on colour alone. */
 static int html_cell(struct strbuf *out, const struct grid *grid, int row, int column,
                      const char *class)
 {
-    const char *tag = row == 0 || column == 0 ? "th" : "td";
+    const int at = row * grid->columns + column, head = row == 0 || column == 0;
+    const enum table_mark mark = grid->marks && !head ? grid->marks[at] : MARK_NONE;
     int rc;
-    TRY(strbuf_printf(out, "<%s", tag));
-    if (*tag == 't' && tag[1] == 'h')
-        TRY(strbuf_puts(out, row == 0 ? " scope=\"col\"" : " scope=\"row\""));
+    TRY(strbuf_puts(out, head ? row == 0 ? "<th scope=\"col\"" : "<th scope=\"row\"" : "<td"));
+    if (!class && column > 0 && column < grid->left)
+        class = "text";
+    if (mark != MARK_NONE)
+        class = mark == MARK_BEST ? "best" : "near";
     if (class)
         TRY(strbuf_printf(out, " class=\"%s\"", class));
-    TRY(strbuf_puts(out, ">"));
-    TRY(html_text(out, grid->cells[row * grid->columns + column]));
-    TRY(strbuf_printf(out, "</%s>", tag));
+    TRY(strbuf_puts(out, mark == MARK_BEST ? ">★ " : mark == MARK_NEAR ? ">≈ " : ">"));
+    TRY(html_text(out, grid->cells[at]));
+    TRY(strbuf_puts(out, head ? "</th>" : "</td>"));
 out:
     return rc;
 }
@@ -66,6 +70,21 @@ int html_grid(struct strbuf *out, const struct grid *grid, const char *caption,
         TRY(strbuf_puts(out, i == 0 ? "</tr></thead>\n" : "</tr>\n"));
     }
     TRY(strbuf_puts(out, grid->rows > 1 ? "</tbody></table></div>\n" : "</table></div>\n"));
+out:
+    return rc;
+}
+
+int html_document(struct strbuf *out, const struct document *document)
+{
+    int rc = 0;
+    for (int i = 0; i < document->section_count; i++)
+        TRY(html_grid(out, &document->sections[i].grid, document->sections[i].caption, NULL));
+    if (document->line_count > 0)
+        TRY(strbuf_puts(out, "<ul class=\"soft\">\n"));
+    for (int i = 0; i < document->line_count; i++)
+        TRY(html_element(out, "li", document->lines[i]));
+    if (document->line_count > 0)
+        TRY(strbuf_puts(out, "</ul>\n"));
 out:
     return rc;
 }

@@ -3,7 +3,7 @@
 #define HARNESS_REPORT_INTERNAL_H
 
 #include "harness/report.h"
-#include "harness/table_grid.h"
+#include "harness/table_document.h"
 
 struct report {
     struct store *store;
@@ -22,8 +22,10 @@ int html_text(struct strbuf *out, const char *text);
 int html_element(struct strbuf *out, const char *tag, const char *text);
 /* The comment on top of a spec, which says what it is about, as a paragraph. */
 int html_question(struct strbuf *out, const char *spec);
-/* A table in a box of its own that scrolls. classes (rows x columns of the grid, or NULL) are of
- * the cells; NULL: none. */
+/* The tables of a form of `bitbench table`, and the lines below them. */
+int html_document(struct strbuf *out, const struct document *document);
+/* A table in a box of its own that scrolls; marked cells get their signs. classes (rows x columns
+ * of the grid, or NULL) are of the cells; NULL: none. */
 int html_grid(struct strbuf *out, const struct grid *grid, const char *caption,
               const char *const *classes);
 
@@ -40,16 +42,6 @@ struct report_query {
 };
 /* *rows = how many there are; nothing is appended when there are none. */
 int report_query(struct report *report, const struct report_query *query, int *rows);
-
-/* A row for each point, with values in columns that the data name. sql gives (id, column, value) in
- * the order of the points, columns_sql the columns' names; those beyond REPORT_PIVOT_COLUMNS are
- * left out. */
-enum { REPORT_PIVOT_COLUMNS = 128 };
-struct report_pivot {
-    const char *caption, *columns_sql, *sql;
-    char format; /* as above */
-};
-int report_pivot(struct report *report, const struct report_pivot *pivot, int *rows);
 
 int report_results(struct report *report);
 int report_measures(struct report *report);

@@ -1,5 +1,4 @@
-/* Tables of the page that are one statement of SQL each: a row for each row that it gives, or a
- * pivot of (point, column, value). */
+/* Tables of the page that are one statement of SQL each. */
 #include "core/err.h"
 #include "harness/report_internal.h"
 #include "harness/store_internal.h"
@@ -110,86 +109,5 @@ int report_query(struct report *report, const struct report_query *query, int *r
     TRY(html_grid(report->out, &grid, query->caption, classes));
 out:
     sqlite3_finalize(statement);
-    return rc;
-}
-
-/* The columns of a pivot: each name once, in the order of the SQL that gives them. */
-static int load_columns(struct report *report, const char *sql, const char **names, int *count)
-{
-    sqlite3_stmt *statement = NULL;
-    int rc, row;
-    TRY(start(report, &statement, sql));
-    for (*count = 0; *count < REPORT_PIVOT_COLUMNS;) {
-        TRY(store_step(report->store, statement, &row));
-        if (!row)
-            break;
-        TRY(cell_text(report, statement, 0, 't', &names[(*count)++]));
-    }
-out:
-    sqlite3_finalize(statement);
-    return rc;
-}
-
-static int find_column(const char *const *names, int count, const char *name)
-{
-    for (int j = 0; name && j < count; j++)
-        if (strcmp(names[j], name) == 0)
-            return j;
-    return -1;
-}
-
-/* One row for each point of the table; those without any value are taken out again. */
-static int fill_pivot(struct report *report, const struct report_pivot *pivot,
-                      const char *const *names, struct grid *grid)
-{
-    sqlite3_stmt *statement = NULL;
-    int rc, row, last = 0;
-    char at[65] = "";
-    TRY(start(report, &statement, pivot->sql));
-    for (;;) {
-        TRY(store_step(report->store, statement, &row));
-        if (!row)
-            break;
-        const char *id = (const char *)sqlite3_column_text(statement, 0);
-        int j = find_column(names, grid->columns - 1,
-                            (const char *)sqlite3_column_text(statement, 1));
-        if (j < 0 || !id)
-            continue;
-        if (strncmp(id, at, sizeof at - 1) != 0) {
-            if (++last > report->table->row_count)
-                break;
-            snprintf(at, sizeof at, "%s", id);
-            grid->cells[last * grid->columns] = report_name(report, id);
-        }
-        TRY(cell_text(report, statement, 2, pivot->format,
-                      &grid->cells[last * grid->columns + 1 + j]));
-    }
-    grid->rows = last + 1;
-out:
-    sqlite3_finalize(statement);
-    return rc;
-}
-
-int report_pivot(struct report *report, const struct report_pivot *pivot, int *rows)
-{
-    const char *names[REPORT_PIVOT_COLUMNS];
-    struct grid grid = {.rows = report->table->row_count + 1};
-    int rc, count;
-    *rows = 0;
-    TRY(load_columns(report, pivot->columns_sql, names, &count));
-    if (count == 0)
-        goto out;
-    grid.columns = count + 1;
-    TRY(arena_alloc(report->arena, &grid.cells, (size_t)grid.rows * (size_t)grid.columns,
-                    sizeof *grid.cells));
-    for (int i = 0; i < grid.rows * grid.columns; i++)
-        grid.cells[i] = "–";
-    grid.cells[0] = "point";
-    memcpy(grid.cells + 1, names, (size_t)count * sizeof *names);
-    TRY(fill_pivot(report, pivot, names, &grid));
-    if (grid.rows > 1)
-        TRY(html_grid(report->out, &grid, pivot->caption, NULL));
-    *rows = grid.rows - 1;
-out:
     return rc;
 }

@@ -2,85 +2,27 @@
 #include "core/err.h"
 #include "harness/compare.h"
 #include "harness/report_internal.h"
+#include "harness/table_marks.h"
 #include "harness/table_pareto.h"
 
 #include <math.h>
 #include <string.h>
 
-static const double level = 0.05;
-
-/* ---- what cannot be told from the best of its column ---- */
-
-static int is_better(const struct table_metric *metric, double value, double than)
+static int add_item(struct report *report, const char *text)
 {
-    return table_metric_is_perplexity(metric) ? value < than : value > than;
+    return html_element(report->out, "li", text);
 }
 
-/* The best of the quantized points in a metric, or NULL. */
-static const struct table_row *best_row(const struct table *table, int metric)
-{
-    const struct table_row *best = NULL;
-    for (int i = 0; i < table->row_count; i++) {
-        const struct table_row *row = &table->rows[i];
-        if (row->failed || !(row->weights > 0) || !row->values[metric].present ||
-            isnan(row->values[metric].value))
-            continue;
-        if (!best || is_better(&table->metrics[metric], row->values[metric].value,
-                               best->values[metric].value))
-            best = row;
-    }
-    return best;
-}
-
-/* lines: every other quantized point against the best one, corrected within the metric. */
-static int against_best(struct report *report, int metric, struct compare *compare)
-{
-    const struct table *table = report->table;
-    int rc, same;
-    *compare = (struct compare){.base = best_row(table, metric)};
-    TRY(arena_calloc(report->arena, &compare->lines, (size_t)table->row_count,
-                     sizeof *compare->lines));
-    for (int i = 0; i < table->row_count && compare->base; i++) {
-        struct compare_line *line = &compare->lines[compare->count];
-        line->row = &table->rows[i];
-        if (line->row == compare->base || line->row->failed || !(line->row->weights > 0) ||
-            !line->row->values[metric].present ||
-            strcmp(line->row->model_hash, compare->base->model_hash) != 0)
-            continue;
-        TRY(table_compare(report->store, line->row, compare->base, &table->metrics[metric],
-                          &line->paired, &same, report->arena));
-        compare->count += same;
-    }
-    TRY(compare_correct(compare, report->arena));
-out:
-    return rc;
-}
-
-/* classes of the cells of a metric's column. */
-static int mark_column(struct report *report, int metric, const char **classes, int column,
-                       int columns)
-{
-    const struct table *table = report->table;
-    struct compare compare;
-    int rc;
-    TRY(against_best(report, metric, &compare));
-    if (compare.base)
-        classes[(compare.base - table->rows + 1) * columns + column] = "best";
-    for (int i = 0; i < compare.count; i++)
-        if (compare.lines[i].corrected > level)
-            classes[(compare.lines[i].row - table->rows + 1) * columns + column] = "near";
-out:
-    return rc;
-}
-
-/* The marks do not hang on colour alone. */
-static int add_signs(struct grid *grid, const char *const *classes, struct arena *arena)
+static int add_notes(struct report *report, const struct notes *notes)
 {
     int rc = 0;
-    for (int i = 0; i < grid->rows * grid->columns; i++)
-        if (classes[i])
-            TRY(arena_printf(arena, &grid->cells[i], "%s %s",
-                             strcmp(classes[i], "best") == 0 ? "★" : "≈", grid->cells[i]));
+    for (int i = 0; i < notes->count; i++) {
+        char mark[4];
+        const char *text;
+        note_mark(i, mark);
+        TRY(arena_printf(report->arena, &text, "[%s] %s", mark, notes->texts[i]));
+        TRY(add_item(report, text));
+    }
 out:
     return rc;
 }
@@ -90,38 +32,56 @@ static int results(struct report *report)
     const struct table *table = report->table;
     struct notes notes;
     struct grid grid;
-    const char **classes;
     int rc;
     TRY(table_notes(&notes, table, report->arena));
     TRY(table_results(&grid, table, &notes, report->arena));
-    TRY(arena_calloc(report->arena, &classes, (size_t)grid.rows * (size_t)grid.columns,
-                     sizeof *classes));
-    for (int j = 0; j < table->metric_count; j++)
-        TRY(mark_column(report, j, classes, grid.columns - 2 - table->metric_count + j,
-                        grid.columns));
-    TRY(add_signs(&grid, classes, report->arena));
-    TRY(html_grid(report->out, &grid, "Bits, quality and time", classes));
+    TRY(html_grid(report->out, &grid, "Bits, quality and time", NULL));
     TRY(strbuf_puts(report->out, "<ul class=\"soft\">\n"));
-    for (int i = 0; i < notes.count; i++) {
-        char mark[4];
-        const char *text;
-        note_mark(i, mark);
-        TRY(arena_printf(report->arena, &text, "[%s] %s", mark, notes.texts[i]));
-        TRY(html_element(report->out, "li", text));
-    }
+    TRY(add_notes(report, &notes));
     for (int j = 0; j < table->metric_count; j++) {
         const char *legend;
         TRY(table_legend(&table->metrics[j], report->arena, &legend));
-        TRY(html_element(report->out, "li", legend));
+        TRY(add_item(report, legend));
     }
-    TRY(strbuf_puts(
-        report->out,
-        "<li>Bits: a weight as the paper counts; as stored, everything included; the whole file "
-        "over all parameters. [low, high]: 95 % intervals, bootstrap over windows or items. ±: "
-        "standard error.</li>\n<li>★ the best quantized point of a column; ≈ what cannot be "
-        "told "
-        "from it: paired on the same windows or items, its p by the sign test, corrected by "
-        "Holm's procedure for the column, is above 0.05.</li>\n</ul>\n"));
+    TRY(add_item(report, "Bits: a weight as the paper counts; as stored, everything included; the "
+                         "whole file over all parameters. [low, high]: 95 % intervals, bootstrap "
+                         "over windows or items. ±: standard error."));
+    TRY(add_item(report, "★ the best quantized point of a column; ≈ what cannot be told from it: "
+                         "paired on the same windows or items, its p by the sign test, corrected "
+                         "by Holm's procedure for the column, is above 0.05."));
+    TRY(strbuf_puts(report->out, "</ul>\n"));
+out:
+    return rc;
+}
+
+/* Points that differ in the calibration seed alone, as one row each: how much the draw of the
+ * segments matters, apart from the error of sampling the evaluation. */
+static int over_seeds(struct report *report)
+{
+    const struct table_selection together = {.experiment = report->table->experiment,
+                                             .seeds_together = true};
+    struct table table;
+    struct notes notes;
+    struct grid grid;
+    int rc, count = 0;
+    TRY(table_select(&table, report->store, &together, report->arena));
+    for (int i = 0; i < table.row_count; i++)
+        if (table.rows[i].id_count > 1)
+            table.rows[count++] = table.rows[i];
+    table.row_count = count;
+    if (count == 0)
+        goto out;
+    TRY(table_mark(&table, report->store, report->arena));
+    TRY(table_notes(&notes, &table, report->arena));
+    TRY(table_results(&grid, &table, &notes, report->arena));
+    TRY(strbuf_puts(report->out, "<h3>Over calibration seeds</h3>\n"));
+    TRY(html_grid(report->out, &grid, "Means over the seeds, with the deviation among them", NULL));
+    TRY(strbuf_puts(report->out, "<ul class=\"soft\">\n"));
+    TRY(add_notes(report, &notes));
+    TRY(add_item(report,
+                 "± of a perplexity: the standard deviation among the seeds, which is apart "
+                 "from the error of sampling the evaluation."));
+    TRY(strbuf_puts(report->out, "</ul>\n"));
 out:
     return rc;
 }
@@ -169,9 +129,9 @@ static int difference_cells(struct report *report, const struct compare_line *li
                      d->above + d->below));
     TRY(arena_printf(arena, &cells[5], "%.2g", line->corrected));
     int higher = d->above > d->below;
-    cells[6] = line->corrected > level ? "no difference found"
-               : higher == ratio       ? "worse"
-                                       : "better";
+    cells[6] = line->corrected > MARKS_LEVEL ? "no difference found"
+               : higher == ratio             ? "worse"
+                                             : "better";
 out:
     return rc;
 }
@@ -200,7 +160,7 @@ static int differences(struct report *report)
         const char **row_classes = classes + (size_t)(i + 1) * COLUMNS;
         TRY(difference_cells(report, &compare.lines[i], grid.cells + (size_t)(i + 1) * COLUMNS));
         row_classes[1] = row_classes[6] = "text";
-        if (compare.lines[i].corrected > level)
+        if (compare.lines[i].corrected > MARKS_LEVEL)
             row_classes[6] = "text near";
     }
     TRY(html_grid(report->out, &grid, "Against full precision, on the same windows and items",
@@ -239,6 +199,7 @@ int report_results(struct report *report)
     int rc;
     TRY(strbuf_puts(report->out, "<section id=\"results\"><h2>Results</h2>\n"));
     TRY(results(report));
+    TRY(over_seeds(report));
     TRY(fronts(report));
     TRY(strbuf_puts(report->out, "</section>\n<section id=\"differences\"><h2>Differences to full "
                                  "precision</h2>\n"));

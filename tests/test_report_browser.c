@@ -133,7 +133,7 @@ static void test_sorting(void **state)
         "  return c.textContent.startsWith('kjv'); });\n"
         "var button = head.querySelector('button');\n"
         "function names() { return Array.from(table.tBodies[0].rows).map(function (r) {\n"
-        "  return r.cells[0].textContent.slice(-1); }).join(''); }\n"
+        "  return r.cells[0].textContent.replace(/ .[a-z]]$/, '').slice(-1); }).join(''); }\n"
         "out += names();\n"
         "for (var i = 0; i != 3; i++) {\n"
         "  button.focus(); out += document.activeElement === button ? ' ' : '!';\n"
@@ -149,7 +149,7 @@ static void test_sorting(void **state)
     const char *mark = strstr(found.data, "<!--measured ");
     assert_non_null(mark);
     /* the last letters: full, ..._broken, c, b, billm (failed); perplexities 24.4, 27, 40.3, 33 */
-    const char wanted[] = "<!--measured lncb] lnbc],ascending cbnl],descending lncb],null-->";
+    const char wanted[] = "<!--measured lncbm lnbcm,ascending cbnlm,descending lncbm,null-->";
     if (strncmp(mark, wanted, strlen(wanted)) != 0)
         fail_msg("sorted so: %.80s", mark);
     strbuf_release(&page);

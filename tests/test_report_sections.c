@@ -66,7 +66,7 @@ static void test_extras(void **state)
     holds(&page, "<td>7.12 %</td><td class=\"text\">above the limit, allowed by the spec</td>");
     holds(&page, "<td>1.23e+06</td>");
     holds(&page, "<td>2</td><td>12.5 %</td><td>0.4321</td><td>0.015</td><td>2</td>");
-    holds(&page, "<td>0.1111</td><td>0.2222</td>");
+    holds(&page, "<td>0.111</td><td>0.222</td>");
     holds(&page, "<td>2</td><td class=\"wrap\">asked 128, took 8: not divisible</td>"
                  "<td class=\"wrap\">0.mlp.up_proj, 1.mlp.up_proj</td>");
     holds(&page, "<td>3.5 → 4.5</td><td class=\"text\">⚠ busy</td><td>12.25</td>");
