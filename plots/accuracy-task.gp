@@ -49,7 +49,7 @@ do for [i = 1:tasks_count] {
     set label 1 fit_tail(tasks[i], letters) noenhanced at graph 0.5, graph 1 offset 0, 1.7 center
     set label 2 fit_head(rules[i], letters) noenhanced at graph 0.5, graph 1 offset 0, 0.6 center font ',' . small_font \
         textcolor rgb 0x666666
-    if (c == 0) { eval row_ticks } else { unset ytics }
+    if (c == 0) { eval row_ticks } else { do for [j = 1:rows_count] { unset label (1000 + j) } }
     set xrange [0:100]
     set xtics (0, 25, 50, 75, 100) nomirror scale 0.4
     if (i > tasks_count - task_columns(tasks_count)) { set xlabel 'accuracy (%)' offset 0, 0.4 } else { unset xlabel }

@@ -51,8 +51,11 @@ eval row_ticks
 
 # Below each projection its name without the folder ("q_proj"); blocks are counted above.
 tail(name) = strstrt(name, '.') ? name[strstrt(name, '.') + 1:] : name
-set xtics () noenhanced offset 0, 0.3
-do for [i = 1:projections_count] { set xtics add (tail(projections[i]) offsets[i] + (blocks - 1) / 2.0) }
+unset xtics
+do for [i = 1:projections_count] {
+    set label (2000 + i) fit_head(tail(projections[i]), int(step / (projections_count * step) * (1 - left) * picture_width / letter_width) + 1) \
+        noenhanced at first offsets[i] + (blocks - 1) / 2.0, graph 0 offset 0, -1 center
+}
 every = max(1, int(blocks / 6.0 + 0.5))
 set x2range [-0.5:projections_count * step - gap - 0.5]
 set x2tics () offset 0, -0.4

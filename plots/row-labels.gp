@@ -1,11 +1,12 @@
 # For plots with a row for each point: room for the labels in rows[1..rows_count], as much as they need up to half of the
-# picture; longer ones are cut. Sets left (the margin, a share of the picture) and row_ticks, which labels the rows.
+# picture; longer ones are cut. Sets left (the margin, a share of the picture) and row_ticks, which labels the rows (1000 and on).
 row_font = rows_longest > 40 ? ',' . small_font : ''
 row_letter = rows_longest > 40 ? letter_width * 0.88 : letter_width
 left = min(0.5, (row_letter * rows_longest + 24) / picture_width)
 kept = int((left * picture_width - 24) / row_letter + 0.5)
-row_ticks = 'set ytics () nomirror noenhanced scale 0 font row_font;' \
-    . 'do for [i = 1:rows_count] { set ytics add (fit_head(rows[i], kept) i) }'
+# No tick labels: gnuplot would take those as formats.
+row_ticks = 'unset ytics; do for [j = 1:rows_count] { set label (1000 + j) fit_head(rows[j], kept) noenhanced font row_font \
+    at screen left - 8 / picture_width, first j right textcolor rgb 0x222222 }'
 
 # A key above the rows, as wide as the picture; key_top is its height in pixels.
 key_strip_top = 'unset title; unset xlabel; unset label; unset tics; unset border; unset object; unset arrow; unset grid;' \
