@@ -8,6 +8,7 @@
 #include "harness/command.h"
 #include "harness/layer_loss.h"
 #include "harness/layer_read.h"
+#include "harness/method_option.h"
 #include "methods/method.h"
 #include "model/safetensors.h"
 
@@ -96,20 +97,6 @@ static void job_release(struct job *job)
 
 /* ---- reading ---- */
 
-/* "bits=2" of -o. */
-static int set_option(const struct quant_method *method, void *target, const char *text)
-{
-    char name[80];
-    const char *equals = strchr(text, '=');
-    if (!equals || equals == text || equals - text >= (long)sizeof name)
-        return err_set(ERR_USAGE,
-                       "-o %.80s: KEY=VALUE is expected, such as bits=2 (`bitbench methods %s` "
-                       "lists the keys)",
-                       text, method->name);
-    snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
-    return options_set(method->options, target, name, equals + 1, "-o");
-}
-
 static int read_job(struct job *job)
 {
     const struct layer_command *o = job->options;
@@ -127,12 +114,8 @@ static int read_job(struct job *job)
         return err_set(ERR_USAGE,
                        "layer: %s needs --hessian FILE[:TENSOR] or --input FILE[:TENSOR]",
                        job->method->name);
-    TRY(mem_calloc(&job->method_options, 1, job->method->options_size));
-    TRY(options_defaults(job->method->options, job->method_options));
-    for (int i = 0; i < job->line->list_count; i++)
-        TRY(set_option(job->method, job->method_options, job->line->list[i]));
-    if (job->method->check)
-        TRY(job->method->check(job->method_options));
+    TRY(method_options_make(job->method, job->line->list, job->line->list_count,
+                            &job->method_options));
     TRY(layer_read_weight(o->weight, &job->weight, &job->rows, &job->columns));
     if (o->hessian[0])
         TRY(layer_read_hessian(o->hessian, job->columns, &job->hessian));

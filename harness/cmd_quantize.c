@@ -5,6 +5,7 @@
 #include "core/version.h"
 #include "harness/calibration.h"
 #include "harness/command.h"
+#include "harness/method_option.h"
 #include "harness/model_folder.h"
 #include "harness/packed_write.h"
 #include "harness/positions.h"
@@ -84,20 +85,6 @@ static void job_release(struct quantize_job *job)
     json_decref(job->made);
 }
 
-/* "bits=2" of -o. */
-static int set_option(const struct quant_method *method, void *target, const char *text)
-{
-    char name[80];
-    const char *equals = strchr(text, '=');
-    if (!equals || equals == text || equals - text >= (long)sizeof name)
-        return err_set(ERR_USAGE,
-                       "-o %.80s: KEY=VALUE is expected, such as bits=2 (`bitbench methods %s` "
-                       "lists the keys)",
-                       text, method->name);
-    snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
-    return options_set(method->options, target, name, equals + 1, "-o");
-}
-
 static int make_point(struct quantize_job *job)
 {
     int rc = 0;
@@ -109,12 +96,8 @@ static int make_point(struct quantize_job *job)
     point->harness = job->options->harness;
     point->harness.layer_errors = true; /* the default: the label leaves it out */
     point->calibration = job->options->calibration;
-    TRY(mem_calloc(&point->method_options, 1, point->method->options_size));
-    TRY(options_defaults(point->method->options, point->method_options));
-    for (int i = 0; i < job->line->list_count; i++)
-        TRY(set_option(point->method, point->method_options, job->line->list[i]));
-    if (point->method->check)
-        TRY(point->method->check(point->method_options));
+    TRY(method_options_make(point->method, job->line->list, job->line->list_count,
+                            &point->method_options));
     TRY(point_make_label(point, NULL, &none));
 out:
     return rc;

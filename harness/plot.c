@@ -138,52 +138,85 @@ static int render(const struct plot_script *script, const struct plot_entry *ent
     return rc;
 }
 
-/* *data = the CSV that the plot reads, owned by the caller; *reason is set when there is none. */
-static int find_data(const struct drawing *drawing, const struct plot_entry *entry, char **data,
-                     const char **reason)
+/* *path = "FOLDER/PREFIX-NAME.ENDING"; without a prefix (NULL) "FOLDER/NAME.ENDING". */
+static int name_file(const struct drawing *drawing, const char *name, const char *prefix,
+                     const char *ending, char **path)
 {
-    int rc;
-    const char *given = drawing->request->data;
-    if (given) {
-        if (!file_exists(given))
-            return err_set(ERR_MISSING, "%s: no such file", given);
-        return mem_strdup(data, given);
-    }
-    rc = paths_data(data, entry->source);
-    if (rc == ERR_MISSING) {
-        *reason = "there is no data file; name one with --data";
-        rc = 0;
-    }
-    return rc;
-}
-
-/* *picture = "FOLDER/EXPERIMENT-NAME.FORMAT"; the experiment is NULL for a plot of a file. */
-static int name_picture(const struct drawing *drawing, const char *name, const char *experiment,
-                        char **picture)
-{
-    const struct plot_request *request = drawing->request;
-    int rc = mem_printf(picture, "%s/%s%s%s.%s", request->folder, experiment ? experiment : "",
-                        experiment ? "-" : "", name, request->format);
-    for (char *at = rc ? NULL : *picture + strlen(request->folder) + 1; at && *at; at++)
+    const char *folder = drawing->request->folder;
+    int rc = mem_printf(path, "%s/%s%s%s.%s", folder, prefix ? prefix : "", prefix ? "-" : "", name,
+                        ending);
+    for (char *at = rc ? NULL : *path + strlen(folder) + 1; at && *at; at++)
         if (*at == '/') /* in an experiment's name */
             *at = '-';
     return rc;
 }
 
+/* *prefix = "MODEL-LAYER", for the files of a matrix. */
+static int name_matrix(const struct weight_histogram *weights, char **prefix)
+{
+    size_t length = strlen(weights->model);
+    while (length > 1 && weights->model[length - 1] == '/')
+        length--;
+    size_t begin = length;
+    while (begin > 0 && weights->model[begin - 1] != '/')
+        begin--;
+    return mem_printf(prefix, "%.*s-%s", (int)(length - begin), weights->model + begin,
+                      weights->layer);
+}
+
+/* What a plot reads that is not in the database; all owned by the caller. reason is set when there
+ * is nothing to read. */
+struct plot_data {
+    char *path, *prefix;
+    const char *reason;
+};
+
+static int find_data(const struct drawing *drawing, const struct plot_entry *entry,
+                     struct plot_data *data)
+{
+    const struct plot_request *request = drawing->request;
+    int rc;
+    if (request->data) {
+        if (!file_exists(request->data))
+            return err_set(ERR_MISSING, "%s: no such file", request->data);
+        return mem_strdup(&data->path, request->data);
+    }
+    if (strcmp(entry->source, "weights") != 0) {
+        rc = paths_data(&data->path, entry->source);
+        if (rc == ERR_MISSING) {
+            data->reason = "there is no data file; name one with --data";
+            rc = 0;
+        }
+        return rc;
+    }
+    if (!request->weights) {
+        data->reason = "it is computed from a model: `bitbench plot weight-histogram --model PATH "
+                       "--layer BLOCK.NAME`";
+        return 0;
+    }
+    TRY(name_matrix(request->weights, &data->prefix));
+    TRY(name_file(drawing, entry->name, data->prefix, "tsv", &data->path));
+    TRY(file_make_directories(request->folder));
+    TRY(weight_histogram_write(request->weights, data->path));
+out:
+    return rc;
+}
+
 /* Draws one picture and reports it. reason says why there was nothing to draw, else it is empty. */
 static int draw(struct drawing *drawing, const struct plot_entry *entry, const char *experiment,
-                const char *data, struct strbuf *reason)
+                const struct plot_data *data, struct strbuf *reason)
 {
     struct plot_script script = {.format = drawing->request->format,
                                  .folder = drawing->list.folder,
-                                 .data = data,
+                                 .data = data ? data->path : NULL,
                                  .store = experiment ? drawing->store : NULL,
                                  .experiment = experiment};
     struct strbuf text = {0};
     char *path = NULL, *picture = NULL, *output = NULL;
     int rc;
     TRY(mem_printf(&path, "%s/%s.gp", drawing->list.folder, entry->name));
-    TRY(name_picture(drawing, entry->name, experiment, &picture));
+    TRY(name_file(drawing, entry->name, data ? data->prefix : experiment, drawing->request->format,
+                  &picture));
     TRY(mem_printf(&output, "%s.tmp.%ld", picture, (long)getpid()));
     script.path = path;
     script.output = output;
@@ -215,16 +248,15 @@ static void leave_out(struct drawing *drawing, const struct plot_entry *entry,
 /* A plot of a file is one picture, one of the database a picture for each experiment. */
 static int draw_entry(struct drawing *drawing, const struct plot_entry *entry)
 {
-    const char *lacking = NULL;
     struct strbuf reason = {0};
-    char *data = NULL;
+    struct plot_data data = {0};
     int rc;
     if (strcmp(entry->source, "database") != 0) {
-        TRY(find_data(drawing, entry, &data, &lacking));
-        if (!lacking)
-            TRY(draw(drawing, entry, NULL, data, &reason));
-        if (lacking || reason.length)
-            leave_out(drawing, entry, NULL, lacking ? lacking : reason.data);
+        TRY(find_data(drawing, entry, &data));
+        if (!data.reason)
+            TRY(draw(drawing, entry, NULL, &data, &reason));
+        if (data.reason || reason.length)
+            leave_out(drawing, entry, NULL, data.reason ? data.reason : reason.data);
         goto out;
     }
     TRY(open_store(drawing));
@@ -236,7 +268,8 @@ static int draw_entry(struct drawing *drawing, const struct plot_entry *entry)
     }
 out:
     strbuf_release(&reason);
-    mem_free(data);
+    mem_free(data.path);
+    mem_free(data.prefix);
     return rc;
 }
 

@@ -9,7 +9,7 @@
 /* A line of plots.list. */
 struct plot_entry {
     char name[64];
-    char source[512]; /* "database", or the path of a CSV below the data folder */
+    char source[512]; /* "database", "weights", or the path of a CSV below the data folder */
     char what[256];   /* a sentence on what it shows; "" when the list says nothing */
 };
 

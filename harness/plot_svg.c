@@ -17,15 +17,41 @@ static int escaped(struct strbuf *out, const char *text)
     return rc;
 }
 
-/* Appends text with every `from` replaced by `to`. */
-static int replaced(struct strbuf *out, const char *text, const char *from, const char *to)
+/* What is changed in the body: all from `begin` to the end of the next `end` becomes `to`. gnuplot
+ * numbers the plots of each panel anew, so that ids are there twice, and names them in titles that
+ * a reader of the picture would be told. */
+static const struct change {
+    const char *begin, *end, *to;
+} changes[] = {
+    {"<title>", "</title>", ""},
+    {" id=\"gnuplot_plot_", "\"", ""},
+    {"font-family=\"DejaVu Sans\"", "", "font-family=\"DejaVu Sans, Verdana, sans-serif\""},
+};
+enum { CHANGES = sizeof changes / sizeof *changes };
+
+static const struct change *change_at(const char *text)
 {
-    int rc;
-    for (const char *at; (at = strstr(text, from)); text = at + strlen(from)) {
-        TRY(strbuf_add(out, text, (size_t)(at - text)));
-        TRY(strbuf_puts(out, to));
+    for (int i = 0; i < CHANGES; i++)
+        if (strncmp(text, changes[i].begin, strlen(changes[i].begin)) == 0)
+            return &changes[i];
+    return NULL;
+}
+
+static int add_body(struct strbuf *out, const char *text)
+{
+    int rc = 0;
+    while (*text && rc == 0) {
+        const struct change *change = change_at(text);
+        const char *end = change ? strstr(text + strlen(change->begin), change->end) : NULL;
+        if (end) {
+            TRY(strbuf_puts(out, change->to));
+            text = end + strlen(change->end);
+            continue;
+        }
+        size_t plain = 1 + strcspn(text + 1, "< f"); /* where a change can begin */
+        TRY(strbuf_add(out, text, plain));
+        text += plain;
     }
-    TRY(strbuf_puts(out, text));
 out:
     return rc;
 }
@@ -51,8 +77,7 @@ static int describe(struct strbuf *out, const char *svg, const struct plot_entry
     TRY(strbuf_puts(out, "</title>\n<desc id=\"desc\">"));
     TRY(escaped(out, entry->what));
     TRY(strbuf_puts(out, "</desc>"));
-    TRY(replaced(out, end + strlen("</desc>"), "font-family=\"DejaVu Sans\"",
-                 "font-family=\"DejaVu Sans, Verdana, sans-serif\""));
+    TRY(add_body(out, end + strlen("</desc>")));
 out:
     return rc;
 }

@@ -28,6 +28,10 @@ array used[7]
 do for [k = 1:7] { used[k] = 0 }
 stats $bars using (used[int($1)] = used[int($1)] + ($4 - $3), $4) nooutput name 'B'
 
+array stored[rows_count]
+array whole[rows_count]
+stats $totals using (stored[int($1)] = $2, whole[int($1)] = $4, $2) nooutput
+
 set lmargin at screen left
 set rmargin at screen 1 - 120 / picture_width
 set tmargin at screen 1 - 50 / picture_height
@@ -45,13 +49,10 @@ set label 2 'model' at screen 1 - 10 / picture_width, graph 1 offset 0, 0.7 righ
 note_text = marked_count > 0 ? '° with exceptions' : ''
 @notes
 # Outside of the axes, where `with labels` does not go.
-array stored[rows_count]
-array whole[rows_count]
-stats $totals using (stored[int($1)] = $2, whole[int($1)] = $4, $2) nooutput
 do for [i = 1:rows_count] {
-    set label (10 + 2 * i) sprintf('%.2f', stored[i]) at screen 1 - 64 / picture_width, first i right textcolor rgb 0x222222
+    set label (5000 + 2 * i) sprintf('%.2f', stored[i]) at screen 1 - 64 / picture_width, first i right textcolor rgb 0x222222
     if (whole[i] == whole[i]) {
-        set label (11 + 2 * i) sprintf('%.2f', whole[i]) at screen 1 - 10 / picture_width, first i right textcolor rgb 0x222222
+        set label (5001 + 2 * i) sprintf('%.2f', whole[i]) at screen 1 - 10 / picture_width, first i right textcolor rgb 0x222222
     }
 }
 unset key

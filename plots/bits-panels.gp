@@ -32,10 +32,7 @@ do for [i = 1:titles_count] {
     middle = sqrt(X_min * X_max)
     set xrange [min(X_min / 1.12, middle / 1.4):max(X_max * 1.12, middle * 1.4)]
     set xtics (0.1, 0.2, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 16, 32) nomirror
-    set ytics () nomirror
-    do for [k = -1:9] {
-        do for [m in round_numbers(bottom, top)] { set ytics add (decade(real(m) * 10.0 ** k) real(m) * 10.0 ** k) }
-    }
+    eval log_ticks
     unset object
     unset arrow
     if (base > 0) {
@@ -57,7 +54,7 @@ set key at screen 0.5, screen (strip - 8) / picture_height center top horizontal
     maxcols key_columns(methods_count + 3, 16)
 plot for [k = 1:methods_count] NaN with points pointtype method_shape(methods[k]) pointsize mark_size \
         linecolor rgb method_colour(methods[k]) title methods[k], \
-     NaN with lines dashtype 2 linewidth 1.2 linecolor rgb method_colour('full') title 'full precision', \
+     NaN with lines dashtype 2 linewidth 1.2 linecolor rgb method_colour('full') title (base_rows > 0 ? 'full precision' : ''), \
      NaN with lines linewidth 1.2 linecolor rgb 0x999999 title 'Pareto front', \
-     NaN with boxes fillstyle solid noborder fillcolor rgb 0xE6E6E6 title '95 % interval'
+     NaN with boxes fillstyle solid noborder fillcolor rgb 0xE6E6E6 title (base_rows > 0 ? '95 % interval' : '')
 unset multiplot

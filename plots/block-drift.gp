@@ -44,9 +44,7 @@ do for [i = 1:2] {
         bottom = Y_min / (Y_max / Y_min) ** 0.05 / 1.03
         top = Y_max * (Y_max / Y_min) ** 0.05 * 1.03
         set yrange [bottom:top]
-        do for [k = -12:6] {
-            do for [m in round_numbers(bottom, top)] { set ytics add (decade(real(m) * 10.0 ** k) real(m) * 10.0 ** k) }
-        }
+        eval log_ticks
         plot for [k = 1:lines_count] $points using ($1 == k ? $2 : 1/0):(column(i + 2)) with linespoints linewidth 1.4 \
             dashtype line_dash(k) pointtype line_shape(k) pointsize 0.8 * mark_size linecolor rgb line_colour(k)
     }

@@ -13,9 +13,15 @@ panel(i) = sprintf('set lmargin at screen %g; set rmargin at screen %g; set tmar
     . (panel_column(i) == 0 ? 'set label 1 "perplexity" at screen 13 / picture_width, graph 0.5 center rotate by 90;' : 'unset label 1;')
 
 # Ticks of a logarithmic axis from a to b: as many round numbers as it has room for.
-round_numbers(a, b) = b / a < 1.3 ? '1 1.02 1.05 1.1 1.15 1.2 1.3 1.4 1.5 1.6 1.8 2 2.2 2.5 2.7 3 3.2 3.5 4 4.5 5 5.5 6 6.5 7 7.5 8 8.5 9 9.5' : \
-    b / a < 2 ? '1 1.1 1.2 1.3 1.4 1.6 1.8 2 2.2 2.5 2.8 3 3.5 4 4.5 5 5.5 6 7 8 9' : \
+round_numbers(a, b) = \
     b / a < 5 ? '1 1.2 1.5 2 2.5 3 4 5 6 8' : b / a < 16 ? '1 1.5 2 3 4 5 7' : b / a < 100 ? '1 2 3 5' : b / a < 1e4 ? '1 3' : '1'
+# On a narrow axis they are a fixed step apart. Sets the ticks from the axis's bottom and top.
+magnitude(x) = 10.0 ** floor(log10(x))
+even_step(x) = magnitude(x) * (x / magnitude(x) < 1.5 ? 1 : x / magnitude(x) < 3.5 ? 2 : x / magnitude(x) < 7.5 ? 5 : 10)
+log_ticks = 'set ytics () nomirror; if (top / bottom < 1.7) { step = even_step((top - bottom) / 5);' \
+    . 'do for [k = ceil(bottom / step):floor(top / step)] { set ytics add (sprintf("%g", k * step) k * step) } } else {' \
+    . 'do for [k = floor(log10(bottom)):ceil(log10(top))] { do for [m in round_numbers(bottom, top)] {' \
+    . 'set ytics add (decade(real(m) * 10.0 ** k) real(m) * 10.0 ** k) } } }'
 decade(y) = y >= 1e5 ? sprintf('%.0e', y) : sprintf('%g', y)
 
 panel_body = 'set border 3; set tics nomirror scale 0.5; unset key;' \

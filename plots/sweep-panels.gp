@@ -35,10 +35,7 @@ do for [i = 1:titles_count] {
     set xrange [X_min / margin:X_max * margin]
     set xtics () nomirror
     eval sweep_ticks
-    set ytics () nomirror
-    do for [k = -1:9] {
-        do for [m in round_numbers(bottom, top)] { set ytics add (decade(real(m) * 10.0 ** k) real(m) * 10.0 ** k) }
-    }
+    eval log_ticks
     unset arrow
     if (base > 0) {
         set arrow 1 from graph 0, first base to graph 1, first base nohead dashtype 2 linewidth 1.2 \
@@ -62,10 +59,10 @@ set key at screen 0.5, screen (strip - 8) / picture_height center top horizontal
 if (sweep_joined) {
     plot for [k = 1:lines_count] NaN with linespoints pointtype line_shape(k) pointsize mark_size linewidth 1.4 \
             dashtype line_dash(k) linecolor rgb line_colour(k) title lines[k], \
-         NaN with lines dashtype 2 linewidth 1.2 linecolor rgb method_colour('full') title 'full precision'
+         NaN with lines dashtype 2 linewidth 1.2 linecolor rgb method_colour('full') title (base_rows > 0 ? 'full precision' : '')
 } else {
     plot for [k = 1:lines_count] NaN with points pointtype line_shape(k) pointsize mark_size linecolor rgb line_colour(k) \
             title lines[k], \
-         NaN with lines dashtype 2 linewidth 1.2 linecolor rgb method_colour('full') title 'full precision'
+         NaN with lines dashtype 2 linewidth 1.2 linecolor rgb method_colour('full') title (base_rows > 0 ? 'full precision' : '')
 }
 unset multiplot

@@ -32,7 +32,9 @@ SELECT p.id, p.method, p.model_hash, j.key, CASE j.type WHEN 'true' THEN 'true' 
 FROM points p, json_each(p.settings, '$.harness') j WHERE j.key <> 'seed' AND j.key <> 'layer_errors'
 UNION ALL
 SELECT p.id, p.method, p.model_hash, j.key, j.value
-FROM points p, json_each(p.settings, '$.calibration') j WHERE j.key IN ('corpus', 'samples', 'length');
+FROM points p, json_each(p.settings, '$.calibration') j WHERE j.key IN ('corpus', 'samples', 'length')
+UNION ALL
+SELECT p.id, p.method, p.model_hash, j.key, j.value FROM points p, json_each(p.settings) j WHERE j.key IN ('after', 'layers');
 
 -- The setting that a sweep changes, as a number. BiLLM's salient columns are searched, with a limit: what it found counts,
 -- which is also its paper's bits above one.
