@@ -30,7 +30,10 @@ int compare_find(const struct table *table, const char *text, const struct table
     int found = 0, rc = 0;
     for (int i = 0; i < table->row_count; i++) {
         const struct table_row *r = &table->rows[i];
-        if (strcmp(r->label, text) == 0 || is_beginning_of(text, r->id)) {
+        bool named = strcmp(r->label, text) == 0;
+        for (int k = 0; k < r->id_count; k++)
+            named |= is_beginning_of(text, r->ids[k]);
+        if (named) {
             *row = r;
             found++;
         }
@@ -62,7 +65,10 @@ static int add_line(struct compare *compare, struct store *store, const struct t
     TRY(table_compare(store, row, compare->base, metric, &line->paired, &same, arena));
     if (!same)
         goto out;
-    line->resolvable = DETECTABLE * line->paired.standard_error;
+    /* Where not one item differs, the spread of the differences is not known. */
+    line->resolvable = line->paired.above + line->paired.below > 0
+                           ? DETECTABLE * line->paired.standard_error
+                           : NAN;
     compare->count++;
 out:
     return rc;

@@ -22,8 +22,8 @@ struct compare {
     int count;
 };
 
-/* The row of the table that `text` names: the beginning of one id (4 digits at least), or one label
- * as the table prints it. ERR_USAGE names what there is. */
+/* The row of the table that `text` names: the beginning of one id of its points (4 digits at
+ * least), or one label as the table prints it. ERR_USAGE names what there is. */
 int compare_find(const struct table *table, const char *text, const struct table_row **row);
 
 /* Compares each of rows[0..count) with base, in all metrics that both have. All memory is the

@@ -17,6 +17,12 @@ double table_column_real(sqlite3_stmt *statement, int column);
  * apart. */
 int table_join_seeds(struct table *table, struct arena *arena);
 
+/* The same windows as table_parts gives, with each one's summed divergence from full precision;
+ * *count = 0 where that was not measured. */
+int table_divergence_parts(struct store *store, const struct table_row *row,
+                           const struct table_metric *metric, struct arena *arena,
+                           struct metric_part **parts, int *count);
+
 /* Fills the row's value of a metric. */
 int table_load_value(struct table_value *value, struct store *store, const struct table_row *row,
                      const struct table_metric *metric, struct arena *arena);

@@ -170,6 +170,69 @@ out:
     return rc;
 }
 
+/* The cost of the pairs: what is stored is the bits that all methods count alike. */
+enum { PAIR_COST = 1 };
+
+static int pair_cell(const struct table *table, const struct table_row *ours,
+                     const struct table_row *base, int metric, struct arena *arena,
+                     const char **cell)
+{
+    struct pareto_point *mine, *theirs;
+    int rc;
+    TRY(collect(table, metric, PAIR_COST, ours->model_hash, ours->method, arena, &mine));
+    TRY(collect(table, metric, PAIR_COST, base->model_hash, base->method, arena, &theirs));
+    double ratio = pareto_ratio(mine, table->row_count, theirs, table->row_count);
+    *cell = "–";
+    if (!isnan(ratio) && strcmp(ours->model_hash, base->model_hash) == 0)
+        TRY(arena_printf(arena, cell, "%+.3f", log2(ratio)));
+out:
+    return rc;
+}
+
+int pareto_pairs(struct grid *grid, const struct table *table, int metric, struct arena *arena)
+{
+    int rc, count = 0, *firsts;
+    TRY(arena_alloc(arena, &firsts, (size_t)table->row_count, sizeof *firsts));
+    for (int i = 0; i < table->row_count; i++)
+        if (is_first(table, i))
+            firsts[count++] = i;
+    *grid = (struct grid){.rows = count > 1 ? count + 1 : 0, .columns = count + 1};
+    TRY(arena_calloc(arena, &grid->cells, (size_t)(count + 1) * (size_t)(count + 1),
+                     sizeof *grid->cells));
+    TRY(arena_printf(arena, &grid->cells[0], "%s: front of", table->metrics[metric].title));
+    for (int i = 0; i < count; i++) {
+        const struct table_row *ours = &table->rows[firsts[i]];
+        const char **cells = grid->cells + (i + 1) * grid->columns;
+        TRY(name_row(table, ours, ours->method, arena, &cells[0]));
+        grid->cells[i + 1] = cells[0];
+        for (int k = 0; k < count; k++)
+            TRY(pair_cell(table, ours, &table->rows[firsts[k]], metric, arena, &cells[k + 1]));
+    }
+out:
+    return rc;
+}
+
+static int print_pairs(const struct table *table, bool latex, FILE *out, struct arena *arena)
+{
+    static const char title[] =
+        "Area between the fronts of two methods: mean difference in log2 perplexity (line less "
+        "column) at equal stored bits, where both are";
+    struct grid grid;
+    int rc = 0;
+    for (int j = 0; j < count_perplexities(table); j++) {
+        TRY(pareto_pairs(&grid, table, j, arena));
+        if (grid.rows == 0)
+            break;
+        if (j == 0)
+            fprintf(out, latex ? "\n%% %s\n" : "\n%s\n\n", title);
+        else
+            fputs("\n", out);
+        TRY(latex ? grid_latex(&grid, out) : grid_markdown(&grid, out, arena));
+    }
+out:
+    return rc;
+}
+
 static int print_grids(const struct table *table, enum table_format format, FILE *out,
                        struct arena *arena)
 {
@@ -192,6 +255,7 @@ static int print_grids(const struct table *table, enum table_format format, FILE
                   "over the best there is, geometric mean\n\n",
           out);
     TRY(latex ? grid_latex(&areas, out) : grid_markdown(&areas, out, arena));
+    TRY(print_pairs(table, latex, out, arena));
 out:
     return rc;
 }

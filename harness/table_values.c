@@ -8,18 +8,23 @@
 
 /* ---- windows and items ---- */
 
+enum part_kind { PART_NLL, PART_KL, PART_ITEM };
+
 /* The parts of one point's metric are added to those in *parts, or begin them. *same = 0 where they
  * are of other windows or items. */
-static int add_parts(struct store *store, int64_t metric, int perplexity, struct arena *arena,
+static int add_parts(struct store *store, int64_t metric, enum part_kind kind, struct arena *arena,
                      struct metric_part **parts, int *count, int *same)
 {
+    static const char *const sql[] = {
+        [PART_NLL] = "SELECT number, nll, tokens, 0, count(*) OVER () FROM windows WHERE "
+                     "metric_id = ?1 ORDER BY number",
+        [PART_KL] = "SELECT number, kl, tokens, 0, count(*) OVER () FROM windows WHERE "
+                    "metric_id = ?1 AND kl IS NOT NULL ORDER BY number",
+        [PART_ITEM] = "SELECT number, correct, choice, gold, count(*) OVER () FROM items WHERE "
+                      "metric_id = ?1 ORDER BY number"};
     sqlite3_stmt *statement = NULL;
     int rc, row, begun = *parts != NULL, seen = 0;
-    TRY(store_prepare(store, &statement,
-                      perplexity ? "SELECT number, nll, tokens, 0, count(*) OVER () FROM windows "
-                                   "WHERE metric_id = ?1 ORDER BY number"
-                                 : "SELECT number, correct, choice, gold, count(*) OVER () FROM "
-                                   "items WHERE metric_id = ?1 ORDER BY number"));
+    TRY(store_prepare(store, &statement, sql[kind]));
     TRY(store_bind(store, statement, "i", metric));
     for (;; seen++) {
         TRY(store_step(store, statement, &row));
@@ -35,7 +40,7 @@ static int add_parts(struct store *store, int64_t metric, int perplexity, struct
                                          .gold = sqlite3_column_int(statement, 3)};
         if (seen >= *count ||
             (begun && ((*parts)[seen].index != part.index || (*parts)[seen].gold != part.gold ||
-                       (perplexity && (*parts)[seen].count != part.count)))) {
+                       (kind != PART_ITEM && (*parts)[seen].count != part.count)))) {
             *same = 0;
             break;
         }
@@ -62,8 +67,10 @@ static int bind_metric(struct store *store, sqlite3_stmt *statement, const char 
                       (int64_t)m->window, m->data_hash);
 }
 
-int table_parts(struct store *store, const struct table_row *row, const struct table_metric *metric,
-                struct arena *arena, struct metric_part **parts, int *count)
+/* The mean over the row's points. */
+static int mean_parts(struct store *store, const struct table_row *row,
+                      const struct table_metric *metric, enum part_kind kind, struct arena *arena,
+                      struct metric_part **parts, int *count)
 {
     sqlite3_stmt *statement = NULL;
     int rc, found, points = 0, same = 1;
@@ -75,8 +82,7 @@ int table_parts(struct store *store, const struct table_row *row, const struct t
         TRY(store_step(store, statement, &found));
         if (!found)
             continue;
-        TRY(add_parts(store, sqlite3_column_int64(statement, 5), table_metric_is_perplexity(metric),
-                      arena, parts, count, &same));
+        TRY(add_parts(store, sqlite3_column_int64(statement, 5), kind, arena, parts, count, &same));
         points++;
     }
     if (!same)
@@ -86,6 +92,20 @@ int table_parts(struct store *store, const struct table_row *row, const struct t
 out:
     sqlite3_finalize(statement);
     return rc;
+}
+
+int table_parts(struct store *store, const struct table_row *row, const struct table_metric *metric,
+                struct arena *arena, struct metric_part **parts, int *count)
+{
+    return mean_parts(store, row, metric, table_metric_is_perplexity(metric) ? PART_NLL : PART_ITEM,
+                      arena, parts, count);
+}
+
+int table_divergence_parts(struct store *store, const struct table_row *row,
+                           const struct table_metric *metric, struct arena *arena,
+                           struct metric_part **parts, int *count)
+{
+    return mean_parts(store, row, metric, PART_KL, arena, parts, count);
 }
 
 /* ---- pairs ---- */
