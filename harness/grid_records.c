@@ -63,10 +63,9 @@ int grid_csv(const struct grid *grid, FILE *out)
             const int cell = i * grid->columns + j;
             csv_cell(grid, cell, out);
             if (is_marked(grid, j) && i == 0) {
-                fputs(",\"", out);
-                for (const char *at = grid->cells[j]; *at; at++)
-                    fputs(*at == '"' ? "\"\"" : (char[2]){*at, 0}, out);
-                fputs(" mark\"", out);
+                char name[1024];
+                snprintf(name, sizeof name, "%s mark", grid->cells[j]);
+                csv_text(name, 0, out);
             } else if (is_marked(grid, j)) {
                 csv_text(mark_name(grid->marks[cell]), 0, out);
             }

@@ -24,6 +24,30 @@ static bool has_measure(const struct measures *measures, enum quantity quantity)
     return false;
 }
 
+static bool is_of_metric(const struct measures *measures, int metric)
+{
+    for (int i = 0; i < measures->count; i++)
+        if (measures->all[i].quantity >= QUANTITY_VALUE &&
+            measures->all[i].quantity < QUANTITY_EXPRESSION && measures->all[i].metric == metric)
+            return true;
+    return false;
+}
+
+static int add_legends(struct document *document, const struct measures *measures,
+                       struct arena *arena)
+{
+    int rc = 0;
+    for (int j = 0; j < document->table->metric_count; j++) {
+        const char *legend;
+        if (!is_of_metric(measures, j))
+            continue;
+        TRY(table_legend(&document->table->metrics[j], arena, &legend));
+        TRY(document_line(document, arena, "%s", legend));
+    }
+out:
+    return rc;
+}
+
 /* What the columns of both tables hold. */
 static int add_lines(struct document *document, const struct notes *notes,
                      const struct measures *results, const struct measures *differences,
@@ -46,7 +70,7 @@ static int add_lines(struct document *document, const struct notes *notes,
                              "settings, data set and rule (docs/published.md)."}};
     int rc;
     TRY(document_notes(document, notes, arena));
-    TRY(document_legends(document, arena));
+    TRY(add_legends(document, results, arena));
     TRY(document_line(document, arena,
                       "bits: a weight as the paper counts; as stored, everything included; the "
                       "whole file over all parameters. [low, high]: 95 %% intervals, bootstrap "

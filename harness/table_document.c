@@ -47,18 +47,6 @@ out:
     return rc;
 }
 
-int document_legends(struct document *document, struct arena *arena)
-{
-    int rc = 0;
-    for (int j = 0; j < document->table->metric_count; j++) {
-        const char *legend;
-        TRY(table_legend(&document->table->metrics[j], arena, &legend));
-        TRY(document_line(document, arena, "%s", legend));
-    }
-out:
-    return rc;
-}
-
 static int print_markdown(const struct document *document, FILE *out, struct arena *arena)
 {
     const struct table *table = document->table;

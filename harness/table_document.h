@@ -27,8 +27,7 @@ int document_line(struct document *document, struct arena *arena, const char *fo
 int document_print(const struct document *document, enum table_format format, FILE *out,
                    struct arena *arena);
 
-/* The lines on the notes, and on what the columns hold. */
+/* The lines on the notes. */
 int document_notes(struct document *document, const struct notes *notes, struct arena *arena);
-int document_legends(struct document *document, struct arena *arena);
 
 #endif

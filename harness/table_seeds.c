@@ -101,14 +101,21 @@ out:
     return rc;
 }
 
+static bool same_measurement(const struct table_row *a, const struct identity *of_a,
+                             const struct table_row *b, const struct identity *of_b)
+{
+    return of_a->text && of_b->text && strcmp(of_a->text, of_b->text) == 0 &&
+           strcmp(a->model_hash, b->model_hash) == 0 && strcmp(a->model, b->model) == 0;
+}
+
 static int join_all(struct table *table, const struct identity *identities, struct arena *arena)
 {
     int rc = 0, kept = 0, *first; /* first[k] = where the kept row k stood */
     TRY(arena_alloc(arena, &first, (size_t)table->row_count, sizeof *first));
     for (int i = 0; i < table->row_count; i++) {
         int k = 0;
-        while (k < kept && !(identities[i].text && identities[first[k]].text &&
-                             strcmp(identities[i].text, identities[first[k]].text) == 0))
+        while (k < kept && !same_measurement(&table->rows[i], &identities[i], &table->rows[k],
+                                             &identities[first[k]]))
             k++;
         if (k < kept) {
             struct table_row *row = &table->rows[k];

@@ -1,5 +1,6 @@
 /* Paired comparison of stored points: textbook values of the sign test and of Holm's procedure. */
 #include "harness/compare.h"
+#include "harness/compare_full.h"
 #include "tests/store_sample.h"
 
 enum { WINDOWS = 40 };
@@ -116,12 +117,59 @@ static void other_windows(void **state)
     (void)state;
 }
 
+/* How far two points are from full precision: divergences are paired by window, 0.1 nats more a
+ * token in each; of four answers, one and then three are lost and none or one is won. */
+static void against_full(void **state)
+{
+    struct store *store = open_writer();
+    struct arena arena = {0};
+    struct table table;
+    struct divergences d;
+    static const char *const right[] = {"1110", "0110", "0001"};
+    for (int i = 0; i < 3; i++) {
+        struct sample s;
+        struct metric_part items[4];
+        sample_init(&s, i + 1);
+        s.point.method = i ? "rtn" : "full";
+        s.metrics[0].compared = i > 0;
+        s.metrics[0].kl_divergence = 0.1 * i;
+        s.metrics[0].same_top = 1 - 0.25 * i;
+        for (int k = 0; k < 3; k++)
+            s.windows[k].kl = 0.7 * i + 0.01 * k;
+        for (int k = 0; k < 4; k++)
+            items[k] = (struct metric_part){.index = k, .value = right[i][k] == '1', .gold = 1};
+        s.metrics[1].parts = items;
+        s.metrics[1].part_count = 4;
+        sample_store(store, &s, i);
+    }
+    assert_int_equal(table_load(&table, store, "trial", &arena), 0);
+    const struct table_row *rows[] = {&table.rows[1], &table.rows[2]};
+    assert_int_equal(divergences_make(&d, store, &table, rows[0], rows, 2, &arena), 0);
+    assert_int_equal(d.count, 4);
+    const double base[] = {0.1, 0.75, 1, 0}, ours[] = {0.2, 0.5, 3, 1};
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(d.lines[i].what, i);
+        assert_true(fabs(d.lines[i].base - base[i]) < 1e-12);
+        assert_true(fabs(d.lines[i].ours - ours[i]) < 1e-12);
+    }
+    assert_true(fabs(d.lines[0].difference - 0.1) < 1e-12); /* 0.7 nats in each 7 tokens */
+    assert_true(fabs(d.lines[0].low - 0.1) < 1e-12 && fabs(d.lines[0].high - 0.1) < 1e-12);
+    assert_true(isnan(d.lines[1].difference));
+    assert_int_equal(divergences_make(&d, store, &table, &table.rows[0], rows, 2, &arena), 0);
+    assert_true(isnan(d.lines[0].base) && isnan(d.lines[0].difference)); /* it is full itself */
+    assert_true(d.lines[2].base == 0 && d.lines[2].ours == 1);
+    arena_release(&arena);
+    store_close(store);
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(textbook, setup, teardown),
         cmocka_unit_test_setup_teardown(names, setup, teardown),
         cmocka_unit_test_setup_teardown(other_windows, setup, teardown),
+        cmocka_unit_test_setup_teardown(against_full, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

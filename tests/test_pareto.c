@@ -97,6 +97,10 @@ static void test_table(void **state)
     holds(text, "| rtn 4  | paper, stored, file, time |");
     holds(text, "| gptq     |      1.000 |");
     holds(text, "| rtn      |      2.000 |");
+    /* Between 2 and 4 stored bits rtn has twice the perplexity: one bit of log2 perplexity. */
+    holds(text, "| kjv: front of |   gptq |    rtn |\n");
+    holds(text, "| gptq          | +0.000 | -1.000 |\n");
+    holds(text, "| rtn           | +1.000 | +0.000 |\n");
     free(text);
     text = printed(store, TABLE_CSV);
     holds(text, "label,metric,cost,cost_value,perplexity,on_front,id,model\r\ngptq 2,kjv,paper,2,"

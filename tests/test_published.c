@@ -340,7 +340,7 @@ static void write_points(void)
     store_close(store);
 }
 
-static char *printed(enum table_format format)
+static char *printed_form(enum table_form form, enum table_format format)
 {
     struct store *store;
     char *text = NULL;
@@ -348,7 +348,7 @@ static char *printed(enum table_format format)
     FILE *out = open_memstream(&text, &size);
     if (store_open(&store, database, 0) != 0 ||
         table_answer(store,
-                     &(struct table_request){.form = TABLE_PUBLISHED,
+                     &(struct table_request){.form = form,
                                              .format = format,
                                              .experiment = "trial",
                                              .papers = "results/published.csv"},
@@ -357,6 +357,11 @@ static char *printed(enum table_format format)
     store_close(store);
     fclose(out);
     return text;
+}
+
+static char *printed(enum table_format format)
+{
+    return printed_form(TABLE_PUBLISHED, format);
 }
 
 static void holds(const char *text, const char *part)
@@ -399,6 +404,14 @@ static void lines_stand_beside_each_other(void **state)
     text = printed(TABLE_LATEX);
     holds(text, "\\begin{tabular}{lrrrrrrrr}");
     holds(text, "OPT-1.3B & billm & wikitext2 ppl & 69.97 & 70.32 & +0.35 & +0.50 &");
+    free(text);
+    text = printed_form(TABLE_RESULTS, TABLE_CSV); /* in the table of results itself */
+    holds(text, ",wikitext2 ppl,wikitext2 ppl mark,wikitext2 papers,boolq %,");
+    holds(text, ",14.6,,14.62,0.6,,57.68,");
+    holds(text, ",70.3199,best,69.97,");
+    free(text);
+    text = printed_form(TABLE_RESULTS, TABLE_MARKDOWN);
+    holds(text, "14.62 (billm); 14.63 (onebit)");
     free(text);
 }
 
