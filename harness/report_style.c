@@ -20,7 +20,7 @@ const char *const report_style[] = {
     "h3{font-size:1rem;margin:1.4rem 0 .4rem}\n"
     "p,li,dt,dd,h1{overflow-wrap:anywhere}p,ul,dl{max-width:46rem;margin:.5rem "
     "0}a{color:var(--link)}\n"
-    "nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;list-style:none;padding:0}\n"
+    "ul{padding-left:1.3rem}nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;list-style:none;padding:0}\n"
     ".soft,figcaption,caption{color:var(--soft);font-size:.875rem}.bad{color:var(--bad)}\n"
     ".question{white-space:pre-line}\n",
     ".scroll{overflow:auto;max-height:85vh;margin:.8rem 0;border:1px solid "
