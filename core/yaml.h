@@ -72,6 +72,8 @@ int yaml_node_copy(struct yaml_node *to, const struct yaml_node *from, int *budg
 
 /* *item = one more element, zeroed, of a list or a mapping (which then needs its key). */
 int yaml_node_append(struct yaml_node *node, struct yaml_node **item);
+/* Takes out element number `index` and releases it. */
+void yaml_node_remove(struct yaml_node *node, int index);
 void yaml_node_release(struct yaml_node *node);
 
 /* Kinds in words for messages: "a text", "a list", "a mapping". */

@@ -31,6 +31,14 @@ out:
     return rc;
 }
 
+void yaml_node_remove(struct yaml_node *node, int index)
+{
+    yaml_node_release(&node->items[index]);
+    node->count--;
+    memmove(&node->items[index], &node->items[index + 1],
+            (size_t)(node->count - index) * sizeof *node->items);
+}
+
 static int copy(struct yaml_node *to, const struct yaml_node *from, int *budget)
 {
     int rc = 0;

@@ -169,6 +169,7 @@ out:
 static int write_point(struct point_job *job, const char *error)
 {
     struct run *run = job->run;
+    char method[POINT_METHOD_SIZE];
     struct timing_record timings[STAGE_COUNT + 1];
     memcpy(timings, job->output.timings, sizeof job->output.timings);
     struct load now;
@@ -176,11 +177,12 @@ static int write_point(struct point_job *job, const char *error)
     timings[STAGE_COUNT] = (struct timing_record){
         "total", now.wall - job->before.wall + job->output.saved,
         now.own - job->before.own + job->output.saved_cpu, 0};
+    point_method_name(job->point, method);
     const struct point_record record = {
         .id = job->id,
         .experiment = run->experiment.name,
         .label = job->point->label,
-        .method = job->point->method ? job->point->method->name : "full",
+        .method = method,
         .settings = job->settings,
         .host = run->host,
         .status = error ? "failed" : "done",

@@ -116,9 +116,9 @@ out:
 
 static int read_heading(struct experiment *experiment, const struct yaml *yaml)
 {
-    static const char *const keys[] = {"name",       "title",   "model",     "calibration",
-                                       "evaluation", "methods", "include",   "sets",
-                                       "memory",     "data",    "tokenizer", NULL};
+    static const char *const keys[] = {"name",      "title",   "model", "calibration", "evaluation",
+                                       "methods",   "include", "sets",  "memory",      "data",
+                                       "tokenizer", "exclude", NULL};
     int rc = 0;
     if (yaml->root.kind != YAML_MAP)
         return yaml_error(
@@ -146,10 +146,34 @@ out:
 
 /* ---- calibration ---- */
 
+struct calibration_reader {
+    const struct yaml *yaml;
+    struct axes *axes;
+};
+
+static int add_calibration_key(void *context, const struct yaml_node *node)
+{
+    static const char *const words[] = {"seeds", "zip", NULL};
+    const struct calibration_reader *reader = context;
+    const struct yaml *yaml = reader->yaml;
+    struct axes *axes = reader->axes;
+    int rc;
+    const struct option *row = options_find(calibration_option_table, node->key);
+    if (!row)
+        return spec_unknown(yaml, node, calibration_option_table, calibration_flag_table, words);
+    TRY(axes_add(axes, yaml, calibration_option_table, row, node, AXIS_ENTRY));
+    const struct axis *axis = &axes->items[axes->count - 1];
+    for (size_t k = 0; strcmp(row->name, "corpus") == 0 && k < axis->count; k++)
+        TRY(spec_check_corpora(yaml, axis_value(axis, k), axis_value(axis, k)->text, true));
+out:
+    return rc;
+}
+
 static int read_calibration(struct experiment *experiment, const struct yaml *yaml,
                             struct axes *axes)
 {
     int rc;
+    struct calibration_reader reader = {yaml, axes};
     TRY(options_defaults(calibration_flag_table, experiment));
     const struct yaml_node *map = yaml_get(&yaml->root, "calibration");
     if (!map || yaml_is_null(map))
@@ -159,18 +183,12 @@ static int read_calibration(struct experiment *experiment, const struct yaml *ya
                           "calibration: a mapping (corpus, samples, length, ...) is expected");
     for (int i = 0; i < map->count; i++) {
         const struct yaml_node *node = &map->items[i];
-        const struct option *row = options_find(calibration_option_table, node->key);
-        if (options_find(calibration_flag_table, node->key)) {
+        if (options_find(calibration_flag_table, node->key))
             TRY(spec_set(yaml, calibration_flag_table, experiment, node));
-            continue;
-        }
-        if (!row)
-            return spec_unknown(yaml, node, calibration_option_table, calibration_flag_table,
-                                no_words);
-        TRY(axes_add(axes, yaml, calibration_option_table, row, node));
-        const struct axis *axis = &axes->items[axes->count - 1];
-        for (size_t k = 0; strcmp(row->name, "corpus") == 0 && k < axis->count; k++)
-            TRY(spec_check_corpora(yaml, axis_value(axis, k), axis_value(axis, k)->text, true));
+        else if (strcmp(node->key, "zip") == 0)
+            TRY(axes_read_zip(axes, yaml, node, add_calibration_key, &reader));
+        else
+            TRY(add_calibration_key(&reader, node));
     }
 out:
     return rc;
@@ -332,7 +350,7 @@ int spec_load(struct experiment *experiment, const char *path, const char *const
               int override_count)
 {
     int rc;
-    bool methods_touched = false;
+    struct touched touched = {0};
     char *found = NULL;
     struct yaml yaml = {0};
     struct strbuf text = {0};
@@ -341,13 +359,14 @@ int spec_load(struct experiment *experiment, const char *path, const char *const
     TRY(find_spec(path, &found));
     TRY(spec_read_files(&yaml, found, &text));
     for (int i = 0; i < override_count; i++)
-        TRY(spec_override(&yaml, overrides[i], &methods_touched));
+        TRY(spec_override(&yaml, overrides[i], &touched));
+    TRY(spec_expand_ranges(&yaml));
     TRY(mem_strdup(&fresh.path, found));
     TRY(keep_text(&fresh, &text, overrides, override_count));
     TRY(read_heading(&fresh, &yaml));
     TRY(read_calibration(&fresh, &yaml, &calibration));
     TRY(read_evaluation(&fresh, &yaml));
-    TRY(spec_read_methods(&fresh, &yaml, &calibration, methods_touched));
+    TRY(spec_read_methods(&fresh, &yaml, &calibration, &touched));
     *experiment = fresh;
     fresh = (struct experiment){0};
 out:

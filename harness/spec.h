@@ -124,7 +124,8 @@ enum { SPEC_MAX_POINTS = 10000, SPEC_MAX_MODELS = 64 };
  * each. In
  * `methods` and `calibration` a list of values means a grid: every combination, in the order
  * written, the last key fastest, and the calibration's keys fastest of all (methods that need no
- * calibration are not repeated for them). overrides are "key=value" texts of --set ("model=PATH",
+ * calibration are not repeated for them). `zip`, ranges, `seeds`, `exclude`, `layers` and `after`
+ * are described in docs/spec.md. overrides are "key=value" texts of --set ("model=PATH",
  * "calibration.samples=64", "evaluation.perplexity.tokens=16000" for all entries, "methods.bits=2"
  * for the methods that have it); they win over the file, and points that become equal by them count
  * once. */
@@ -142,9 +143,13 @@ int experiment_ask_all(struct experiment *experiment);
  * wanted. */
 bool point_calibrates(const struct point *point);
 
+/* The method's name in the database: "billm", "prune+billm", "full". */
+enum { POINT_METHOD_SIZE = 64 };
+void point_method_name(const struct point *point, char out[POINT_METHOD_SIZE]);
+
 /* *out = the point's settings as a JSON object: method, every option, harness, calibration (only
- * where the method needs it). With the model's, data's and code's hashes added by run.c it is
- * hashed into the point's id. */
+ * where the method needs it), after and layers (only where the spec has them). With the model's,
+ * data's and code's hashes added by run.c it is hashed into the point's id. */
 int point_settings(const struct point *point, json_t **out);
 
 #endif

@@ -32,20 +32,41 @@ static int check_value(const struct axis *axis, const struct yaml *yaml,
     return options_check(axis->table, key, value->text, where);
 }
 
-int axes_add(struct axes *axes, const struct yaml *yaml, const struct option *table,
-             const struct option *row, const struct yaml_node *node)
+/* The axis that another one runs together with, or NULL. */
+static const struct axis *partner(const struct axes *axes, int zip)
 {
-    struct axis axis = {table, row, node, node->kind == YAML_LIST ? (size_t)node->count : 1};
+    for (int i = 0; zip > 0 && i < axes->count; i++)
+        if (axes->items[i].zip == zip)
+            return &axes->items[i];
+    return NULL;
+}
+
+int axes_add(struct axes *axes, const struct yaml *yaml, const struct option *table,
+             const struct option *row, const struct yaml_node *node, int owner)
+{
+    struct axis axis = {.table = table,
+                        .row = row,
+                        .node = node,
+                        .count = node->kind == YAML_LIST ? (size_t)node->count : 1,
+                        .owner = owner,
+                        .zip = axes->zipping ? axes->zips : 0};
+    const struct axis *with = partner(axes, axis.zip);
     if (axes->count == SPEC_MAX_AXES)
         return yaml_error(yaml, node, "more than %d keys", SPEC_MAX_AXES);
     if (axis.count == 0)
         return yaml_error(yaml, node, "%s: an empty list gives no points", row->name);
     for (int i = 0; i < axes->count; i++) {
         const struct axis *other = &axes->items[i];
-        if (other->table == table && strcmp(field_name(other->row), field_name(row)) == 0)
+        if (other->table == table && other->owner == owner &&
+            strcmp(field_name(other->row), field_name(row)) == 0)
             return yaml_error(yaml, node, "'%s' and '%s' set the same thing: give one of them",
                               other->row->name, row->name);
     }
+    if (with && with->count != axis.count)
+        return yaml_error(yaml, node,
+                          "zip: %s has %zu values, %s has %zu: lists that run together have the "
+                          "same length",
+                          with->row->name, with->count, row->name, axis.count);
     for (size_t i = 0; i < axis.count; i++) {
         int rc = check_value(&axis, yaml, axis_value(&axis, i));
         if (rc)
@@ -55,10 +76,38 @@ int axes_add(struct axes *axes, const struct yaml *yaml, const struct option *ta
     return 0;
 }
 
+int axes_read_zip(struct axes *axes, const struct yaml *yaml, const struct yaml_node *node,
+                  int (*add)(void *context, const struct yaml_node *key), void *context)
+{
+    int rc = 0, count = node->kind == YAML_LIST ? node->count : 1;
+    const struct yaml_node *maps = node->kind == YAML_LIST ? node->items : node;
+    for (int i = 0; i < count; i++) {
+        if (maps[i].kind != YAML_MAP || maps[i].count == 0)
+            return yaml_error(yaml, &maps[i],
+                              "zip: a mapping of lists that run together is expected, such as "
+                              "{low_frac: [0.5, 0.9], group_size: [64, 128]}");
+        axes->zipping = true;
+        axes->zips++;
+        for (int k = 0; k < maps[i].count; k++)
+            TRY(add(context, &maps[i].items[k]));
+    }
+out:
+    axes->zipping = false;
+    return rc;
+}
+
+/* An axis that runs with the one before it adds no combinations. */
+static bool runs_along(const struct axes *axes, int i)
+{
+    return i > 0 && axes->items[i].zip > 0 && axes->items[i].zip == axes->items[i - 1].zip;
+}
+
 size_t axes_combinations(const struct axes *axes, size_t limit)
 {
     size_t product = 1;
     for (int i = 0; i < axes->count; i++) {
+        if (runs_along(axes, i))
+            continue;
         product *= axes->items[i].count; /* at most limit times YAML_MAX_NODES */
         if (product > limit)
             return limit + 1;
@@ -67,14 +116,14 @@ size_t axes_combinations(const struct axes *axes, size_t limit)
 }
 
 int axes_apply(const struct axes *axes, const struct yaml *yaml, const struct option *table,
-               void *target, size_t index)
+               int owner, void *target, size_t index)
 {
     char where[300];
     for (int i = axes->count - 1; i >= 0; i--) {
         const struct axis *axis = &axes->items[i];
         const struct yaml_node *value = axis_value(axis, index % axis->count);
-        index /= axis->count;
-        if (axis->table != table)
+        index /= runs_along(axes, i) ? 1 : axis->count;
+        if (axis->table != table || axis->owner != owner)
             continue;
         yaml_where(yaml, value, where, sizeof where);
         int rc = options_set(table, target, axis->row->name, value->text, where);

@@ -4,6 +4,7 @@
 #include "harness/layer_plan.h"
 #include "harness/spec_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,18 +28,83 @@ void point_release(struct point *point)
     *point = (struct point){0};
 }
 
+void point_method_name(const struct point *point, char out[POINT_METHOD_SIZE])
+{
+    snprintf(out, POINT_METHOD_SIZE, "%s%s%s", point->after ? point->after->name : "",
+             point->after ? "+" : "", point->method ? point->method->name : "full");
+}
+
+/* {method, version, options} of a method that is not the point's main one. */
+static int add_method(json_t *object, const struct quant_method *method, const void *options)
+{
+    json_t *part;
+    int rc = options_to_json(method->options, options, &part), bad = 0;
+    if (rc)
+        return rc;
+    bad |= json_object_set_new(object, "method", json_string(method->name));
+    bad |= json_object_set_new(object, "version", json_integer(method->version));
+    bad |= json_object_set_new(object, "options", part);
+    return bad ? err_set(ERR_MEMORY, "out of memory: the settings of a point") : 0;
+}
+
+/* [{match, blocks, skip: true} or {match, blocks, method, version, options}, ...] */
+static int rules_to_json(const struct point *point, json_t **out)
+{
+    int rc = 0, bad = 0;
+    json_t *list = json_array();
+    for (int i = 0; i < point->rule_count; i++) {
+        const struct layer_rule *rule = &point->rules[i];
+        json_t *object = json_pack("{s:s, s:s}", "match", rule->match, "blocks", rule->blocks);
+        bad |= json_array_append_new(list, object);
+        if (rule->method)
+            TRY(add_method(object, rule->method, rule->options));
+        else
+            bad |= json_object_set_new(object, "skip", json_true());
+    }
+    if (bad)
+        rc = err_set(ERR_MEMORY, "out of memory: the settings of a point");
+out:
+    if (rc)
+        json_decref(list);
+    else
+        *out = list;
+    return rc;
+}
+
+/* What only points with `after` or `layers` have: the others keep their ids. */
+static int add_plan(const struct point *point, json_t *object)
+{
+    int rc = 0, bad = 0;
+    json_t *part = NULL;
+    if (point->after) {
+        part = json_object();
+        bad |= json_object_set_new(object, "after", part);
+        TRY(add_method(part, point->after, point->after_options));
+    }
+    if (point->rule_count) {
+        TRY(rules_to_json(point, &part));
+        bad |= json_object_set_new(object, "layers", part);
+    }
+    if (bad)
+        rc = err_set(ERR_MEMORY, "out of memory: the settings of a point");
+out:
+    return rc;
+}
+
 int point_settings(const struct point *point, json_t **out)
 {
     int rc = 0;
+    char name[POINT_METHOD_SIZE];
     json_t *object = json_object(), *part = NULL;
-    int bad = json_object_set_new(object, "method",
-                                  json_string(point->method ? point->method->name : "full"));
+    point_method_name(point, name);
+    int bad = json_object_set_new(object, "method", json_string(name));
     if (point->method) {
         TRY(options_to_json(point->method->options, point->method_options, &part));
         bad |= json_object_set_new(object, "options", part);
         TRY(options_to_json(harness_option_table, &point->harness, &part));
         bad |= json_object_set_new(object, "harness", part);
     }
+    TRY(add_plan(point, object));
     if (point_calibrates(point)) {
         TRY(options_to_json(calibration_option_table, &point->calibration, &part));
         bad |= json_object_set_new(object, "calibration", part);
@@ -56,10 +122,12 @@ out:
 
 /* ---- labels ---- */
 
-static bool is_set(const struct axes *set, const struct option *row)
+bool axes_set(const struct axes *set, int owner, const struct option *row)
 {
     for (int i = 0; i < set->count; i++) {
         const struct option *other = set->items[i].row;
+        if (set->items[i].owner != owner)
+            continue;
         if (other == row ||
             (other->alias_of && set->items[i].table && strcmp(other->alias_of, row->name) == 0))
             return true;
@@ -69,7 +137,7 @@ static bool is_set(const struct axes *set, const struct option *row)
 
 /* Shown: what differs from the default, and what was written out, unless that says "the whole row",
  * "the first", ... */
-static int shown(const struct option *row, const void *source, const struct axes *set,
+static int shown(const struct option *row, const void *source, const struct axes *set, int owner,
                  const char *text, bool *show)
 {
     int same;
@@ -78,12 +146,12 @@ static int shown(const struct option *row, const void *source, const struct axes
         return rc;
     bool special = row->special && strtol(row->special, NULL, 10) == strtol(text, NULL, 10) &&
                    *text == '-';
-    *show = !same || (set && is_set(set, row) && !special && *text);
+    *show = !same || (set && axes_set(set, owner, row) && !special && *text);
     return 0;
 }
 
 static int add_options(struct strbuf *label, const struct option *table, const void *source,
-                       const struct axes *set)
+                       const struct axes *set, int owner)
 {
     int rc = 0;
     for (const struct option *row = table; row->name; row++) {
@@ -92,9 +160,35 @@ static int add_options(struct strbuf *label, const struct option *table, const v
         if (row->alias_of)
             continue;
         TRY(options_value(row, source, text));
-        TRY(shown(row, source, set, text, &show));
+        TRY(shown(row, source, set, owner, text, &show));
         if (show)
             TRY(strbuf_printf(label, " %s=%s", row->name, text));
+    }
+out:
+    return rc;
+}
+
+/* " | down_proj: bits=4", " | blocks 0,-1: skip": of a rule with the point's own method what the
+ * rule sets, of another's what differs from the defaults. */
+static int add_rule(struct strbuf *label, const struct point *point, int number,
+                    const struct axes *set)
+{
+    int rc;
+    const struct layer_rule *rule = &point->rules[number];
+    TRY(strbuf_printf(label, " | %s%s%s%s:", rule->match, *rule->match && *rule->blocks ? " " : "",
+                      *rule->blocks ? "blocks " : "", rule->blocks));
+    if (!rule->method)
+        return strbuf_puts(label, " skip");
+    if (rule->method != point->method) {
+        TRY(strbuf_printf(label, " %s", rule->method->name));
+        return add_options(label, rule->method->options, rule->options, set, AXIS_RULE + number);
+    }
+    for (const struct option *row = rule->method->options; row->name; row++) {
+        char text[OPTION_TEXT_SIZE];
+        if (row->alias_of || !set || !axes_set(set, AXIS_RULE + number, row))
+            continue;
+        TRY(options_value(row, rule->options, text));
+        TRY(strbuf_printf(label, " %s=%s", row->name, text));
     }
 out:
     return rc;
@@ -106,8 +200,12 @@ int point_make_label(struct point *point, const struct axes *set, const struct a
     struct strbuf label = {0};
     TRY(strbuf_puts(&label, point->method ? point->method->name : "full"));
     if (point->method) {
-        TRY(add_options(&label, point->method->options, point->method_options, set));
-        TRY(add_options(&label, harness_option_table, &point->harness, NULL));
+        TRY(add_options(&label, point->method->options, point->method_options, set, AXIS_ENTRY));
+        TRY(add_options(&label, harness_option_table, &point->harness, NULL, AXIS_ENTRY));
+    }
+    if (point->after) {
+        TRY(strbuf_printf(&label, " after %s", point->after->name));
+        TRY(add_options(&label, point->after->options, point->after_options, set, AXIS_AFTER));
     }
     /* Of the calibration only what tells the points of this spec from each other. */
     bool varies = layer_plan_caps(point) & QM_NEEDS_HESSIAN;
@@ -119,6 +217,8 @@ int point_make_label(struct point *point, const struct axes *set, const struct a
         TRY(options_value(axis->row, &point->calibration, text));
         TRY(strbuf_printf(&label, " calibration.%s=%s", axis->row->name, text));
     }
+    for (int i = 0; i < point->rule_count; i++)
+        TRY(add_rule(&label, point, i, set));
     TRY(mem_strdup(&point->label, label.data));
 out:
     strbuf_release(&label);

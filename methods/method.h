@@ -16,7 +16,8 @@
 enum method_caps {
     QM_NEEDS_HESSIAN = 1 << 0, /* quantize_layer reads problem->hessian */
     QM_PACKS = 1 << 1,         /* pack, unpack are there */
-    QM_MATVEC = 1 << 2         /* matvec multiplies the packed form */
+    QM_MATVEC = 1 << 2,        /* matvec multiplies the packed form */
+    QM_PRUNES = 1 << 3         /* some weights become 0, and another method may follow */
 };
 
 /* One layer to quantize: everything is borrowed. */

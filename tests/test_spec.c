@@ -270,7 +270,7 @@ static void unknown_words(void **state)
             ":1: unknown key 'modle'; did you mean 'model'?");
     refuses("x1: 3\nmethods: [{method: full}]\n",
             ":1: unknown key 'x1'; valid are name, title, model, calibration, evaluation, methods, "
-            "include, sets, memory, data, tokenizer");
+            "include, sets, memory, data, tokenizer, exclude");
     refuses("calibration:\n  sample: 3\nmethods: [{method: full}]\n",
             ":2: unknown key 'sample'; did you mean 'samples'?");
     refuses("evaluation:\n  perplexities: []\nmethods: [{method: full}]\n",
