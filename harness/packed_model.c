@@ -3,6 +3,7 @@
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "harness/layer_apply.h"
 #include "linalg/finite.h"
 #include "model/config.h"
 
@@ -41,12 +42,16 @@ static void release(void *context)
         return;
     mem_free(packed->path);
     mem_free(packed->options);
+    for (int i = 0; i < packed->layer_count; i++)
+        mem_free(packed->layers[i].options);
     mem_free(packed->layers);
     json_decref(packed->config);
     mem_free(packed);
 }
 
-static int read_method(struct packed_model *packed, const json_t *object, const char *where)
+/* The keys method, method_version and options of an object; *owned = the options. */
+static int read_method(const json_t *object, const char *where, struct layer_operator *op,
+                       void **owned, int *version)
 {
     int rc;
     struct strbuf options = {0};
@@ -58,22 +63,35 @@ static int read_method(struct packed_model *packed, const json_t *object, const 
         return err_prefix(err_set(ERR_FORMAT, "%s", err_text()), "%s", where);
     if (!(method->caps & QM_PACKS))
         return err_set(ERR_FORMAT, "%s: method '%s' has no packed form", where, name);
-    packed->op.method = method;
-    TRY(config_int(object, where, "method_version", 1, 1 << 30, CONFIG_REQUIRED,
-                   &packed->method_version));
+    TRY(config_int(object, where, "method_version", 1, 1 << 30, CONFIG_REQUIRED, version));
     TRY(strbuf_printf(&options, "%s: options", where));
-    TRY(mem_calloc(&packed->options, 1, method->options_size));
-    TRY(options_defaults(method->options, packed->options));
-    rc = options_from_json(method->options, packed->options, json_object_get(object, "options"),
+    TRY(mem_calloc(owned, 1, method->options_size));
+    TRY(options_defaults(method->options, *owned));
+    rc = options_from_json(method->options, *owned, json_object_get(object, "options"),
                            options.data);
-    if (rc == 0 && method->check && (rc = method->check(packed->options)) != 0)
+    if (rc == 0 && method->check && (rc = method->check(*owned)) != 0)
         rc = err_prefix(rc, "%s", options.data);
     if (rc == ERR_USAGE)
         rc = err_set(ERR_FORMAT, "%s", err_text());
-    packed->op.options = packed->options;
+    *op = (struct layer_operator){method, *owned};
 out:
     strbuf_release(&options);
     return rc;
+}
+
+/* What a layer has of its own, or the model's. */
+static int read_layer_method(const struct packed_model *packed, const json_t *value,
+                             const char *where, struct packed_layer *layer)
+{
+    const json_t *masked = json_object_get(value, "masked");
+    if (masked && !json_is_boolean(masked))
+        return err_set(ERR_FORMAT, "%s: key 'masked' is neither true nor false", where);
+    layer->masked = json_is_true(masked);
+    if (json_object_get(value, "method"))
+        return read_method(value, where, &layer->op, &layer->options, &layer->method_version);
+    layer->op = packed->op;
+    layer->method_version = packed->method_version;
+    return 0;
 }
 
 static int by_name(const void *left, const void *right)
@@ -122,6 +140,7 @@ static int read_layers(struct packed_model *packed, json_t *layers, const char *
         TRY(config_int(value, place.data, "rows", 1, 1 << 30, CONFIG_REQUIRED, &layer->rows));
         TRY(config_int(value, place.data, "columns", 1, 1 << 30, CONFIG_REQUIRED, &layer->columns));
         TRY(check_names(layer->arrays, place.data));
+        TRY(read_layer_method(packed, value, place.data, layer));
     }
     qsort(packed->layers, (size_t)packed->layer_count, sizeof *packed->layers, by_name);
 out:
@@ -146,7 +165,7 @@ static int read_object(struct packed_model *packed, const json_t *object)
                      where.data, format, PACKED_FORMAT);
         goto out;
     }
-    TRY(read_method(packed, object, where.data));
+    TRY(read_method(object, where.data, &packed->op, &packed->options, &packed->method_version));
     TRY(read_layers(packed, json_object_get(object, "layers"), where.data));
     packed->categories = json_object_get(object, "categories");
 out:
@@ -249,7 +268,7 @@ static int verify(const struct packed_model *packed, struct packed_layer *layer,
 {
     char digest[HASH_HEX_SIZE];
     size_t count = (size_t)layer->rows * (size_t)layer->columns;
-    const struct quant_method *method = packed->op.method;
+    const struct quant_method *method = layer->op.method;
     if (layer->verified)
         return 0;
     long bad = first_not_finite(weight, count);
@@ -264,7 +283,7 @@ static int verify(const struct packed_model *packed, struct packed_layer *layer,
                        "%s: packed layer '%s' unpacks to other weights than were packed: its "
                        "arrays or the options were changed (quantized by %s version %d, this is "
                        "%d)",
-                       packed->path, layer->name, method->name, packed->method_version,
+                       packed->path, layer->name, method->name, layer->method_version,
                        method->version);
     layer->verified = true;
     return 0;
@@ -278,14 +297,14 @@ static int read_layer(void *context, const struct tensor_table *tensors, const c
     struct packed packed = {0};
     struct packed_layer *layer = find_layer(model, name);
     TRY(packed_model_arrays(model, tensors, layer, &packed));
-    rc = model->op.method->unpack(model->op.options, &packed, linear->out, linear->in,
-                                  linear->weight);
+    rc = layer_apply_unpack(layer->op.method, layer->op.options, layer->masked, &packed,
+                            linear->out, linear->in, linear->weight);
     if (rc) {
         err_prefix(rc, "%s: packed layer '%s'", tensor_table_path(tensors), name);
         goto out;
     }
     TRY(verify(model, layer, linear->weight));
-    operator_attach(&model->op, linear);
+    operator_attach(&layer->op, linear);
 out:
     packed_release(&packed);
     return rc;

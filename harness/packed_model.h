@@ -11,7 +11,7 @@
 #include "model/safetensors.h"
 
 /* The version of the layout; a reader refuses higher ones. */
-enum { PACKED_FORMAT = 1 };
+enum { PACKED_FORMAT = 2 };
 
 /* A tensor of a layer is called LAYER.packed.ARRAY. */
 #define PACKED_INFIX ".packed."
@@ -19,17 +19,21 @@ enum { PACKED_FORMAT = 1 };
 struct packed_layer {
     const char *name; /* "model.layers.0.self_attn.q_proj" */
     int rows, columns;
-    const json_t *arrays; /* their names; none when the shape alone tells W_q */
-    const char *digest;   /* SHA-256 of W_q's floats, or NULL: it cannot be checked */
+    const json_t *arrays;     /* their names; none when the shape alone tells W_q */
+    const char *digest;       /* SHA-256 of W_q's floats, or NULL: it cannot be checked */
+    struct layer_operator op; /* the model's, or its own */
+    void *options;            /* = op.options where they are its own, else NULL; owned */
+    int method_version;       /* of the method that quantized the layer */
+    bool masked;              /* with an array of the weights that pruning left */
     bool claimed, verified;
 };
 
 struct packed_model {
     char *path; /* of config.json, for messages */
     json_t *config;
-    const json_t *categories; /* array name -> category, or NULL */
-    int method_version;       /* of the method that quantized the model */
-    struct layer_operator op;
+    const json_t *categories;    /* array name -> category, or NULL */
+    int method_version;          /* of the method that quantized the model */
+    struct layer_operator op;    /* of the layers that do not say otherwise */
     void *options;               /* = op.options, owned */
     struct packed_layer *layers; /* in the order of their names */
     int layer_count;

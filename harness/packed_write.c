@@ -4,17 +4,23 @@
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "harness/layer_apply.h"
 #include "harness/packed_companions.h"
 #include "harness/packed_model.h"
-#include "model/checkpoint.h"
 #include "model/safetensors.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+static bool can_pack(const struct quant_method *method)
+{
+    if (!(method->caps & QM_PACKS))
+        err_set(ERR_USAGE, "method %s has no packed form", method->name);
+    return method->caps & QM_PACKS;
+}
 
 int packed_write_begin(struct packed_writer *writer, const char *folder, const struct model *model,
                        const struct point *point)
@@ -23,8 +29,11 @@ int packed_write_begin(struct packed_writer *writer, const char *folder, const s
     if (!point->method)
         return err_set(ERR_USAGE, "a packed model needs a method: full precision is the model as "
                                   "it is");
-    if (!(point->method->caps & QM_PACKS))
-        return err_set(ERR_USAGE, "method %s has no packed form", point->method->name);
+    if (!can_pack(point->method))
+        return ERR_USAGE;
+    for (int i = 0; i < point->rule_count; i++)
+        if (point->rules[i].method && !can_pack(point->rules[i].method))
+            return ERR_USAGE;
     if (packed)
         return err_set(ERR_USAGE,
                        "%s: the model is packed already, by %s: quantize the model that it was "
@@ -57,7 +66,8 @@ static int check_round(const struct layer_choice *choice, const char *name,
     float *back = NULL;
     size_t count = (size_t)problem->rows * (size_t)problem->columns;
     TRY(mem_alloc(&back, count, sizeof *back));
-    TRY(choice->method->unpack(choice->options, packed, problem->rows, problem->columns, back));
+    TRY(layer_apply_unpack(choice->method, choice->options, choice->after != NULL, packed,
+                           problem->rows, problem->columns, back));
     for (size_t i = 0; i < count; i++)
         if (memcmp(&back[i], &quantized[i], sizeof *back) != 0) {
             rc = err_set(ERR_INTERNAL,
@@ -122,7 +132,8 @@ int packed_write_take(void *context, const char *name, const struct layer_choice
         writer->capacity = capacity;
     }
     struct packed_entry *entry = &writer->entries[writer->count];
-    *entry = (struct packed_entry){.rows = problem->rows, .columns = problem->columns};
+    *entry = (struct packed_entry){
+        .rows = problem->rows, .columns = problem->columns, .choice = *choice};
     TRY(mem_strdup(&entry->name, name));
     hash_bytes(result->quantized, count * sizeof *result->quantized, entry->digest);
     entry->packed = *packed;
@@ -246,7 +257,7 @@ static int write_tensors(const struct packed_writer *writer, const char *path)
                      strerror(errno));
         goto out;
     }
-    snprintf(format, sizeof format, "%d", PACKED_FORMAT);
+    snprintf(format, sizeof format, "%d", packed_write_format(writer));
     metadata = json_pack("{s:s}", "bitbench_format", format);
     TRY(add_plain(writer, &sources, metadata));
     for (int i = 0; i < writer->count; i++)
@@ -258,114 +269,6 @@ out:
     return rc;
 }
 
-/* ---- config.json and the rest ---- */
-
-static json_t *array_names(const struct packed *packed)
-{
-    json_t *names = json_array();
-    int bad = 0;
-    for (int i = 0; i < packed->count; i++)
-        bad |= json_array_append_new(names, json_string(packed->arrays[i].name));
-    if (!bad)
-        return names;
-    json_decref(names);
-    return NULL;
-}
-
-/* {"LAYER": {rows, columns, arrays, sha256}, ...} */
-static json_t *describe_layers(const struct packed_writer *writer)
-{
-    json_t *layers = json_object();
-    for (int i = 0; layers && i < writer->count; i++) {
-        const struct packed_entry *entry = &writer->entries[i];
-        if (json_object_set_new(layers, entry->name,
-                                json_pack("{s:i, s:i, s:o, s:s}", "rows", entry->rows, "columns",
-                                          entry->columns, "arrays", array_names(&entry->packed),
-                                          "sha256", entry->digest)) != 0) {
-            json_decref(layers);
-            return NULL;
-        }
-    }
-    return layers;
-}
-
-/* {"codes": "payload", ...}: what each array's bytes count for. */
-static json_t *describe_categories(const struct packed_writer *writer)
-{
-    json_t *categories = json_object();
-    int bad = 0;
-    for (int i = 0; categories && i < writer->count; i++) {
-        const struct packed *packed = &writer->entries[i].packed;
-        for (int a = 0; a < packed->count; a++)
-            bad |= json_object_set_new(categories, packed->arrays[a].name,
-                                       json_string(bit_category_names[packed->arrays[a].category]));
-    }
-    if (!bad)
-        return categories;
-    json_decref(categories);
-    return NULL;
-}
-
-static int describe(const struct packed_writer *writer, json_t *made, json_t **out)
-{
-    const struct quant_method *method = writer->point->method;
-    json_t *options = NULL;
-    int rc = options_to_json(method->options, writer->point->method_options, &options);
-    if (rc)
-        return rc;
-    *out = json_pack("{s:i, s:s, s:i, s:o, s:o, s:o, s:O}", "format", PACKED_FORMAT, "method",
-                     method->name, "method_version", method->version, "options", options,
-                     "categories", describe_categories(writer), "layers", describe_layers(writer),
-                     "made", made);
-    return *out ? 0 : err_set(ERR_MEMORY, "out of memory: the description of a packed model");
-}
-
-/* The model's own configuration, byte for byte, with the key "bitbench" put behind its last one. */
-static int join_config(const char *original, size_t size, json_t *object, struct strbuf *out)
-{
-    int rc;
-    char *dump = NULL;
-    json_t *whole = json_pack("{s:O}", "bitbench", object);
-    while (size && original[size - 1] != '}')
-        size--;
-    size -= size > 0;
-    while (size && isspace((unsigned char)original[size - 1]))
-        size--;
-    dump = whole ? json_dumps(whole, JSON_INDENT(2)) : NULL;
-    if (!dump) {
-        rc = err_set(ERR_MEMORY, "out of memory: the description of a packed model");
-        goto out;
-    }
-    TRY(strbuf_add(out, original, size));
-    TRY(strbuf_printf(out, ",%s\n", dump + 1)); /* without its brace */
-out:
-    free(dump); /* jansson's own allocation */
-    json_decref(whole);
-    return rc;
-}
-
-static int write_config(const struct packed_writer *writer, json_t *made, const char *path)
-{
-    int rc;
-    char *text = NULL;
-    size_t size;
-    json_t *object = NULL;
-    struct strbuf config = {0};
-    struct file_writer file = {0};
-    TRY(checkpoint_config_text(writer->model->folder, &text, &size));
-    TRY(describe(writer, made, &object));
-    TRY(join_config(text, size, object, &config));
-    TRY(file_write_begin(&file, path));
-    TRY(file_write(&file, config.data, config.length));
-    TRY(file_write_commit(&file));
-out:
-    file_write_abort(&file);
-    strbuf_release(&config);
-    json_decref(object);
-    mem_free(text);
-    return rc;
-}
-
 int packed_write_commit(struct packed_writer *writer, json_t *made, size_t *file_bytes)
 {
     int rc;
@@ -374,7 +277,7 @@ int packed_write_commit(struct packed_writer *writer, json_t *made, size_t *file
     TRY(file_join(&tensors, writer->folder.temporary, "model.safetensors"));
     TRY(file_join(&config, writer->folder.temporary, "config.json"));
     TRY(write_tensors(writer, tensors));
-    TRY(write_config(writer, made, config));
+    TRY(packed_write_config(writer, made, config));
     TRY(packed_companions(writer->model->folder, writer->tokenizer, writer->folder.temporary));
     TRY(file_map_open(&map, tensors));
     *file_bytes = map.size;

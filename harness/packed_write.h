@@ -16,6 +16,7 @@ struct packed_entry {
     char digest[HASH_HEX_SIZE]; /* of W_q's floats */
     struct packed packed;       /* names and shapes; the data has gone to the spool */
     size_t at[PACKED_MAX];      /* where there */
+    struct layer_choice choice; /* what packed it; borrowed from the point */
 };
 
 struct packed_writer {
@@ -44,5 +45,10 @@ int packed_write_take(void *context, const char *name, const struct layer_choice
  * *file_bytes = the size of model.safetensors. */
 int packed_write_commit(struct packed_writer *writer, json_t *made, size_t *file_bytes);
 void packed_write_abort(struct packed_writer *writer);
+
+/* packed_describe.c: config.json, and the format that the folder needs: 1, or 2 where layers have
+ * methods of their own or masks. */
+int packed_write_config(const struct packed_writer *writer, json_t *made, const char *path);
+int packed_write_format(const struct packed_writer *writer);
 
 #endif

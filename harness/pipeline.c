@@ -4,6 +4,7 @@
 #include "core/machine.h"
 #include "core/mem.h"
 #include "core/progress.h"
+#include "harness/layer_apply.h"
 #include "harness/layer_exceptions.h"
 #include "harness/layer_loss.h"
 #include "harness/layer_plan.h"
@@ -171,6 +172,8 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear,
                                     .condition = NAN,
                                     .salient = NAN,
                                     .split = NAN};
+    if (choice->rule >= 0)
+        TRY(layer_options(choice, &record->options));
     TRY(mem_alloc(&result.quantized, count, sizeof *result.quantized));
     struct layer_problem problem = {.name = place,
                                     .weight = linear->weight,
@@ -179,9 +182,10 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear,
                                     .hessian = p->have_hessians ? &p->hessians[linear->input]
                                                                 : NULL,
                                     .seed = (uint64_t)point->harness.seed,
-                                    .arena = &p->arena};
+                                    .arena = &p->arena},
+                         step;
     stage_begin(p);
-    rc = choice->method->quantize_layer(choice->options, &problem, &result);
+    rc = layer_apply(choice, &problem, &step, &result);
     record->seconds = clock_wall() - p->wall;
     stage_end(p, STAGE_QUANTIZE, 0);
     if (rc == ERR_NUMERIC) {
@@ -190,7 +194,7 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear,
     }
     TRY(rc);
     stage_begin(p);
-    TRY(choice->method->pack(choice->options, &problem, &result, &packed));
+    TRY(layer_apply_pack(choice, &step, &result, &packed));
     account(p, &result, record, &packed);
     TRY(diagnose(p, &problem, &result, record));
     TRY(layer_exceptions_add(&p->out, block, linear->name, &result));
@@ -460,6 +464,8 @@ out:
 
 void pipeline_output_release(struct pipeline_output *output)
 {
+    for (int i = 0; i < output->layer_count; i++)
+        mem_free(output->layers[i].options);
     mem_free(output->layers);
     mem_free(output->exceptions);
     mem_free(output->scores);

@@ -83,19 +83,20 @@ static int write_layers(const struct store *store, const struct point_record *r)
         "weight_mse, paper_bits, paper_bits_marks, bytes_payload, bytes_scales, bytes_zeros, "
         "bytes_masks, "
         "bytes_indices, bytes_salient, bytes_other, damping, damping_raised, seconds, condition, "
-        "salient, split) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
-        "?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)"));
+        "salient, split, options) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
+        "?14, ?15, "
+        "?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)"));
     for (int i = 0; i < r->layer_count; i++) {
         const struct layer_record *l = &r->layers[i];
         const size_t *bytes = l->bytes;
-        TRY(store_bind(store, insert, "tittiidddddiiiiiiididddd", r->id, (int64_t)l->block, l->name,
-                       or_empty(l->method), (int64_t)l->rows, (int64_t)l->columns, l->hessian_loss,
-                       l->relative_loss, l->weight_mse, l->paper_bits, l->paper_bits_marks,
-                       (int64_t)bytes[BITS_PAYLOAD], (int64_t)bytes[BITS_SCALES],
-                       (int64_t)bytes[BITS_ZEROS], (int64_t)bytes[BITS_MASKS],
-                       (int64_t)bytes[BITS_INDICES], (int64_t)bytes[BITS_SALIENT],
-                       (int64_t)bytes[BITS_OTHER], l->damping, (int64_t)l->damping_raised,
-                       l->seconds, l->condition, l->salient, l->split));
+        TRY(store_bind(
+            store, insert, "tittiidddddiiiiiiididdddt", r->id, (int64_t)l->block, l->name,
+            or_empty(l->method), (int64_t)l->rows, (int64_t)l->columns, l->hessian_loss,
+            l->relative_loss, l->weight_mse, l->paper_bits, l->paper_bits_marks,
+            (int64_t)bytes[BITS_PAYLOAD], (int64_t)bytes[BITS_SCALES], (int64_t)bytes[BITS_ZEROS],
+            (int64_t)bytes[BITS_MASKS], (int64_t)bytes[BITS_INDICES], (int64_t)bytes[BITS_SALIENT],
+            (int64_t)bytes[BITS_OTHER], l->damping, (int64_t)l->damping_raised, l->seconds,
+            l->condition, l->salient, l->split, or_empty(l->options)));
         TRY(store_step(store, insert, &row));
     }
 out:

@@ -207,6 +207,7 @@ static int quantize_rows(void *context, int index, int worker)
     int rows = form->rows - first < TILE_ROWS ? (int)(form->rows - first) : TILE_ROWS;
     int rest = form->columns - work->start - work->width;
     float *errors = work->errors + (long)worker * TILE_ROWS * form->block;
+    const uint8_t *kept = work->problem->kept;
     for (long r = first; r < first + rows; r++) {
         const float *w = work->weights + r * n + work->start;
         float *q = work->quantized + r * n + work->start,
@@ -214,8 +215,9 @@ static int quantize_rows(void *context, int index, int worker)
         uint8_t *group = work->partition + r * n + work->start;
         long scale = (r * form->blocks + work->start / form->block) * per_block;
         group_row(work, r, group);
-        billm_quantize_row(form, w, group, work->width, q, work->codes + r * n + work->start,
-                           work->scale + scale, work->mean + scale);
+        billm_quantize_row(form, w, group, kept ? kept + r * n + work->start : NULL, work->width, q,
+                           work->codes + r * n + work->start, work->scale + scale,
+                           work->mean + scale);
         for (int i = 0; i < work->width; i++) {
             error[i] = (w[i] - q[i]) / work->upper[(work->start + i) * n + work->start + i];
             group[i]++; /* numbered from 1 in the details */

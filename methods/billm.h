@@ -90,11 +90,13 @@ void billm_quantiles(const float *sorted, size_t count, float *levels);
 
 /* ---- groups ---- */
 
-/* One row of one block: w[0..width) with group[i] of each. Writes q, codes (bit o: the sign of
+/* One row of one block: w[0..width) with group[i] of each; kept (or NULL) is 0 for those that were
+ * pruned: they belong to no group's statistics and become 0. Writes q, codes (bit o: the sign of
  * order o, 16 << o: that sign is 0 and its scale is not), and the row's scales and means,
  * form->first[groups] of each. */
 void billm_quantize_row(const struct billm_form *form, const float *w, const uint8_t *group,
-                        int width, float *q, uint8_t *codes, float *scale, float *mean);
+                        const uint8_t *kept, int width, float *q, uint8_t *codes, float *scale,
+                        float *mean);
 
 /* The weight that a code stands for, its group's scales and means given. */
 float billm_value(const struct billm_form *form, int group, int code, const float *scale,

@@ -91,25 +91,31 @@ static bool ungrouped(const struct billm_form *form, const float *w, int width, 
         return true;
     case BILLM_PRUNE:
     case BILLM_NO:
-        for (int i = 0; i < width; i++)
+        for (int i = 0; i < width; i++) {
             q[i] = low == BILLM_NO ? w[i] : 0;
-        memset(codes, 0, (size_t)width);
+            codes[i] = 0;
+        }
         return true;
     }
     return false;
 }
 
 void billm_quantize_row(const struct billm_form *form, const float *w, const uint8_t *group,
-                        int width, float *q, uint8_t *codes, float *scale, float *mean)
+                        const uint8_t *kept, int width, float *q, uint8_t *codes, float *scale,
+                        float *mean)
 {
     float members[BILLM_MAX_BLOCK], values[BILLM_MAX_BLOCK];
     uint8_t member_codes[BILLM_MAX_BLOCK];
-    if (ungrouped(form, w, width, q, codes, scale, mean))
+    bool grouped = !ungrouped(form, w, width, q, codes, scale, mean);
+    for (int i = 0; kept && i < width; i++)
+        if (!kept[i])
+            q[i] = codes[i] = 0;
+    if (!grouped)
         return;
     for (int g = 0; g < form->groups; g++) {
         int count = 0, first = form->first[g];
         for (int i = 0; i < width; i++)
-            if (group[i] == g)
+            if (group[i] == g && (!kept || kept[i]))
                 members[count++] = w[i];
         if (form->options->low_method == BILLM_BRAQ || form->options->low_method == BILLM_XNOR)
             residual_group(form, members, count, form->orders[g], values, member_codes,
@@ -118,7 +124,7 @@ void billm_quantize_row(const struct billm_form *form, const float *w, const uin
             one_sided_group(form, members, count, values, member_codes, scale + first);
         count = 0;
         for (int i = 0; i < width; i++)
-            if (group[i] == g) {
+            if (group[i] == g && (!kept || kept[i])) {
                 q[i] = values[count];
                 codes[i] = member_codes[count++];
             }

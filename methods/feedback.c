@@ -63,6 +63,14 @@ static void from_lanes(const float *lanes, int rows, int columns, float *tile, l
             tile[l * stride + i] = lanes[i * LANES + l];
 }
 
+static void clear_pruned(const struct feedback *f, const struct feedback_column *column)
+{
+    long at = f->order ? f->order[column->column] : column->column;
+    for (long l = 0; l < column->count; l++)
+        if (!f->kept[(column->row + l) * f->columns + at])
+            column->q[l] = 0;
+}
+
 /* One block for LANES rows. Within the block in float64: a float32 weight would collect the
  * roundings of all the columns before it; so decisions are as close to exact arithmetic as the
  * products between blocks let them be. */
@@ -92,6 +100,8 @@ static double quantize_block(struct run *run, struct feedback_column *column, in
         column->marks = marks + i * LANES;
         column->later = tile + i;
         f->quantize(f->context, column);
+        if (f->kept)
+            clear_pruned(f, column);
         if (!f->upper)
             continue;
         const float *u = f->upper + (long)(block_start + i) * f->columns + block_start + i;

@@ -36,6 +36,8 @@ struct feedback {
                              see; not with order */
     const float *upper;   /* columns x columns: U with H^-1 = U^T U; NULL: no feedback */
     const int *order;     /* processing order of the columns, or NULL */
+    const uint8_t *kept;  /* rows x columns, in W's order: 0 where the weight becomes 0 whatever
+                             quantize says, its error included; or NULL */
     const bool *dead;     /* columns whose weights are taken as 0, in W's order; or NULL */
     bool dynamic; /* quantize looks at `later`: then all columns must be up to date with every block
                    */

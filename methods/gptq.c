@@ -200,6 +200,7 @@ static int gptq_quantize(const void *options, const struct layer_problem *proble
                                 .columns = problem->columns,
                                 .block = feedback_block(o->block_size, problem->columns),
                                 .weight = problem->weight,
+                                .kept = problem->kept,
                                 .quantized = result->quantized,
                                 .quantize = gptq_column,
                                 .context = &work,

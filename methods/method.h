@@ -27,6 +27,8 @@ struct layer_problem {
     int rows, columns;
     struct hessian *hessian; /* of the layer's input, columns x columns, with cached factorisations;
                                 NULL when not needed */
+    const uint8_t *kept;     /* rows x columns: 0 where the weight was pruned and is 0 in the end,
+                                whatever the method makes of it; NULL: none was */
     uint64_t seed;
     struct arena *arena; /* scratch; reset by the caller after the call */
 };

@@ -117,6 +117,7 @@ struct work {
     float *low_scale, *low_mean, *low_zero; /* groups x rows */
     float *high_scale, *high_zero;          /* rows */
     float *saliency;                        /* rows x group */
+    uint8_t *left;                          /* per worker: group; where weights were pruned */
     float *low;  /* rows x 2: the range of the low weights, for 2bit and 4bit */
     int current; /* group */
     float threshold;
@@ -160,6 +161,23 @@ static int rate_rows(void *context, int index, int worker)
     return 0;
 }
 
+/* Statistics are of the weights that pruning left: w and its mask without the others, the mask in
+ * the worker's scratch. */
+static uint8_t *leave_out_pruned(const struct work *work, long at, const uint8_t *mask, float *w,
+                                 long *count, int worker)
+{
+    const uint8_t *kept = work->problem->kept + at;
+    uint8_t *left = work->left + (long)worker * work->group;
+    long width = *count;
+    *count = 0;
+    for (long i = 0; i < width; i++)
+        if (kept[i]) {
+            left[*count] = mask[i];
+            w[(*count)++] = w[i];
+        }
+    return left;
+}
+
 /* The group's mask and low statistics for a few rows; with the first group also the rows' high
  * grid. */
 static int fit_rows(void *context, int index, int worker)
@@ -176,18 +194,20 @@ static int fit_rows(void *context, int index, int worker)
             mask[i] = strict ? w[i] < work->threshold : w[i] <= work->threshold;
         for (long i = 0; i < width; i++)
             w[i] = weight_at(work, r, start + i);
+        long count = width;
+        if (work->problem->kept)
+            mask = leave_out_pruned(work, r * n + start, mask, w, &count, worker);
         if (o->low_method == LOW_XNOR)
-            pbllm_fit_xnor(o, w, mask, (int)width, scale,
+            pbllm_fit_xnor(o, w, mask, (int)count, scale,
                            work->low_mean + (long)work->current * work->rows + r);
         else if (o->low_method == LOW_SIGN || o->low_method == LOW_RTN)
-            pbllm_fit_one_sided(o, w, mask, (int)width, scale);
+            pbllm_fit_one_sided(o, w, mask, (int)count, scale);
         else if (o->low_method == LOW_2BIT || o->low_method == LOW_4BIT)
-            pbllm_fit_range(o, w, mask, (int)width, scale, work->low + r);
+            pbllm_fit_range(o, w, mask, (int)count, scale, work->low + r);
         if (work->current == 0)
             uniform_fit(&work->high, work->problem->weight + r * n, work->columns,
                         work->high_scale + r, work->high_zero + r);
     }
-    (void)worker;
     return 0;
 }
 
@@ -316,6 +336,8 @@ static int prepare(struct work *work, const struct hessian_factor *factor,
     int rc = 0;
     TRY(arena_alloc(p->arena, &dead, columns, sizeof *dead));
     TRY(arena_alloc(p->arena, &work->saliency, rows * (size_t)work->group, sizeof *work->saliency));
+    if (p->kept)
+        TRY(arena_alloc(p->arena, &work->left, (size_t)pool_threads() * (size_t)work->group, 1));
     TRY(arena_alloc(p->arena, &work->low, rows, sizeof *work->low));
     TRY(arena_alloc(p->arena, &work->divisors, columns, sizeof *work->divisors));
     for (size_t i = 0; i < columns; i++) {
@@ -370,6 +392,7 @@ static int pbllm_quantize(const void *options, const struct layer_problem *probl
     feedback.dead = work.dead;
     feedback.codes = work.codes;
     feedback.marks = work.mask;
+    feedback.kept = problem->kept;
     TRY(feedback_run(&feedback));
     count_bits(&work, result);
     layer_check_group(result, "group_size", o->group_size, problem->columns);

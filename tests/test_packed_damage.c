@@ -91,7 +91,7 @@ static void configurations_that_lie(void **state)
         {".", "[1]", "bitbench: not an object"},
         {".", NULL, "there is no tensor 'model.layers.0.self_attn.q_proj.weight'"},
         {"format", NULL, "key 'format' is missing"},
-        {"format", "2", "is of format 2; this program reads up to 1"},
+        {"format", "3", "is of format 3; this program reads up to 2"},
         {"format", "\"1\"", "'format' is not a whole number"},
         {"method", NULL, "key 'method' is missing"},
         {"method", "\"rnt\"", "no method 'rnt'; did you mean 'rtn'"},
