@@ -4,6 +4,7 @@
 #include "core/err.h"
 #include "core/mem.h"
 #include "core/pool.h"
+#include "linalg/finite.h"
 #include "linalg/select.h"
 #include "methods/floats.h"
 #include "methods/kept.h"
@@ -180,6 +181,12 @@ static int prune_quantize(const void *options, const struct layer_problem *probl
     struct work work = {.options = o, .problem = problem, .quantized = result->quantized};
     int rc = 0, tasks = (problem->rows + ROWS_A_TASK - 1) / ROWS_A_TASK;
     TRY(layer_check(problem, o->metric == METRIC_WANDA));
+    if (o->metric == METRIC_WANDA &&
+        first_not_finite(problem->hessian->matrix, columns * columns) >= 0) {
+        rc = err_set(ERR_NUMERIC, "%s: the Hessian is not finite",
+                     problem->name ? problem->name : "the layer");
+        goto out;
+    }
     TRY(arena_alloc(problem->arena, &work.norms, columns, sizeof *work.norms));
     TRY(arena_alloc(problem->arena, &work.scores, rows * columns, sizeof *work.scores));
     TRY(arena_alloc(problem->arena, &work.sorted, (size_t)pool_threads() * columns,
@@ -222,21 +229,55 @@ out:
     return rc;
 }
 
+/* The mask and the values; both the caller's. */
+static int open_packed(const struct packed *packed, int rows, int columns, uint8_t **kept,
+                       float **values)
+{
+    size_t count = (size_t)rows * (size_t)columns, left = 0;
+    int rc;
+    TRY(mem_alloc(kept, count, sizeof **kept));
+    TRY(kept_unpack(packed, rows, columns, *kept));
+    for (size_t i = 0; i < count; i++)
+        left += (*kept)[i];
+    TRY(floats_open(packed, "values", left, 1, true, values));
+out:
+    return rc;
+}
+
 static int prune_unpack(const void *options, const struct packed *packed, int rows, int columns,
                         float *weight)
 {
-    size_t count = (size_t)rows * (size_t)columns, left = 0;
+    size_t count = (size_t)rows * (size_t)columns;
     uint8_t *kept = NULL;
     float *values = NULL;
     int rc;
     (void)options;
-    TRY(mem_alloc(&kept, count, sizeof *kept));
-    TRY(kept_unpack(packed, rows, columns, kept));
-    for (size_t i = 0; i < count; i++)
-        left += kept[i];
-    TRY(floats_open(packed, "values", left, 1, true, &values));
+    TRY(open_packed(packed, rows, columns, &kept, &values));
     for (size_t i = 0, k = 0; i < count; i++)
         weight[i] = kept[i] ? values[k++] : 0;
+out:
+    mem_free(kept);
+    mem_free(values);
+    return rc;
+}
+
+static int prune_matvec(const void *options, const struct packed *packed, int rows, int columns,
+                        const float *x, float *y)
+{
+    uint8_t *kept = NULL;
+    float *values = NULL;
+    int rc;
+    (void)options;
+    TRY(open_packed(packed, rows, columns, &kept, &values));
+    const uint8_t *mask = kept;
+    const float *value = values;
+    for (int r = 0; r < rows; r++) {
+        double sum = 0;
+        for (int i = 0; i < columns; i++)
+            if (*mask++)
+                sum += (double)*value++ * (double)x[i];
+        y[r] = (float)sum;
+    }
 out:
     mem_free(kept);
     mem_free(values);
@@ -248,10 +289,11 @@ const struct quant_method method_prune = {
     .title = "Pruning",
     .paper = "arXiv:2306.11695",
     .version = 1,
-    .caps = QM_NEEDS_HESSIAN | QM_PACKS | QM_PRUNES,
+    .caps = QM_NEEDS_HESSIAN | QM_PACKS | QM_MATVEC | QM_PRUNES,
     .options = prune_options,
     .options_size = sizeof(struct prune_options),
     .quantize_layer = prune_quantize,
     .pack = prune_pack,
     .unpack = prune_unpack,
+    .matvec = prune_matvec,
 };
