@@ -4,8 +4,6 @@
 #include "core/mem.h"
 #include "methods/kept.h"
 
-#include <stdlib.h>
-
 /* The weights that the pruning method returns, and which of them are not 0. */
 static int prune(const struct layer_choice *choice, const struct layer_problem *problem,
                  struct layer_problem *step)
@@ -64,18 +62,5 @@ int layer_apply_unpack(const struct quant_method *method, const void *options, b
     kept_clear(kept, rows, columns, weight);
 out:
     mem_free(kept);
-    return rc;
-}
-
-int layer_options(const struct layer_choice *choice, char **out)
-{
-    json_t *object = NULL;
-    int rc = options_to_json(choice->method->options, choice->options, &object);
-    if (rc)
-        return rc;
-    char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(15));
-    rc = text ? mem_strdup(out, text) : err_set(ERR_MEMORY, "out of memory: a layer's options");
-    free(text); /* jansson's own allocation */
-    json_decref(object);
     return rc;
 }

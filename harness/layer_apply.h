@@ -20,8 +20,4 @@ int layer_apply_pack(const struct layer_choice *choice, const struct layer_probl
 int layer_apply_unpack(const struct quant_method *method, const void *options, bool masked,
                        const struct packed *packed, int rows, int columns, float *weight);
 
-/* *out = the options of a layer that a rule decided for, as compact JSON; the caller's (mem_free).
- */
-int layer_options(const struct layer_choice *choice, char **out);
-
 #endif

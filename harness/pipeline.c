@@ -172,8 +172,6 @@ static int quantize_linear(struct pipeline *p, int block, struct linear *linear,
                                     .condition = NAN,
                                     .salient = NAN,
                                     .split = NAN};
-    if (choice->rule >= 0)
-        TRY(layer_options(choice, &record->options));
     TRY(mem_alloc(&result.quantized, count, sizeof *result.quantized));
     struct layer_problem problem = {.name = place,
                                     .weight = linear->weight,
@@ -397,6 +395,17 @@ static int make_operators(struct pipeline *p)
     return 0;
 }
 
+/* At the end, since layers that were taken over from another point have been its own rules' there.
+ */
+static void note_rules(struct pipeline *p)
+{
+    for (int i = 0; i < p->out.layer_count; i++) {
+        struct layer_record *record = &p->out.layers[i];
+        struct layer_choice choice = choose(p, record->block, record->name);
+        record->options = choice.rule < 0 ? NULL : p->input->point->rules[choice.rule].text;
+    }
+}
+
 int pipeline_run(const struct pipeline_input *input, struct pipeline_output *output)
 {
     int rc;
@@ -423,6 +432,7 @@ int pipeline_run(const struct pipeline_input *input, struct pipeline_output *out
     if (input->evaluation)
         TRY(score(&p));
     finish_bits(&p);
+    note_rules(&p);
     *output = p.out;
     p.out = (struct pipeline_output){0};
 out:
@@ -464,8 +474,6 @@ out:
 
 void pipeline_output_release(struct pipeline_output *output)
 {
-    for (int i = 0; i < output->layer_count; i++)
-        mem_free(output->layers[i].options);
     mem_free(output->layers);
     mem_free(output->exceptions);
     mem_free(output->scores);

@@ -76,6 +76,7 @@ struct layer_rule {
     int range_count;
     const struct quant_method *method; /* NULL: the layers are left alone (`skip: true`) */
     void *options;                     /* method->options_size bytes, or NULL */
+    char *text;                        /* the options as JSON; NULL for skipped layers */
     char *where;                       /* "quickstart.yaml:12" */
 };
 

@@ -20,6 +20,7 @@ void point_release(struct point *point)
     mem_free(point->after_options);
     for (int i = 0; i < point->rule_count; i++) {
         mem_free(point->rules[i].options);
+        mem_free(point->rules[i].text);
         mem_free(point->rules[i].where);
     }
     mem_free(point->rules);

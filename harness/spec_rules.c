@@ -256,6 +256,19 @@ out:
     return rc;
 }
 
+static int describe(struct layer_rule *rule)
+{
+    json_t *object = NULL;
+    int rc = options_to_json(rule->method->options, rule->options, &object);
+    if (rc)
+        return rc;
+    char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(15));
+    rc = text ? mem_strdup(&rule->text, text) : err_set(ERR_MEMORY, "out of memory: a rule");
+    free(text); /* jansson's own allocation */
+    json_decref(object);
+    return rc;
+}
+
 int entry_apply_rules(const struct entry *entry, size_t index, struct point *point)
 {
     int rc = 0;
@@ -282,6 +295,7 @@ int entry_apply_rules(const struct entry *entry, size_t index, struct point *poi
             err_prefix(rc, "%s", rule->where);
             goto out;
         }
+        TRY(describe(rule));
     }
 out:
     return rc;
