@@ -4,19 +4,18 @@
 #include "core/mem.h"
 #include "core/progress.h"
 #include "harness/command.h"
+#include "harness/eval_report.h"
+#include "harness/model_folder.h"
 #include "harness/run.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct eval_command {
     char model[OPTION_TEXT_SIZE], tokenizer[OPTION_TEXT_SIZE], corpora[OPTION_TEXT_SIZE],
         tasks[OPTION_TEXT_SIZE], items[OPTION_TEXT_SIZE], scoring[OPTION_TEXT_SIZE],
-        samples[OPTION_TEXT_SIZE];
-    int window, tokens, windows, split, seed;
+        samples[OPTION_TEXT_SIZE], reference[OPTION_TEXT_SIZE];
+    int window, tokens, windows, split, seed, rule;
 };
 
 static const struct option eval_table[] = {
@@ -68,6 +67,19 @@ static const struct option eval_table[] = {
      .fallback = "test",
      .choices = "train|validation|test",
      .help = "which part of the texts"},
+    {.name = "rule",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(struct eval_command, rule),
+     .fallback = "windows",
+     .choices = "windows|second-half",
+     .help = "which tokens of a window count: all but its first, as in the papers, or those of its "
+             "second half, as llama.cpp does"},
+    {.name = "reference",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct eval_command, reference),
+     .fallback = "",
+     .choices = "PATH",
+     .help = "a model to compare with on the texts: the one that --model was quantized from"},
     {.name = "tasks",
      .type = OPTION_TEXT,
      .offset = offsetof(struct eval_command, tasks),
@@ -141,7 +153,8 @@ static int make_experiment(const struct eval_command *options, struct experiment
         *spec = (struct perplexity_spec){.tokens = options->tokens,
                                          .window = options->window,
                                          .split = options->split,
-                                         .windows = options->windows};
+                                         .windows = options->windows,
+                                         .rule = options->rule};
         next_name(&names, spec->corpus, sizeof spec->corpus);
     }
     names = options->tasks;
@@ -161,103 +174,28 @@ out:
     return rc;
 }
 
-/* One line of JSON; takes the object over. */
-static int print_line(FILE *out, const char *path, json_t *object)
+/* The states of --reference's model on the run's texts. */
+static int make_reference(const struct run *run, const char *path, struct model *model,
+                          struct reference_states *states)
 {
-    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-    int rc = 0;
-    errno = 0;
-    if (!text)
-        rc = err_set(ERR_MEMORY, "out of memory: a line of JSON");
-    else if (fputs(text, out) < 0 || fputc('\n', out) < 0)
-        rc = err_set(ERR_IO, "%s: cannot write: %s", path, strerror(errno));
-    free(text);
-    json_decref(object);
-    return rc;
-}
-
-static void set_number(json_t *object, const char *key, double value)
-{
-    json_object_set_new(object, key, isfinite(value) ? json_real(value) : json_null());
-}
-
-static int print_json(const struct metric_record *m)
-{
-    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I}", "kind", m->kind, "dataset",
-                               m->dataset, "split", m->split, "rule", m->rule, "window", m->window,
-                               "count", (json_int_t)m->count);
-    set_number(object, "value", m->value);
-    set_number(object, "standard_error", m->standard_error);
-    set_number(object, "low", m->low);
-    set_number(object, "high", m->high);
-    set_number(object, "bits_per_byte", m->bits_per_byte);
-    return print_line(stdout, "standard output", object);
-}
-
-static int print_metric(const struct metric_record *m, bool json)
-{
-    bool accuracy = strcmp(m->kind, "accuracy") == 0;
-    if (json)
-        return print_json(m);
-    if (accuracy)
-        printf("%-16s accuracy   %6.2f %% +- %.2f  (%s, %ld items)\n", m->dataset, 100 * m->value,
-               100 * m->standard_error, m->rule, m->count);
-    else {
-        printf("%-16s perplexity %10.4f  [%.4f, %.4f]", m->dataset, m->value, m->low, m->high);
-        if (isfinite(m->bits_per_byte))
-            printf("  %.4f bits per byte", m->bits_per_byte);
-        if (m->window)
-            printf("  (%d windows of %d)\n", m->part_count, m->window);
-        else
-            printf("  (%ld words)\n", m->count);
-    }
-    return 0;
-}
-
-/* One line a window: its summed loss, and the mean that other implementations print. */
-static int write_windows(struct file_writer *writer, const struct metric_record *m)
-{
-    int rc = 0;
-    for (int i = 0; rc == 0 && i < m->part_count; i++) {
-        const struct metric_part *part = &m->parts[i];
-        rc = print_line(writer->stream, writer->path,
-                        json_pack("{s:s, s:i, s:f, s:i, s:f}", "corpus", m->dataset, "window",
-                                  part->index, "nll", part->value, "tokens", part->count, "loss",
-                                  part->value / part->count));
-    }
-    return rc;
-}
-
-/* One line a question. */
-static int write_items(struct file_writer *writer, const struct choice_set *set,
-                       const struct stream *stream, const struct token_score *scores)
-{
-    int rc = 0;
-    for (int q = 0; rc == 0 && q < (int)set->questions.count; q++) {
-        json_t *sample = NULL;
-        rc = choice_sample(set, q, stream, scores, &sample);
-        if (rc == 0)
-            rc = print_line(writer->stream, writer->path, sample);
-    }
-    return rc;
-}
-
-/* Metrics one after another: printed, and written with their parts. */
-static int report(const struct evaluation *evaluation, const struct pipeline_output *output,
-                  bool json, struct file_writer *writer)
-{
-    int rc = 0, total = evaluation_metric_count(evaluation);
-    for (int i = 0; rc == 0 && i < total; i++) {
-        struct metric_record metric = {0};
-        rc = evaluation_metric(evaluation, i, output->scores, &metric);
-        if (rc == 0)
-            rc = print_metric(&metric, json);
-        if (rc == 0 && writer && i < evaluation->perplexity_count)
-            rc = write_windows(writer, &metric);
-        mem_free(metric.parts);
-    }
-    for (int i = 0; rc == 0 && writer && i < evaluation->choice_count; i++)
-        rc = write_items(writer, &evaluation->choices[i], &evaluation->stream, output->scores);
+    int rc;
+    char *folder = NULL;
+    if (!path[0])
+        return 0;
+    TRY(model_folder(&folder, path));
+    TRY(model_folder_open(model, folder));
+    if (model->config.vocabulary != run->model.config.vocabulary)
+        TRY(err_set(ERR_USAGE,
+                    "--reference %s: a vocabulary of %d tokens, and %d of the model's: only models "
+                    "with the same tokens can be compared",
+                    path, model->config.vocabulary, run->model.config.vocabulary));
+    TRY(evaluation_check_lengths(&run->evaluation, &model->config));
+    reference_states_begin(states, model, &run->evaluation, (struct memory_stream){0});
+    if (!states->model)
+        TRY(err_set(ERR_USAGE, "--reference compares on texts: give --corpora too"));
+    TRY(reference_states_make(states));
+out:
+    mem_free(folder);
     return rc;
 }
 
@@ -267,28 +205,35 @@ static int eval_command(const struct command_line *line)
     struct run run = {0};
     struct pipeline_output output = {0};
     struct file_writer writer = {0};
+    struct model reference = {0};
     const struct eval_command *options = line->options;
     static const struct point full = {.label = NULL};
     TRY(make_experiment(options, &run.experiment));
     TRY(run_open_model(&run));
-    const struct pipeline_input input = {
+    struct pipeline_input input = {
         .model = &run.model, .point = &full, .evaluation = &run.evaluation.stream};
     if (options->samples[0])
         TRY(file_write_begin(&writer, options->samples));
     progress_begin("eval", 1, NULL);
     progress_point(0, options->model);
-    rc = pipeline_run(&input, &output);
+    rc = make_reference(&run, options->reference, &reference, &run.reference);
+    if (run.reference.ready)
+        input.reference = &run.reference;
+    if (rc == 0)
+        rc = pipeline_run(&input, &output);
     progress_point_done(rc ? "failed" : "done");
     progress_end();
     if (rc)
         goto out;
-    TRY(report(&run.evaluation, &output, line->global.json, options->samples[0] ? &writer : NULL));
+    TRY(eval_report(&run.evaluation, &output, line->global.json,
+                    options->samples[0] ? &writer : NULL));
     if (options->samples[0])
         TRY(file_write_commit(&writer));
 out:
     file_write_abort(&writer);
     pipeline_output_release(&output);
     run_close(&run);
+    model_close(&reference);
     return rc;
 }
 
@@ -305,11 +250,19 @@ const struct command command_eval = {
         "hellaswag ask and score as lm-evaluation-harness does without examples: its acc is the "
         "accuracy by sum, its acc_norm the one by characters. --samples writes an object a "
         "question: task, doc_id, ll (the choices' log-likelihoods), is_greedy, pred (by sum), "
-        "pred_norm (by characters), gold.",
+        "pred_norm (by characters), gold.\n\n"
+        "With --reference the texts' predictions are compared token by token with another model's: "
+        "mean KL(reference || model) in nats with its standard error over windows, and how often "
+        "both have the same most likely next token.",
     .examples = "bitbench eval --corpora kjv,wordnet,perldoc --tasks kjv_half\n"
                 "bitbench eval --model PATH --data DIR --tasks piqa,arc_easy --items 0-199 "
                 "--samples items.jsonl\n"
                 "bitbench eval --model PATH --corpora file:mytext.txt --window 512\n"
+                "# what a packed model lost\n"
+                "bitbench eval --model PACKED --reference MODEL --corpora kjv\n"
+                "# llama.cpp's perplexity\n"
+                "bitbench eval --model FILE.gguf --corpora file:wiki.test.raw --window 512 --rule "
+                "second-half\n"
                 "# the papers' perplexities\n"
                 "bitbench eval --model PATH --data FOLDER --corpora wikitext2,ptb,c4 --window "
                 "2048\n",

@@ -207,8 +207,8 @@ int model_score(const struct model *model, const float *x, const int32_t *target
 
 /* How far the distribution of the next token is from a reference model's at the same place. */
 struct token_divergence {
-    float kl;      /* KL(reference || model) = sum p log(p / q), nats, at least 0 */
-    bool same_top; /* both have the same most probable token */
+    float kl;     /* KL(reference || model) = sum p log(p / q), nats, at least 0 */
+    int same_top; /* 1: both have the same most probable token */
 };
 
 /* The same scores, and divergences[r] from the reference model, whose last hidden states are

@@ -166,12 +166,46 @@ static void wrong_words_are_refused(void **state)
     refuses("$B datasets jsonl:$T/bad.jsonl", 1, "bad.jsonl:1: \"scoring\" is one of");
 }
 
+/* One window has no interval; rules are named; another model is compared with. */
+static void texts_by_rule_and_reference(void **state)
+{
+    struct result r = shell(EVAL "--corpora file:$T/text.txt --window 64 --windows 1");
+    (void)state;
+    if (r.status != 0 || strstr(r.out, "nan") || !strstr(r.out, "  [-]  ") ||
+        !strstr(r.out, "(1 window of 64: no interval from a single one)"))
+        fail_msg("%d <%s> <%s>", r.status, r.out, r.err);
+    r = shell(EVAL
+              "--corpora file:$T/text.txt --window 64 --windows 5 --rule second-half --samples "
+              "$T/half.jsonl");
+    if (r.status != 0 || !strstr(r.out, "(5 windows of 64, second half of each)"))
+        fail_msg("%d <%s> <%s>", r.status, r.out, r.err);
+    json_t *one = line_of("half.jsonl", 0);
+    assert_int_equal(json_integer_value(json_object_get(one, "tokens")), 64 - 1 - 32);
+    assert_null(json_object_get(one, "kl"));
+    json_decref(one);
+    r = shell(EVAL "--corpora file:$T/text.txt --window 64 --windows 5 --tasks arc_easy --items 1 "
+                   "--reference $T/model --samples $T/same.jsonl");
+    if (r.status != 0 ||
+        !strstr(r.out, "divergence   0.000000 +- 0.000000 nats from the reference, "
+                       "the same most likely token at 100.00 %"))
+        fail_msg("%d <%s> <%s>", r.status, r.out, r.err);
+    one = line_of("same.jsonl", 4);
+    assert_int_equal(json_integer_value(json_object_get(one, "same_top")), 63);
+    assert_true(json_real_value(json_object_get(one, "kl")) == 0);
+    json_decref(one);
+    refuses(EVAL "--tasks arc_easy --items 1 --reference $T/model", 2, "give --corpora too");
+    refuses(EVAL "--corpora file:$T/text.txt --reference embedded", 2,
+            "a vocabulary of 4096 tokens, and 320 of the model's");
+    refuses(EVAL "--corpora file:$T/text.txt --rule halves", 2, "windows, second-half");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_have_an_object_a_question),
         cmocka_unit_test(last_words_are_measured),
         cmocka_unit_test(specs_store_each_rule),
+        cmocka_unit_test(texts_by_rule_and_reference),
         cmocka_unit_test(wrong_words_are_refused),
     };
     folder = fixture_folder("eval");
