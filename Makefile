@@ -81,8 +81,9 @@ bench: setup ## build and run the benchmarks; BENCH=NAME runs one
 bench-peers: all ## speed beside lm-evaluation-harness and llama.cpp, where a Python has them: PYTHON=..., see tools/bench-peers.sh
 	@tools/bench-peers.sh $(BUILD)/bitbench
 
-plots: all ## draw every plot of plots/ from results/bitbench.db
-	$(BUILD)/bitbench plot --all
+plots: all ## draw every plot of plots/ from DATABASE (results/bitbench.db) into results/plots, as FORMATS (svg pdf png)
+	@for f in $(or $(FORMATS),svg pdf png); do \
+	    $(BUILD)/bitbench plot --all --format $$f $(if $(DATABASE),--database '$(DATABASE)') || exit $$?; done
 
 lint: $(BUILD)/generated/version_data.h ## static checks, include direction, limits of length, banned calls, a second compiler's warnings
 	@tools/setup.sh lint

@@ -11,8 +11,9 @@
  *   #+ ...                   continues the line above
  * In the SQL :experiment is the experiment's name, and the views of plots/views.sql are there. NULL
  * becomes NaN. The script finds the variables `experiment`, `data_file`, `picture_width` and
- * `picture_height` (pixels), `mark_size` (of points), `letter_width` (pixels, a mean), `small_font`
- * (its size) and what plots/common.gp defines, which #size may use, too. */
+ * `picture_height` (pixels), `mark_size` (of points), `letter_width` (pixels, a mean), `small_size`
+ * and `small_width` (the same of smaller letters), and what plots/common.gp defines, which #size
+ * may use, too. */
 #include "core/err.h"
 #include "core/file.h"
 #include "harness/plot_internal.h"
@@ -142,16 +143,19 @@ static int terminal(const struct plot_script *script, const char *size, struct s
 {
     static const struct {
         const char *format, *terminal, *size, *font, *variables;
-    } kinds[] = {
-        {"png", "pngcairo", "'%d,%d', w, h", "10", "1.0\nletter_width = 7.6\nsmall_font = '9'"},
-        {"svg", "svg", "'%d,%d', w, h", "13", "0.75\nletter_width = 6.9\nsmall_font = '12'"},
-        {"pdf", "pdfcairo", "'%gin,%gin', w / 96.0, h / 96.0", "12",
-         "0.6\nletter_width = 6.8\nsmall_font = '11'"}};
+    } kinds[] = {{"png", "pngcairo", "'%d,%d', w, h", "10",
+                  "1.0\nletter_width = 7.5\nsmall_size = 9\nsmall_width = 6.75"},
+                 {"svg", "svg", "'%d,%d', w, h", "13",
+                  "0.55\nletter_width = 7.2\nsmall_size = 12\nsmall_width = 6.7"},
+                 {"pdf", "pdfcairo", "'%gin,%gin', w / 96.0, h / 96.0", "12",
+                  "0.6\nletter_width = 6.2\nsmall_size = 11\nsmall_width = 5.6"}};
     int rc, i = 0;
     while (i < 2 && strcmp(kinds[i].format, script->format) != 0)
         i++;
-    TRY(strbuf_printf(out, "mark_size = %s\nplot_size(w, h) = sprintf(%s)\n", kinds[i].variables,
-                      kinds[i].size));
+    TRY(strbuf_printf(
+        out,
+        "mark_size = %s\nsmall_font = sprintf('%%d', small_size)\nplot_size(w, h) = sprintf(%s)\n",
+        kinds[i].variables, kinds[i].size));
     TRY(strbuf_printf(
         out,
         "first_of(w, h) = w\nsecond_of(w, h) = h\npicture_width = 1.0 * first_of(%s)\n"

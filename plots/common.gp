@@ -9,6 +9,8 @@ set tics textcolor rgb 0x222222
 
 # A text that has to fit into so many letters: its end is what tells file names and models apart, its beginning labels.
 fit_tail(text, letters) = strlen(text) > letters ? '…' . text[strlen(text) - max(letters, 2) + 2:] : text
+fit_middle(text, letters) = strlen(text) > letters ? text[1:letters / 2] . '…' . text[strlen(text) - (letters - letters / 2) + 2:] \
+    : text
 fit_head(text, letters) = strlen(text) > letters ? text[1:max(letters, 2) - 1] . '…' : text
 
 # A key below the panels: how many columns of entries of that many letters fit beside each other, and how many lines they make.

@@ -2,7 +2,7 @@
 # Computed by `bitbench plot weight-histogram --layer BLOCK.NAME`; the rows of the file are described in
 # harness/weight_histogram.h.
 #
-#size 900, 400
+#size 900, 420
 
 stats data_file using (strcol(1) eq 'about' ? (model = strcol(2), layer = strcol(3), matrix_rows = strcol(4), \
     matrix_columns = strcol(5), block_size = real(strcol(6)), boundary = real(strcol(7)), 1) : NaN) nooutput name 'ABOUT'
@@ -28,7 +28,7 @@ set label 1 fit_tail(model, 40) . ', ' . layer . sprintf(': %s × %s weights, bl
     noenhanced at screen 0.5, screen 1 - 14 / picture_height center
 unset key
 set tmargin at screen 1 - 54 / picture_height
-set bmargin at screen 84 / picture_height
+set bmargin at screen 104 / picture_height
 
 # Left: all weights as bars, each kind as a line. The axis counts logarithmically from one weight on.
 set lmargin at screen 74 / picture_width
@@ -64,10 +64,10 @@ plot data_file using (is('column') && $4 == 0 ? $2 : NaN):3 with impulses linewi
      data_file using (is('column') && $4 > 0 ? $2 : NaN):3 with points pointtype 11 pointsize 0.6 * mark_size linecolor rgb salient_colour
 
 unset label; unset tics; unset border; unset xlabel; unset ylabel; unset grid
-set lmargin at screen 0; set rmargin at screen 1; set bmargin at screen 0; set tmargin at screen 40 / picture_height
+set lmargin at screen 0; set rmargin at screen 1; set bmargin at screen 0; set tmargin at screen 54 / picture_height
 set xrange [0:1]
 set yrange [0:1]
-set key at screen 0.5, screen 22 / picture_height center center horizontal noenhanced Left reverse samplen 2 width -2 maxrows 1
+set key at screen 0.5, screen 50 / picture_height center top horizontal noenhanced Left reverse samplen 2 width -2 maxrows 1
 plot NaN with boxes fillstyle solid noborder fillcolor rgb 0xDDDDDD title 'all', \
      NaN with lines linewidth 1.6 linecolor rgb small_colour title 'small', \
      NaN with lines linewidth 1.6 dashtype 4 linecolor rgb large_colour title 'large', \

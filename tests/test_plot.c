@@ -199,6 +199,29 @@ static void test_training(void **state)
     assert_int_equal(seen.drawn, 1);
 }
 
+/* A matrix's counts, from the file beside the picture; without one there is a model to name. */
+static void test_weights(void **state)
+{
+    char path[96];
+    struct seen seen = {0};
+    struct plot_request request = request_for("weight-histogram", "svg");
+    need_gnuplot();
+    error_names(plot_draw(&request, take, &seen), ERR_MISSING, "--layer BLOCK.NAME");
+    snprintf(path, sizeof path, "%s/counts.tsv", folder);
+    request.data = path;
+    write_text("counts.tsv", "about\tit's \"100%\"\t0.x\t4\t3\t2\t0.5\nbin\t-1\t0\t3\t0\t2\n"
+                             "bin\t0\t1\t4\t1\t2\ncolumn\t0\t0.5\t0\ncolumn\t1\t0.25\t1\n"
+                             "column\t2\t0.25\t0\n");
+    if (plot_draw(&request, take, &seen) != 0)
+        fail_msg("%s", err_text());
+    is_picture(seen.last, "svg");
+    write_text("counts.tsv", "about\tx\t0.x\t4\t3\t2\tnan\n");
+    error_names(plot_draw(&request, take, &seen), ERR_INTERNAL, "all weights are zero");
+    write_text("counts.tsv", "a,b\n1,2\n");
+    error_names(plot_draw(&request, take, &seen), ERR_INTERNAL, "is not what bitbench plot");
+    assert_int_equal(seen.drawn, 1);
+}
+
 static void test_wrong_requests(void **state)
 {
     struct seen seen = {0};
@@ -391,7 +414,7 @@ int main(void)
         TEST(test_no_gnuplot),      TEST(test_broken_scripts),
         TEST(test_quoting),         TEST(test_unwritable),
         TEST(test_memory),          TEST(test_several_experiments),
-        TEST(test_nothing_to_draw),
+        TEST(test_nothing_to_draw), TEST(test_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
