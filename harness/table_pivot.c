@@ -187,6 +187,15 @@ static bool is_better(const struct table *table, const struct measure *measure, 
            (more || measure->quantity == QUANTITY_SAME_TOP ? ours > theirs : ours < theirs);
 }
 
+/* The best is the best by the first metric; where the values have none, by the first of them. */
+static const struct measure *deciding(const struct measures *measures)
+{
+    for (int m = 0; m < measures->count; m++)
+        if (measures->all[m].quantity == QUANTITY_VALUE)
+            return &measures->all[m];
+    return &measures->all[0];
+}
+
 /* cells[r * columns + c] = the row of the table that stands there, or -1. */
 static int place_rows(const struct table *table, const struct pivot *pivot, const struct side *down,
                       const struct side *across, const unsigned char *takes_part,
@@ -387,7 +396,7 @@ int pivot_make(struct document *document, struct store *store, const struct tabl
     TRY(make_groups(&across, takes_part, table->row_count, arena));
     const int cell_count = down.group_count * across.group_count;
     TRY(arena_alloc(arena, &cells, (size_t)cell_count, sizeof *cells));
-    TRY(place_rows(table, pivot, &down, &across, takes_part, &measures.all[0], arena, cells));
+    TRY(place_rows(table, pivot, &down, &across, takes_part, deciding(&measures), arena, cells));
     TRY(make_grid(&grid, store, table, pivot, &down, &across, &measures, cells, arena));
     caption = "";
     if (measures.count == 1)

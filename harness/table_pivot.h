@@ -10,8 +10,8 @@ struct pivot {
     const char *rows;    /* SQL expressions (table_query.h), separated by commas */
     const char *columns; /* the same, or NULL: one column a value */
     const char *value;   /* as measures_parse takes it, or NULL: the first metric */
-    bool best;      /* of several points in a cell take the best by the first value; else they are
-                       an error */
+    bool best; /* of several points in a cell take the best by the first metric among the values
+                  (without one: by the first value); else they are an error */
     bool intervals; /* the cells hold intervals and standard errors too */
 };
 

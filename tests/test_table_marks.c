@@ -95,8 +95,8 @@ static void test_seeds(void **state)
     char *text = answered(&request);
     holds(text, "| gptq bits=2 [a]                |        3.00 |     3 | ");
     holds(text, " 12.00 [");
-    holds(text,
-          " |     2.00 | 60.0 ± 16.3 |          20.0 |      -0.7 +0.7 | 0.5000 |           50.0 |");
+    holds(text, " |     2.00 | 60.0 ± 16.3 "
+                "|          20.0 |      -0.7 +0.7 | 0.5000 |           50.0 |");
     holds(text, "| gptq bits=3 calibration.seed=7 |");
     holds(text, "- [a] mean over 3 calibration seeds: 7, 8, 9\n");
     free(text);

@@ -86,6 +86,11 @@ static void test_several(void **state)
     char *text = answered(&request);
     holds(text, "| 0.5      |  **9.03** | **7.39** |");
     free(text);
+    request.value = "label, position, perplexity"; /* decided by the perplexity */
+    text = answered(&request);
+    holds(text, " |                   3 |           **9.03** |");
+    holds(text, " |                 5 |         **7.39** |");
+    free(text);
     request.best = false;
     request.columns = "salient_metric, gptq";
     request.value = "perplexity, stored_bits";
@@ -208,7 +213,10 @@ static void test_labels(void **state)
     static const char label[] = "a\\b \"q\" | *x* `y` ü 漢 $1_2 {&} 'z'";
     struct store *store = open_writer();
     struct made made;
-    made_init(&made, 1, "rtn", label, "{\"options\": {\"text\": \"a\\\\b \\\"q\\\" 漢\"}}", 20, -1);
+    made_init(&made, 1, "rtn", label,
+              "{\"options\": {\"text\": \"a\\\\b \\\"q\\\" "
+              "漢\"}}",
+              20, -1);
     sample_store(store, &made.sample, 0);
     store_close(store);
     struct table_request request = {.show = "text"};
