@@ -94,7 +94,8 @@ static int make_point(struct quantize_job *job)
     if (!point->method)
         return ERR_USAGE;
     point->harness = job->options->harness;
-    point->harness.layer_errors = true; /* the default: the label leaves it out */
+    point->harness.layer_errors = point->harness.drift = true; /* the defaults: the label leaves
+                                                                  them out */
     point->calibration = job->options->calibration;
     TRY(method_options_make(point->method, job->line->list, job->line->list_count,
                             &point->method_options));

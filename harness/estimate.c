@@ -114,7 +114,8 @@ static int estimate_point(const struct shape *shape, struct run *run, const stru
         const struct stream *segments = &calibration->stream;
         int quantized, calibrated;
         count_blocks(shape, point, &quantized, &calibrated);
-        sum.flop += (quantized + calibrated) * block_pass(shape, segments) +
+        int drifts = point->harness.drift ? calibrated + 1 : 0;
+        sum.flop += (quantized + calibrated + drifts) * block_pass(shape, segments) +
                     quantized * (shape->squared_inputs * segments->rows + shape->quantize_flop);
     }
     memory_needs_of(&run->model, point, calibration ? &calibration->stream : NULL, stream, &needs);

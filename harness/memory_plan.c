@@ -39,6 +39,7 @@ void memory_needs_of(const struct model *model, const struct point *point,
                                    .calibration = memory_stream_of(calibration),
                                    .evaluation = memory_stream_of(evaluation),
                                    .quantizes = point->method != NULL,
+                                   .drifts = point->harness.drift && calibration && evaluation,
                                    .factorizes = layer_plan_caps(point) & QM_NEEDS_HESSIAN};
 }
 
@@ -100,8 +101,9 @@ static void add_up(const struct memory_needs *needs, double quantizing, struct m
 {
     double *bytes = plan->bytes, row = 4.0 * needs->config->width;
     const struct memory_stream *calibration = &needs->calibration, *evaluation = &needs->evaluation;
-    bytes[MEMORY_CALIBRATION] = row * (plan->calibration_file > 0 ? calibration->chunk
-                                                                  : calibration->rows);
+    bytes[MEMORY_CALIBRATION] = (needs->drifts ? 2 : 1) * row *
+                                (plan->calibration_file > 0 ? calibration->chunk
+                                                            : calibration->rows);
     bytes[MEMORY_EVALUATION] = row *
                                (plan->evaluation_file > 0 ? evaluation->chunk : evaluation->rows);
     bytes[MEMORY_REFERENCE] = row * (plan->reference_file > 0 ? needs->reference.chunk
@@ -151,7 +153,8 @@ static int check_folder(const struct memory_plan *plan)
 int memory_plan_make(const struct memory_needs *needs, struct memory_plan *plan)
 {
     struct memory_plan p = {.limit = (double)memory_limit()};
-    double row = 4.0 * needs->config->width, calibration = row * needs->calibration.rows,
+    double row = 4.0 * needs->config->width,
+           calibration = (needs->drifts ? 2 : 1) * row * needs->calibration.rows,
            evaluation = row * needs->evaluation.rows, reference = row * needs->reference.rows,
            quantizing = 0;
     const double choices[][3] = {{0, 0, 0},

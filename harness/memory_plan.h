@@ -42,6 +42,7 @@ struct memory_needs {
     struct memory_stream reference; /* states that are still to be placed; the chunk is there also
                                        when they are placed, for the scoring */
     bool quantizes, factorizes;     /* a method works, and reads the inverse Hessian */
+    bool drifts; /* the full model's calibration states are there beside the quantized one's */
 };
 /* held, block and reference are left to the caller. */
 void memory_needs_of(const struct model *model, const struct point *point,

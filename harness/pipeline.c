@@ -4,6 +4,7 @@
 #include "core/machine.h"
 #include "core/mem.h"
 #include "core/progress.h"
+#include "harness/drift.h"
 #include "harness/layer_apply.h"
 #include "harness/layer_exceptions.h"
 #include "harness/layer_loss.h"
@@ -270,6 +271,36 @@ static int advance_calibration(struct pipeline *p)
     return rc;
 }
 
+/* Before the block is quantized. */
+static int advance_full(struct pipeline *p, int block)
+{
+    struct drift_time saved;
+    stage_begin(p);
+    int rc = drift_advance(&p->drift, p->input->model, &p->block, block, p->input->calibration,
+                           &saved);
+    stage_end(p, STAGE_DIAGNOSE, 0);
+    p->out.timings[STAGE_DIAGNOSE].wall += saved.wall;
+    p->out.timings[STAGE_DIAGNOSE].cpu += saved.cpu;
+    p->out.saved += saved.wall;
+    p->out.saved_cpu += saved.cpu;
+    return rc;
+}
+
+/* Behind it. */
+static int measure_drift(struct pipeline *p, int block)
+{
+    int rc = 0;
+    stage_begin(p);
+    if (block == p->last_quantized) /* behind it nothing else needs the calibration */
+        TRY(stream_block(p->input->model, &p->block, p->input->calibration, &p->calibration_x, NULL,
+                         "drift"));
+    rc = drift_measure(&p->drift, &p->calibration_x, block, &p->out.blocks[p->out.block_count]);
+    stage_end(p, STAGE_DIAGNOSE, 0);
+    p->out.block_count += rc == 0;
+out:
+    return rc;
+}
+
 static int run_block(struct pipeline *p, int block, int end)
 {
     int rc = 0;
@@ -282,10 +313,15 @@ static int run_block(struct pipeline *p, int block, int end)
     }
     if (block + 1 < end)
         readahead_start(&p->ahead, model, block + 1);
+    const bool drifts = p->drift.on && block <= p->last_quantized;
+    if (drifts)
+        TRY(advance_full(p, block));
     if (pipeline_quantizes(p, block))
         TRY(quantize_block(p, block));
     if (in->calibration && block < p->last_quantized)
         TRY(advance_calibration(p));
+    if (drifts)
+        TRY(measure_drift(p, block));
     if (in->evaluation && block >= p->evaluation_begin) {
         stage_begin(p);
         TRY(block + 1 < end
@@ -321,6 +357,9 @@ static int start(struct pipeline *p)
         p->last_quantized = pipeline_quantizes(p, block) ? block : p->last_quantized;
     struct memory_needs needs;
     memory_needs_of(in->model, in->point, in->calibration, in->evaluation, &needs);
+    p->drifts = needs.drifts;
+    if (p->drifts && drift_can_begin(in->drift_kept, in->calibration, p->last_quantized + 1))
+        needs.drifts = false; /* what it takes is held already */
     needs.block = &p->block;
     needs.held = p->held - (double)shared_bytes(in->shared);
     if (in->keep)
@@ -332,6 +371,10 @@ static int start(struct pipeline *p)
     if (in->calibration)
         TRY(start_stream(p, SHARED_CALIBRATION, in->calibration,
                          plan.calibration_file > 0 ? plan.folder : NULL, &p->calibration_x));
+    if (p->drifts && p->begin <= p->last_quantized)
+        TRY(drift_start(&p->drift, in->drift_kept, in->model, in->calibration, p->begin,
+                        p->last_quantized + 1, (plan.limit - plan.peak) / 2,
+                        plan.calibration_file > 0 ? plan.folder : NULL));
     if (in->evaluation)
         TRY(start_stream(p, SHARED_EVALUATION, in->evaluation,
                          plan.evaluation_file > 0 ? plan.folder : NULL, &p->evaluation_x));
@@ -417,6 +460,7 @@ int pipeline_run(const struct pipeline_input *input, struct pipeline_output *out
     TRY(make_operators(&p));
     TRY(mem_calloc(&p.out.layers, (size_t)model->config.layers * MODEL_MAX_LINEARS,
                    sizeof *p.out.layers));
+    TRY(mem_calloc(&p.out.blocks, (size_t)model->config.layers, sizeof *p.out.blocks));
     TRY(load_block(&p, 0));
     TRY(start(&p));
     /* Where nothing is evaluated, the work ends with the last block that is quantized. */
@@ -441,6 +485,7 @@ out:
     arena_release(&p.arena);
     states_close(&p.calibration_x);
     states_close(&p.evaluation_x);
+    drift_stop(&p.drift);
     readahead_wait(&p.ahead);
     block_release(&p.block);
     mem_free(p.ops);
@@ -454,6 +499,7 @@ int pipeline_output_copy(const struct pipeline_output *from, int blocks, struct 
     int rc;
     copy.layers = NULL;
     copy.exceptions = NULL;
+    copy.blocks = NULL;
     copy.scores = NULL;
     copy.divergences = NULL;
     TRY(mem_calloc(&copy.layers, (size_t)blocks * MODEL_MAX_LINEARS, sizeof *copy.layers));
@@ -463,10 +509,14 @@ int pipeline_output_copy(const struct pipeline_output *from, int blocks, struct 
         memcpy(copy.exceptions, from->exceptions,
                (size_t)from->exception_count * sizeof *copy.exceptions);
     }
+    TRY(mem_calloc(&copy.blocks, (size_t)blocks, sizeof *copy.blocks));
+    memcpy(copy.blocks, from->blocks, (size_t)from->block_count * sizeof *copy.blocks);
     *to = copy;
     copy.layers = NULL;
     copy.exceptions = NULL;
+    copy.blocks = NULL;
 out:
+    mem_free(copy.blocks);
     mem_free(copy.layers);
     mem_free(copy.exceptions);
     return rc;
@@ -476,6 +526,7 @@ void pipeline_output_release(struct pipeline_output *output)
 {
     mem_free(output->layers);
     mem_free(output->exceptions);
+    mem_free(output->blocks);
     mem_free(output->scores);
     mem_free(output->divergences);
     *output = (struct pipeline_output){0};

@@ -3,6 +3,7 @@
 #ifndef HARNESS_PIPELINE_H
 #define HARNESS_PIPELINE_H
 
+#include "harness/drift.h"
 #include "harness/layer_plan.h"
 #include "harness/reference_states.h"
 #include "harness/store.h"
@@ -40,6 +41,7 @@ struct pipeline_input {
     /* Work of the run's other points, after shared_begin for this one; NULL: alone. Not together
      * with a sink, which would not see the layers that are taken over. */
     struct shared_work *shared;
+    struct drift_kept *drift_kept;    /* of the run; NULL: this point is alone */
 };
 
 struct pipeline_output {
@@ -47,6 +49,8 @@ struct pipeline_output {
     int layer_count;
     struct exception_record *exceptions; /* owned, names borrowed as well */
     int exception_count;
+    struct block_record *blocks; /* owned: the drift behind each block, where it is measured */
+    int block_count;
     struct token_score *scores;                /* owned: one a row of the evaluation stream */
     struct token_divergence *divergences;      /* owned: the same, or NULL: not compared */
     struct timing_record timings[STAGE_COUNT]; /* with what the work taken over took */

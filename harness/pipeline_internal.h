@@ -19,6 +19,8 @@ struct pipeline {
     bool have_hessians;
     struct layer_operator *ops; /* of the point's method, and of each rule's */
     struct states calibration_x, evaluation_x;
+    struct drift drift;
+    bool drifts; /* it is measured */
     struct readahead ahead;
     double held;        /* bytes in memory before the first block */
     int last_quantized; /* the last block with a layer to quantize; -1: none */

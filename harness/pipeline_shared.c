@@ -49,6 +49,18 @@ static void take_calibration_time(struct pipeline *p, const struct shared_item *
 
 /* ---- taking over ---- */
 
+/* The drift behind the blocks before `block`, where it is asked for, and what it goes on from. */
+static bool has_drift(const struct pipeline *p, const struct shared_item *item, int block)
+{
+    const struct shared_layers *layers = item->data;
+    const int measured = block <= p->last_quantized ? block : p->last_quantized + 1;
+    if (!p->drifts)
+        return true;
+    return layers->out.block_count >= measured &&
+           (block > p->last_quantized ||
+            drift_can_begin(p->input->drift_kept, p->input->calibration, block));
+}
+
 /* What there is of the blocks before `block` for all but the evaluation. */
 static bool can_begin(const struct pipeline *p, int block, bool quantized_before)
 {
@@ -56,7 +68,8 @@ static bool can_begin(const struct pipeline *p, int block, bool quantized_before
     if (p->input->calibration && block <= p->last_quantized &&
         !shared_find(shared, SHARED_CALIBRATION, block))
         return false;
-    return !quantized_before || shared_find(shared, SHARED_LAYERS, block);
+    const struct shared_item *item = shared_find(shared, SHARED_LAYERS, block);
+    return quantized_before ? item && has_drift(p, item, block) : !p->drifts;
 }
 
 static int first_quantized(const struct pipeline *p)

@@ -153,7 +153,8 @@ static int compute_point(struct point_job *job)
                                    .calibration = calibration ? &calibration->stream : NULL,
                                    .evaluation = evaluation->stream.rows ? &evaluation->stream
                                                                          : NULL,
-                                   .shared = job->shared};
+                                   .shared = job->shared,
+                                   .drift_kept = &run->drift_kept};
     run_use_reference(run, &input);
     TRY(pipeline_run(&input, &job->output));
     TRY(mem_calloc(&job->metrics, (size_t)evaluation_metric_count(evaluation),
@@ -207,6 +208,8 @@ static int write_point(struct point_job *job, const char *error)
         .layer_count = job->output.layer_count,
         .metrics = job->metrics,
         .metric_count = job->metric_count,
+        .blocks = job->output.blocks,
+        .block_count = job->output.block_count,
         .exceptions = job->output.exceptions,
         .exception_count = job->output.exception_count,
         .command = run->command,

@@ -123,6 +123,7 @@ void run_close(struct run *run)
     }
     mem_free(run->calibrations);
     reference_states_release(&run->reference);
+    drift_kept_release(&run->drift_kept);
     evaluation_release(&run->evaluation);
     corpus_cache_release(&run->corpora);
     tokenizer_free(run->tokenizer);

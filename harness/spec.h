@@ -22,6 +22,8 @@ struct harness_options {
     bool invert;                       /* the other layers instead */
     bool layer_errors; /* measure Hessian-weighted layer errors for methods that need no calibration
                           as well */
+    bool drift; /* measure by block how far activations drift from the full model's. A diagnostic:
+                   no part of any id */
     int seed;
 };
 extern const struct option harness_option_table[];

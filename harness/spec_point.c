@@ -103,6 +103,7 @@ int point_settings(const struct point *point, json_t **out)
         TRY(options_to_json(point->method->options, point->method_options, &part));
         bad |= json_object_set_new(object, "options", part);
         TRY(options_to_json(harness_option_table, &point->harness, &part));
+        bad |= json_object_del(part, "drift"); /* it changes no result */
         bad |= json_object_set_new(object, "harness", part);
     }
     TRY(add_plan(point, object));

@@ -14,6 +14,12 @@ const struct option harness_option_table[] = {
      .fallback = "true",
      .help = "calibrate methods that need no calibration as well, to measure their "
              "Hessian-weighted layer errors"},
+    {.name = "drift",
+     .type = OPTION_BOOL,
+     .offset = FIELD(drift),
+     .fallback = "true",
+     .help = "measure behind each block how far the calibration's activations are from the full "
+             "model's"},
     {.name = NULL},
 };
 #undef FIELD
