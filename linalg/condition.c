@@ -95,11 +95,12 @@ static double normalize(float *x, int n)
     return norm;
 }
 
-/* Takes out of x what lies along the vectors so far. */
+/* Takes out of x what lies along the vectors so far; twice, since once leaves roundings behind where
+ * x lies almost among them. */
 static void orthogonalize(const float *basis, int count, float *x, int n)
 {
-    for (int k = 0; k < count; k++) {
-        const float *v = basis + (size_t)k * (size_t)n;
+    for (int k = 0; k < 2 * count; k++) {
+        const float *v = basis + (size_t)(k % count) * (size_t)n;
         double along = dot(v, x, n);
         for (int i = 0; i < n; i++)
             x[i] -= (float)(along * (double)v[i]);
@@ -108,7 +109,9 @@ static void orthogonalize(const float *basis, int count, float *x, int n)
 
 static int largest_eigenvalue(struct lanczos *l, double *value)
 {
+    const double roundings = 1e-5; /* of products in float32: what is smaller is none */
     int rc = 0, n = l->product.hessian->size, steps = 0;
+    double size = 0;
     struct rng rng;
     rng_seed(&rng, 1);
     for (int i = 0; i < n; i++)
@@ -120,7 +123,8 @@ static int largest_eigenvalue(struct lanczos *l, double *value)
         l->alpha[steps] = dot(v, next, n);
         orthogonalize(l->basis, steps + 1, next, n);
         l->beta[steps++] = normalize(next, n);
-        if (!(l->beta[steps - 1] > 1e-6 * fabs(l->alpha[0]))) /* nothing new is left */
+        size = fmax(size, l->alpha[steps - 1]);
+        if (!(l->beta[steps - 1] > roundings * size)) /* the space holds nothing else */
             break;
     }
     *value = NAN;
