@@ -95,8 +95,8 @@ static double normalize(float *x, int n)
     return norm;
 }
 
-/* Takes out of x what lies along the vectors so far; twice, since once leaves roundings behind where
- * x lies almost among them. */
+/* Takes out of x what lies along the vectors so far; twice, since once leaves roundings behind
+ * where x lies almost among them. */
 static void orthogonalize(const float *basis, int count, float *x, int n)
 {
     for (int k = 0; k < 2 * count; k++) {
