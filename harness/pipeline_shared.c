@@ -49,14 +49,15 @@ static void take_calibration_time(struct pipeline *p, const struct shared_item *
 
 /* ---- taking over ---- */
 
-/* The drift behind the blocks before `block`, where it is asked for, and what it goes on from. */
+/* The drift behind the blocks before `block`, where it is asked for, and what it goes on from. item
+ * is NULL where nothing was quantized: there is no drift then. */
 static bool has_drift(const struct pipeline *p, const struct shared_item *item, int block)
 {
-    const struct shared_layers *layers = item->data;
+    const struct shared_layers *layers = item ? item->data : NULL;
     const int measured = block <= p->last_quantized ? block : p->last_quantized + 1;
     if (!p->drifts)
         return true;
-    return layers->out.block_count >= measured &&
+    return (!layers || layers->out.block_count >= measured) &&
            (block > p->last_quantized ||
             drift_can_begin(p->input->drift_kept, p->input->calibration, block));
 }
@@ -69,7 +70,7 @@ static bool can_begin(const struct pipeline *p, int block, bool quantized_before
         !shared_find(shared, SHARED_CALIBRATION, block))
         return false;
     const struct shared_item *item = shared_find(shared, SHARED_LAYERS, block);
-    return quantized_before ? item && has_drift(p, item, block) : !p->drifts;
+    return (item || !quantized_before) && has_drift(p, quantized_before ? item : NULL, block);
 }
 
 static int first_quantized(const struct pipeline *p)
@@ -100,6 +101,8 @@ int pipeline_take_over(struct pipeline *p)
     int rc;
     find_beginning(p);
     const struct shared_item *item = shared_find(p->input->shared, SHARED_LAYERS, p->begin);
+    for (int block = 0; p->drifts && block < p->begin; block++) /* unless the item says more */
+        p->out.blocks[p->out.block_count++] = (struct block_record){.block = block, .cosine = 1};
     if (!item)
         return 0;
     const struct shared_layers *layers = item->data;
