@@ -24,17 +24,17 @@ WHERE r.status <> 'done' OR (EXISTS (SELECT 1 FROM metrics m WHERE m.point_id = 
 
 -- Settings of points, one a row, as labels write them.
 CREATE TEMP VIEW settings AS
-SELECT p.id, p.method, p.model_hash, j.key, CASE j.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' WHEN 'real'
+SELECT p.id, p.method, j.key, CASE j.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' WHEN 'real'
     THEN printf('%g', j.value) ELSE j.value END AS value
 FROM points p, json_each(p.settings, '$.options') j
 UNION ALL
-SELECT p.id, p.method, p.model_hash, j.key, CASE j.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE j.value END
+SELECT p.id, p.method, j.key, CASE j.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE j.value END
 FROM points p, json_each(p.settings, '$.harness') j WHERE j.key <> 'seed' AND j.key <> 'layer_errors'
 UNION ALL
-SELECT p.id, p.method, p.model_hash, j.key, j.value
+SELECT p.id, p.method, j.key, j.value
 FROM points p, json_each(p.settings, '$.calibration') j WHERE j.key IN ('corpus', 'samples', 'length')
 UNION ALL
-SELECT p.id, p.method, p.model_hash, j.key, j.value FROM points p, json_each(p.settings) j WHERE j.key IN ('after', 'layers');
+SELECT p.id, p.method, j.key, j.value FROM points p, json_each(p.settings) j WHERE j.key IN ('after', 'layers');
 
 -- The setting that a sweep changes, as a number. BiLLM's salient columns are searched, with a limit: what it found counts,
 -- which is also its paper's bits above one.
@@ -57,35 +57,48 @@ SELECT experiment, corpus, row_number() OVER (PARTITION BY experiment ORDER BY p
     SELECT experiment, settings ->> '$.calibration.corpus' AS corpus, min(position) AS place FROM experiment_rows
     WHERE settings ->> '$.calibration.corpus' IS NOT NULL GROUP BY 1, 2);
 
--- Points that differ in the swept setting, and in seeds, are of one line. What is no line (a single place) is left out.
-CREATE TEMP TABLE sweep_points AS
+-- Points with what is left of their settings without the swept one and seeds. Where groups of scales are as wide as the blocks,
+-- a sweep of the block sizes takes both along: such a point is of that line, too.
+CREATE TEMP TABLE sweep_places AS
 WITH placed AS (
-    SELECT r.experiment, s.* FROM swept s JOIN experiment_rows r ON r.id = s.id
+    SELECT r.experiment, s.sweep, s.x, r.id, r.method, r.position, r.settings FROM swept s JOIN experiment_rows r ON r.id = s.id
+    WHERE s.x IS NOT NULL AND r.status = 'done'
     UNION ALL
-    SELECT r.experiment, 'corpus', r.id, t.x FROM experiment_rows r JOIN calibration_texts t
-    ON t.experiment = r.experiment AND t.corpus = r.settings ->> '$.calibration.corpus'),
-every AS (
-    SELECT r.experiment, s.sweep, r.id, r.method, r.position, s.x, r.model_hash,
-        json_remove(r.settings, '$.calibration.hash', '$.calibration.seed', '$.harness.seed', '$.evaluation',
-            CASE s.sweep WHEN 'salient' THEN '$.options.low_frac' WHEN 'block' THEN '$.options.block_size'
+    SELECT r.experiment, 'corpus', t.x, r.id, r.method, r.position, r.settings FROM experiment_rows r JOIN calibration_texts t
+    ON t.experiment = r.experiment AND t.corpus = r.settings ->> '$.calibration.corpus' WHERE r.status = 'done'),
+plain AS (
+    SELECT experiment, sweep, x, id, method, position,
+        json_remove(settings, '$.calibration.hash', '$.calibration.seed', '$.harness.seed', '$.evaluation', '$.model_hash',
+            '$.tokenizer_hash', '$.versions',
+            CASE sweep WHEN 'salient' THEN '$.options.low_frac' WHEN 'block' THEN '$.options.block_size'
                 WHEN 'samples' THEN '$.calibration.samples' ELSE '$.calibration.corpus' END,
-            CASE s.sweep WHEN 'salient' THEN '$.options.max_salient_columns' ELSE '$.none' END) AS rest
-    FROM placed s JOIN experiment_rows r ON r.id = s.id AND r.experiment = s.experiment WHERE s.x IS NOT NULL AND r.status = 'done')
-SELECT * FROM every e WHERE (SELECT count(DISTINCT o.x) FROM every o
-    WHERE o.experiment = e.experiment AND o.sweep = e.sweep AND o.rest = e.rest) > 1;
+            CASE sweep WHEN 'salient' THEN '$.options.max_salient_columns' ELSE '$.none' END) AS rest
+    FROM placed)
+SELECT * FROM plain
+UNION ALL
+SELECT experiment, sweep, x, id, method, position, json_set(rest, '$.options.group_size', 'block') FROM plain
+WHERE sweep = 'block' AND rest ->> '$.options.group_size' = x;
+
+-- Those of one line; what is no line (a single place) is left out.
+CREATE TEMP TABLE sweep_points AS
+SELECT p.* FROM sweep_places p JOIN (SELECT experiment, sweep, rest FROM sweep_places GROUP BY 1, 2, 3 HAVING count(DISTINCT x) > 1) l
+ON l.experiment = p.experiment AND l.sweep = p.sweep AND l.rest = p.rest;
 
 -- A line's name: the method, and the settings that tell its method's lines apart. variant counts a method's lines from 0.
 CREATE TEMP TABLE sweep_lines AS
 WITH one AS (
-    SELECT experiment, sweep, method, rest, model_hash, min(id) AS id, min(position) AS place FROM sweep_points GROUP BY 1, 2, 4),
-said AS (
-    SELECT o.experiment, o.sweep, o.rest, s.key, s.value, count(*) OVER k AS lines, o.method,
-        min(s.value) OVER k <> max(s.value) OVER k AS varies
+    SELECT experiment, sweep, method, rest, min(id) AS id, min(position) AS place FROM sweep_points GROUP BY 1, 2, 4),
+written AS (
+    SELECT o.experiment, o.sweep, o.rest, o.method, s.key,
+        iif(s.key = 'group_size' AND o.rest ->> '$.options.group_size' = 'block', 'block_size', s.value) AS value
     FROM one o JOIN settings s ON s.id = o.id
     WHERE s.key <> CASE o.sweep WHEN 'salient' THEN 'low_frac' WHEN 'block' THEN 'block_size' WHEN 'samples' THEN 'samples'
         ELSE 'corpus' END
-      AND NOT (o.sweep = 'salient' AND s.key = 'max_salient_columns')
-    WINDOW k AS (PARTITION BY o.experiment, o.sweep, o.method, s.key)),
+      AND NOT (o.sweep = 'salient' AND s.key = 'max_salient_columns')),
+said AS (
+    SELECT *, min(value) OVER k <> max(value) OVER k OR count(*) OVER k < (SELECT count(*) FROM one o
+        WHERE o.experiment = w.experiment AND o.sweep = w.sweep AND o.method = w.method) AS varies FROM written w
+    WINDOW k AS (PARTITION BY experiment, sweep, method, key)),
 named AS (
     SELECT o.*, o.method || ifnull((SELECT group_concat(' ' || key || '=' || value, '') FROM (SELECT key, value FROM said a
         WHERE a.experiment = o.experiment AND a.sweep = o.sweep AND a.rest = o.rest AND a.varies ORDER BY key)), '') AS name

@@ -13,7 +13,7 @@ static const char hard[] = "it's \"x_1\"\t{a^b} \\n %s $1 `ls` äöü 50% @ # &<
 struct settings {
     const char *method;
     double low_frac;
-    int block_size, samples, seed;
+    int block_size, group_size, samples, seed;
     const char *corpus;
     bool failed;
 };
@@ -28,6 +28,8 @@ static const struct settings points[] = {
     {.method = "gptq", .block_size = 64, .samples = 8, .corpus = "kjv"},
     {.method = "gptq", .block_size = 128, .samples = 8, .corpus = "kjv"},
     {.method = "gptq", .block_size = -1, .samples = 8, .corpus = "kjv"},
+    {.method = "gptq", .block_size = 32, .group_size = 32, .samples = 8, .corpus = "kjv"},
+    {.method = "gptq", .block_size = 64, .group_size = 64, .samples = 8, .corpus = "kjv"},
     {.method = "new%s", .block_size = 64, .samples = 16, .corpus = "kjv"},
     {.method = "billm", .block_size = 64, .samples = 8, .corpus = "kjv", .failed = true},
 };
@@ -42,6 +44,8 @@ static json_t *settings_of(const struct settings *s)
         json_object_set_new(options, "low_frac", json_real(s->low_frac));
     if (s->block_size)
         json_object_set_new(options, "block_size", json_integer(s->block_size));
+    if (s->group_size)
+        json_object_set_new(options, "group_size", json_integer(s->group_size));
     return json_pack("{s:s, s:o, s:{s:s, s:i, s:i, s:i, s:s}}", "method", s->method, "options",
                      options, "calibration", "corpus", s->corpus, "samples", s->samples, "length",
                      64, "seed", s->seed, "hash", "aa");
@@ -295,7 +299,8 @@ static void test_sweeps(void **state)
     expect_rows(store,
                 "SELECT name, x, value, variant FROM sweep_perplexities WHERE sweep = 'block' "
                 "ORDER BY number, x",
-                "gptq|-1|44.0|0\ngptq|64|38.0|0\ngptq|128|41.0|0\n");
+                "gptq|-1|44.0|0\ngptq|64|38.0|0\ngptq|128|41.0|0\n"
+                "gptq group_size=block_size|32|47.0|1\ngptq group_size=block_size|64|50.0|1\n");
     expect_rows(store,
                 "SELECT name, x, points FROM sweep_perplexities WHERE sweep = 'samples' "
                 "ORDER BY number, x",
