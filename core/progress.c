@@ -22,6 +22,7 @@ static enum progress_mode chosen;
 static struct progress_state state;
 static double *costs; /* state.points of them; NULL: all alike */
 static int active, drawn, paused;
+static void (*redirected)(const struct progress_event *event);
 static double last_shown;
 
 void progress_set_mode(enum progress_mode mode)
@@ -128,6 +129,35 @@ static void refresh(int force)
     }
 }
 
+/* ---- a process that works for another ---- */
+
+void progress_redirect(void (*take)(const struct progress_event *event))
+{
+    redirected = take;
+}
+
+void progress_replay(const struct progress_event *event)
+{
+    switch (event->kind) {
+    case PROGRESS_BLOCK: progress_block(event->block, event->blocks); break;
+    case PROGRESS_STAGE:
+        progress_stage(event->text, event->done, event->total, event->tokens);
+        break;
+    case PROGRESS_DONE: progress_point_done(event->text); break;
+    case PROGRESS_LINE: progress_line("%s", event->text); break;
+    }
+}
+
+/* Whether what is to be shown was sent away. */
+static int sent(struct progress_event event, const char *text)
+{
+    if (!redirected)
+        return 0;
+    snprintf(event.text, sizeof event.text, "%s", text);
+    redirected(&event);
+    return 1;
+}
+
 /* ---- what the commands call ---- */
 
 static double cost_of(int index)
@@ -205,6 +235,8 @@ static void update_within(void)
 
 void progress_block(int block, int blocks)
 {
+    if (sent((struct progress_event){.kind = PROGRESS_BLOCK, .block = block, .blocks = blocks}, ""))
+        return;
     pthread_mutex_lock(&lock);
     if (block != state.block || blocks != state.blocks) {
         state.block = block;
@@ -219,6 +251,11 @@ void progress_block(int block, int blocks)
 
 void progress_stage(const char *stage, long done, long total, long tokens)
 {
+    if (sent(
+            (struct progress_event){
+                .kind = PROGRESS_STAGE, .done = done, .total = total, .tokens = tokens},
+            stage))
+        return;
     pthread_mutex_lock(&lock);
     if (strncmp(state.stage, stage, sizeof state.stage - 1) != 0 || done < state.done) {
         snprintf(state.stage, sizeof state.stage, "%s", stage);
@@ -232,28 +269,45 @@ void progress_stage(const char *stage, long done, long total, long tokens)
     pthread_mutex_unlock(&lock);
 }
 
-void progress_point_done(const char *result)
+/* The line of a point that ended; the lock is held. */
+static void show_done(int index, const char *label, const char *result, double seconds)
 {
     char line[768], took[32], left[48] = "", rest[32];
-    pthread_mutex_lock(&lock);
-    state.now = clock_wall();
-    state.finished++;
-    state.cost_finished += state.cost_point;
-    state.cost_point = state.within = 0;
-    double seconds = state.now - state.point_begin, estimate = progress_estimate(&state);
+    double estimate = progress_estimate(&state);
     if (active && progress_mode() == PROGRESS_JSON) {
-        event(json_pack("{s:s, s:i, s:i, s:s, s:s, s:f}", "event", "done", "index", state.index,
-                        "points", state.points, "label", state.label, "result", result, "seconds",
-                        seconds));
+        event(json_pack("{s:s, s:i, s:i, s:s, s:s, s:f}", "event", "done", "index", index, "points",
+                        state.points, "label", label, "result", result, "seconds", seconds));
     } else if (active && progress_mode() != PROGRESS_QUIET) {
         progress_duration(seconds, took);
         progress_duration(estimate, rest);
         if (progress_mode() == PROGRESS_PLAIN && estimate > 0)
             snprintf(left, sizeof left, ", %s left", rest);
-        snprintf(line, sizeof line, "[%d/%d] %s%s%s  (%s%s)", state.index + 1, state.points,
-                 state.label, *result ? ": " : "", result, took, left);
+        snprintf(line, sizeof line, "[%d/%d] %s%s%s  (%s%s)", index + 1, state.points, label,
+                 *result ? ": " : "", result, took, left);
         say(line);
     }
+}
+
+void progress_point_done(const char *result)
+{
+    if (sent((struct progress_event){.kind = PROGRESS_DONE}, result))
+        return;
+    pthread_mutex_lock(&lock);
+    state.now = clock_wall();
+    state.finished++;
+    state.cost_finished += state.cost_point;
+    state.cost_point = state.within = 0;
+    show_done(state.index, state.label, result, state.now - state.point_begin);
+    pthread_mutex_unlock(&lock);
+}
+
+void progress_beside_done(int index, const char *label, const char *result, double seconds)
+{
+    pthread_mutex_lock(&lock);
+    state.now = clock_wall();
+    state.finished++;
+    state.cost_finished += cost_of(index);
+    show_done(index, label, result, seconds);
     pthread_mutex_unlock(&lock);
 }
 
@@ -261,11 +315,13 @@ void progress_line(const char *format, ...)
 {
     char line[1024];
     va_list args;
-    if (progress_mode() == PROGRESS_QUIET)
+    if (progress_mode() == PROGRESS_QUIET && !redirected)
         return;
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    if (sent((struct progress_event){.kind = PROGRESS_LINE}, line))
+        return;
     pthread_mutex_lock(&lock);
     if (progress_mode() == PROGRESS_JSON) {
         event(json_pack("{s:s, s:s}", "event", "line", "text", line));

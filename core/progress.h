@@ -47,6 +47,9 @@ void progress_stage(const char *stage, long done, long total, long tokens);
 /* The point ended; result is a short text for its line ("perplexity kjv 27.9", "failed: ..."). */
 void progress_point_done(const char *result);
 
+/* A point that another process computed beside the present one ended; it took so many seconds. */
+void progress_beside_done(int index, const char *label, const char *result, double seconds);
+
 /* A line that stays, above the live line ({"event": "line"} in JSON mode; nothing with -q). */
 void progress_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -57,6 +60,17 @@ void progress_end(void);
  */
 void progress_pause(void);
 void progress_resume(void);
+
+/* In a process that works for another one: what would be shown goes there instead, which gives it
+ * to progress_replay. NULL: it is shown here. */
+struct progress_event {
+    enum { PROGRESS_BLOCK, PROGRESS_STAGE, PROGRESS_DONE, PROGRESS_LINE } kind;
+    int block, blocks;
+    long done, total, tokens;
+    char text[1024]; /* the stage's name, the result, the line */
+};
+void progress_redirect(void (*take)(const struct progress_event *event));
+void progress_replay(const struct progress_event *event);
 
 /* Seconds that are left by the present estimate; negative: unknown. */
 double progress_left(void);

@@ -12,8 +12,9 @@
 #include <stdio.h>
 
 struct run_command {
-    int limit;
+    int limit, jobs;
     bool dry_run, full, table;
+    char rerun[OPTION_TEXT_SIZE];
 };
 
 static const struct option run_table[] = {
@@ -27,6 +28,14 @@ static const struct option run_table[] = {
      .offset = offsetof(struct run_command, full),
      .fallback = "false",
      .help = "all questions of the spec's tasks, whatever limits (items) it sets"},
+    {.name = "jobs",
+     .type = OPTION_INT,
+     .offset = offsetof(struct run_command, jobs),
+     .fallback = "1",
+     .low = 0,
+     .high = RUN_MAX_JOBS,
+     .help = "points computed side by side, each in a process of its own; threads and memory are "
+             "divided among them. 0: in this process, which a crash then ends"},
     {.name = "limit",
      .type = OPTION_INT,
      .offset = offsetof(struct run_command, limit),
@@ -35,6 +44,14 @@ static const struct option run_table[] = {
      .high = 1e9,
      .choices = "POINTS",
      .help = "compute at most this many points (0: all); the next run goes on"},
+    {.name = "rerun",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct run_command, rerun),
+     .fallback = "",
+     .choices = "WHICH",
+     .help = "compute finished points again, and keep their earlier timings as repetitions: 'all', "
+             "or a pattern of labels (a piece of one, with * ? [ a whole one). Failed ones are "
+             "tried again anyway: 'failed' asks for no more than that"},
     {.name = "table",
      .type = OPTION_BOOL,
      .offset = offsetof(struct run_command, table),
@@ -153,6 +170,8 @@ static int run_command(const struct command_line *line)
                                      .overrides = line->list,
                                      .override_count = line->list_count,
                                      .limit = options->limit,
+                                     .jobs = options->jobs,
+                                     .rerun = *options->rerun ? options->rerun : NULL,
                                      .full = options->full};
     if (options->dry_run)
         return estimate_spec(&what);
@@ -189,7 +208,7 @@ const struct command command_run = {
     .flags = COMMAND_JSON | COMMAND_DATABASE | COMMAND_COMPUTES | COMMAND_DATA | COMMAND_STREAMS,
     .options = run_table,
     .options_size = sizeof(struct run_command),
-    .letters = "n=dry_run",
+    .letters = "n=dry_run j=jobs",
     .list = {.name = "set",
              .value = "KEY=VALUE",
              .letter = 's',

@@ -21,27 +21,26 @@ static void print_writer(const char *database, const struct store_writer *writer
     }
     printf("%s: process %ld is writing since %s", database, writer->process, writer->since);
     if (*writer->experiment)
-        printf(", now %s: %s", writer->experiment, writer->label);
+        printf(", now %s: ", writer->experiment);
+    for (const char *c = writer->label; *writer->experiment && *c; c++)
+        printf(*c == '\n' ? "; " : "%c", *c);
     printf("\n");
 }
 
-static void print_left(const struct status *status, const struct store_writer *writer)
+static void print_left(const struct status *status)
 {
     int shown = 0;
-    for (int i = 0; i < status->count; i++) {
-        const struct status_point *point = &status->points[i];
-        if (point->state != POINT_LEFT)
-            continue;
-        int running = strcmp(writer->experiment, status->name) == 0 &&
-                      strcmp(writer->label, point->label) == 0;
-        if (shown++ < LEFT_SHOWN)
-            printf("  %s %s\n", running ? "running" : "left", point->label);
-    }
+    for (int i = 0; i < status->count; i++)
+        if (status->points[i].state == POINT_RUNNING)
+            printf("  running %s\n", status->points[i].label);
+    for (int i = 0; i < status->count; i++)
+        if (status->points[i].state == POINT_LEFT && shown++ < LEFT_SHOWN)
+            printf("  left %s\n", status->points[i].label);
     if (shown > LEFT_SHOWN)
         printf("  left, too: %d more\n", shown - LEFT_SHOWN);
 }
 
-static void print_status(const struct status *status, const struct store_writer *writer)
+static void print_status(const struct status *status)
 {
     char duration[32];
     printf("\n%s: %d", status->name, status->done);
@@ -52,7 +51,9 @@ static void print_status(const struct status *status, const struct store_writer 
         printf("; its spec %s cannot be read, so what is left is not known", status->path);
     else
         printf(", %d left", status->left);
-    if (status->left && !isnan(status->seconds_left)) {
+    if (status->running)
+        printf(", %d running", status->running);
+    if ((status->left || status->running) && !isnan(status->seconds_left)) {
         progress_duration(status->seconds_left, duration);
         printf(", about %s by the finished ones", duration);
     }
@@ -64,7 +65,7 @@ static void print_status(const struct status *status, const struct store_writer 
     for (int i = 0; i < status->count; i++)
         if (status->points[i].state == POINT_FAILED)
             printf("  failed %s: %s\n", status->points[i].label, status->points[i].error);
-    print_left(status, writer);
+    print_left(status);
 }
 
 static json_t *seconds_or_null(double seconds)
@@ -74,7 +75,7 @@ static json_t *seconds_or_null(double seconds)
 
 static json_t *status_object(const struct status *status)
 {
-    static const char *const names[] = {"done", "failed", "left"};
+    static const char *const names[] = {"done", "failed", "left", "running"};
     json_t *points = json_array();
     for (int i = 0; i < status->count; i++) {
         const struct status_point *p = &status->points[i];
@@ -116,8 +117,9 @@ static int show(struct status_command *command, const char *name, const struct e
     struct status status;
     int rc;
     TRY(status_load(&status, command->store, name, spec, &command->arena));
+    status_mark_running(&status, &command->writer);
     if (!command->experiments)
-        print_status(&status, &command->writer);
+        print_status(&status);
     else if (json_array_append_new(command->experiments, status_object(&status)) != 0)
         rc = err_set(ERR_MEMORY, "out of memory: the state of %s as JSON", name);
 out:

@@ -6,11 +6,20 @@
 #include <stdlib.h>
 
 static size_t of_command_line, of_spec;
+static size_t sharing = 1;
 static const char *spill_folder = "";
 
 size_t memory_limit(void)
 {
-    return of_command_line ? of_command_line : of_spec ? of_spec : machine_memory() / 4 * 3;
+    return (of_command_line ? of_command_line
+            : of_spec       ? of_spec
+                            : machine_memory() / 4 * 3) /
+           sharing;
+}
+
+void memory_limit_share(int processes)
+{
+    sharing = (size_t)processes;
 }
 
 int memory_limit_from_command_line(const char *text, const char *where)

@@ -9,6 +9,9 @@
  * and control group have. */
 size_t memory_limit(void);
 
+/* From now on the limit is for so many processes together: memory_limit gives the share of one. */
+void memory_limit_share(int processes);
+
 /* Text as of --memory ("12G"; "": not given): ERR_USAGE, beginning with `where`, when it is none.
  */
 int memory_limit_from_command_line(const char *text, const char *where);

@@ -223,6 +223,17 @@ static int write_point(struct point_job *job, const char *error)
     return store_write_point(job->store, &record, job->place);
 }
 
+/* A finished point that was computed again, and failed this time, stays as it is. */
+static int write_failure(struct point_job *job, const char *error)
+{
+    int rc, done;
+    TRY(store_point_done(job->store, job->id, NULL, 0, &done));
+    if (!done)
+        TRY(write_point(job, error));
+out:
+    return rc;
+}
+
 static void job_release(struct point_job *job)
 {
     for (int i = 0; i < job->metric_count; i++)
@@ -265,7 +276,7 @@ static int finish_point(struct point_job *job, int code, struct run_summary *sum
     progress_line("%s failed: %s", job->point->label, text);
     progress_point_done("failed");
     summary->failed++;
-    return write_point(job, text);
+    return write_failure(job, text);
 }
 
 int run_point(struct run *run, struct store *store, struct shared_work *shared, int index,
@@ -287,6 +298,22 @@ int run_point(struct run *run, struct store *store, struct shared_work *shared, 
     if (rc == ERR_INTERRUPTED)
         goto out;
     TRY(finish_point(&job, rc, summary));
+out:
+    job_release(&job);
+    return rc;
+}
+
+int run_lost_point(struct run *run, struct store *store, int index, const char *error)
+{
+    struct point_job job = {.run = run,
+                            .point = &run->experiment.points[index],
+                            .store = store,
+                            .place = run->experiment.model_index * STORE_MODEL_PLACES + index};
+    int rc;
+    TRY(run_point_id(run, job.point, &job.settings, job.id));
+    load_now(&job.before);
+    clock_utc(job.started);
+    TRY(write_failure(&job, error));
 out:
     job_release(&job);
     return rc;

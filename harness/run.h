@@ -24,6 +24,8 @@ struct run {
     int planned_questions;
 };
 
+enum { RUN_MAX_JOBS = 64 };
+
 struct run_options {
     const char *spec, *database;
     const char *const *overrides; /* "key=value" */
@@ -32,6 +34,11 @@ struct run_options {
     int limit;           /* points computed at most; 0: all */
     int model;           /* number in the spec's list of models */
     bool full;           /* all questions: experiment_ask_all */
+    /* Points are computed in so many processes, which share threads and memory; 0: in this one,
+     * which then does not outlive a crash. At most RUN_MAX_JOBS. */
+    int jobs;
+    const char *rerun; /* finished points that are computed again: "all", or labels that match
+                          (layer_plan_matches); NULL or "failed": none, failed ones always are */
 };
 
 /* What happened, for the exit code and the closing line. */

@@ -3,25 +3,22 @@
 #include "core/mem.h"
 #include "core/progress.h"
 #include "harness/estimate.h"
+#include "harness/layer_plan.h"
+#include "harness/memory_limit.h"
 #include "harness/run_internal.h"
 
-/* What lives while points are computed. */
-struct points {
-    struct run *run;
-    const struct run_options *options;
-    struct run_summary *summary;
-    struct store *store;
-    struct shared_work *shared;
-    char (*ids)[HASH_HEX_SIZE];
-    int *order, *group;
-    bool *there; /* stored, and not to be computed anew */
-    double *costs;
-    int count;
-};
+#include <string.h>
+
+/* No more points: run_options.limit. */
+static bool enough(const struct run_work *work)
+{
+    const struct run_summary *sum = work->summary;
+    return work->options->limit > 0 && sum->computed + sum->failed >= work->options->limit;
+}
 
 /* The experiment lists what its spec says now. What is done already is listed at once, so that a
  * table is whole even when this run is stopped early. */
-static int list_done_points(struct points *p)
+static int list_done_points(struct run_work *p)
 {
     int rc;
     const char **list = NULL;
@@ -38,7 +35,7 @@ out:
     return rc;
 }
 
-static int find_ids(struct points *p)
+static int find_ids(struct run_work *p)
 {
     int rc = 0;
     for (int i = 0; i < p->count; i++) {
@@ -50,7 +47,7 @@ out:
     return rc;
 }
 
-static int plan_sharing(struct points *p)
+static int plan_sharing(struct run_work *p)
 {
     const struct experiment *experiment = &p->run->experiment;
     const struct run_calibration *calibration;
@@ -69,15 +66,38 @@ out:
     return rc;
 }
 
+static bool asked_again(const struct run_work *p, int index)
+{
+    const char *rerun = p->options->rerun;
+    if (!rerun || strcmp(rerun, "failed") == 0)
+        return false;
+    return strcmp(rerun, "all") == 0 ||
+           layer_plan_matches(rerun, p->run->experiment.points[index].label);
+}
+
+/* A pattern that means no point is a slip. */
+static int check_rerun(const struct run_work *p)
+{
+    const char *rerun = p->options->rerun;
+    bool any = !rerun || strcmp(rerun, "failed") == 0;
+    for (int i = 0; i < p->count; i++)
+        any |= asked_again(p, i);
+    return any ? 0
+               : err_set(ERR_USAGE,
+                         "--rerun '%.200s' matches the label of no point of %s: `bitbench status` "
+                         "shows them; parts of labels, or patterns with * ? [ for whole ones",
+                         rerun, p->run->experiment.name);
+}
+
 /* What is stored already needs no work. */
-static int skip_done(struct points *p)
+static int skip_done(struct run_work *p)
 {
     const struct experiment *experiment = &p->run->experiment;
     int rc = 0, done;
     for (int i = 0; i < p->count; i++) {
         int place = experiment->model_index * STORE_MODEL_PLACES + i;
         TRY(store_point_done(p->store, p->ids[i], experiment->name, place, &done));
-        if (!done)
+        if (!done || asked_again(p, i))
             continue;
         p->there[i] = true;
         p->summary->skipped++;
@@ -89,27 +109,59 @@ out:
     return rc;
 }
 
-static int compute_here(struct points *p)
+static int compute_point(struct run_work *p, int index)
+{
+    const struct experiment *experiment = &p->run->experiment;
+    const char *label = experiment->points[index].label;
+    progress_point(index, label);
+    store_working_on(p->store, experiment->name, label);
+    int rc = run_point(p->run, p->store, p->shared, index, p->summary);
+    p->there[index] = true;
+    p->summary->left -= rc == 0;
+    return rc;
+}
+
+static int compute_here(struct run_work *p)
 {
     int rc = 0;
-    const struct experiment *experiment = &p->run->experiment;
-    for (int at = 0; at < p->count; at++) {
-        const int i = p->order[at];
-        const char *label = experiment->points[i].label;
-        if (p->there[i])
-            continue;
-        if (p->options->limit > 0 && p->summary->computed + p->summary->failed >= p->options->limit)
-            break;
-        progress_point(i, label);
-        store_working_on(p->store, experiment->name, label);
-        TRY(run_point(p->run, p->store, p->shared, i, p->summary));
-        p->summary->left--;
+    for (int at = 0; at < p->count && !enough(p); at++)
+        if (!p->there[p->order[at]])
+            TRY(compute_point(p, p->order[at]));
+out:
+    return rc;
+}
+
+/* What all processes need of full precision is computed before there are any: the point itself,
+ * which comes first, or what points are compared with alone. */
+static int compute_common(struct run_work *p)
+{
+    const struct point *points = p->run->experiment.points;
+    int rc = 0, first = -1;
+    for (int at = p->count - 1; at >= 0; at--)
+        if (!p->there[p->order[at]])
+            first = p->order[at];
+    if (first < 0 || !p->run->reference.model)
+        return 0;
+    if (points[first].method) {
+        progress_point(first, points[first].label);
+        TRY(run_make_reference(p->run, &points[first]));
+    } else {
+        TRY(compute_point(p, first));
     }
 out:
     return rc;
 }
 
-static int points_open(struct points *p)
+static int compute_apart(struct run_work *p)
+{
+    int rc;
+    TRY(compute_common(p));
+    TRY(run_in_processes(p));
+out:
+    return rc;
+}
+
+static int points_open(struct run_work *p)
 {
     const size_t count = (size_t)p->count;
     int rc;
@@ -124,7 +176,7 @@ out:
     return rc;
 }
 
-static void points_close(struct points *p)
+static void points_close(struct run_work *p)
 {
     store_close(p->store);
     shared_close(p->shared);
@@ -139,17 +191,20 @@ int run_points(struct run *run, const struct run_options *options, struct run_su
 {
     int rc;
     bool known;
-    struct points p = {
+    struct run_work p = {
         .run = run, .options = options, .summary = summary, .count = run->experiment.point_count};
     *summary = (struct run_summary){.left = p.count};
+    TRY(check_rerun(&p));
     TRY(points_open(&p));
     TRY(store_open(&p.store, options->database, 1));
     TRY(list_done_points(&p));
+    memory_limit_share(options->jobs > 1 ? options->jobs : 1);
     TRY(estimate_costs(run, p.costs, &known));
     progress_begin(run->experiment.name, p.count, known ? p.costs : NULL);
     TRY(skip_done(&p));
-    TRY(compute_here(&p));
+    TRY(options->jobs > 0 ? compute_apart(&p) : compute_here(&p));
 out:
+    memory_limit_share(1);
     progress_end();
     points_close(&p);
     return rc;

@@ -47,8 +47,9 @@ static int load_stored(struct stored_list *list, const struct store *store, cons
                        struct arena *arena)
 {
     static const char sql[] =
-        "SELECT label, model, method, error, id, status = 'done', (SELECT wall FROM stage_times t "
-        "WHERE t.point_id = r.id AND stage = 'total'), position, count(*) OVER () FROM "
+        "SELECT label, model, method, error, id, status = 'done', (SELECT wall - "
+        "ifnull(r.saved, 0) FROM stage_times t WHERE t.point_id = r.id AND stage = 'total'), "
+        "position, count(*) OVER () FROM "
         "experiment_rows r WHERE experiment = ?1 ORDER BY position, id";
     sqlite3_stmt *statement = NULL;
     int rc, row;
@@ -208,4 +209,35 @@ int status_load(struct status *status, const struct store *store, const char *na
     count_points(status);
 out:
     return rc;
+}
+
+/* A line of the labels: a point that is not done, and not yet marked for another line. */
+static void mark_running(struct status *status, const char *label, size_t length)
+{
+    for (int i = 0; i < status->count; i++) {
+        struct status_point *point = &status->points[i];
+        if ((point->state != POINT_LEFT && point->state != POINT_FAILED) ||
+            strncmp(point->label, label, length) != 0 || point->label[length])
+            continue;
+        status->failed -= point->state == POINT_FAILED;
+        status->left -= point->state == POINT_LEFT;
+        status->running++;
+        point->state = POINT_RUNNING;
+        return;
+    }
+}
+
+void status_mark_running(struct status *status, const struct store_writer *writer)
+{
+    int lines = 0;
+    if (!writer->there || strcmp(writer->experiment, status->name) != 0)
+        return;
+    for (const char *line = writer->label; *line;) {
+        size_t length = strcspn(line, "\n");
+        mark_running(status, line, length);
+        line += length + (line[length] == '\n');
+        lines++;
+    }
+    if (lines > 1)
+        status->seconds_left /= lines;
 }

@@ -22,6 +22,11 @@ int store_open(struct store **out, const char *path, int for_writing);
  * schema is read from a migrated copy. The same errors. */
 int store_open_source(struct store **out, const char *path);
 void store_close(struct store *store);
+/* A database in memory alone, with the newest schema. */
+int store_open_memory(struct store **out);
+/* A forked process has its parent's connection and its lock: it lets go of them without a trace,
+ * and must not use the store. */
+void store_leave(const struct store *store);
 
 struct layer_record {
     int block;
@@ -113,14 +118,14 @@ struct point_record {
     long weights;                        /* quantized weights */
     double paper_bits, paper_bits_marks; /* means over all quantized weights */
     double stored_bits;                  /* bits per quantized weight from the packed arrays */
-    double file_bytes; /* of the whole packed model: packed layers, the layers left alone,
-                          embeddings, norms */
-    double full_bits;  /* file_bytes * 8 over all parameters */
-    double weights_left;  /* weights of linear layers left as they are */
+    double file_bytes;   /* of the whole packed model: packed layers, the layers left alone,
+                            embeddings, norms */
+    double full_bits;    /* file_bytes * 8 over all parameters */
+    double weights_left; /* weights of linear layers left as they are */
     double bytes_left, bytes_outer, bytes_vectors; /* of file_bytes: linear layers left as they
                                                       are; embeddings and head; norms, biases */
     double peak_memory;                            /* bytes */
-    double saved; /* seconds of work taken over from other points, which the timings hold */
+    double saved;         /* seconds of work taken over from other points, which the timings hold */
     const char *warnings; /* "", or what a reader of the row must know: changed corpus text, damping
                              raised, ... */
     struct layer_record *layers;
@@ -153,6 +158,15 @@ int store_point_done(struct store *store, const char *id, const char *experiment
  * takes the place of a finished one: that is an error. */
 int store_write_point(struct store *store, const struct point_record *record, int order);
 
+/* *bytes = the whole database, freed by store_image_free: for results on their way from one process
+ * to another. */
+int store_image(const struct store *store, unsigned char **bytes, size_t *size);
+void store_image_free(unsigned char *bytes);
+/* Takes the point out of the image (borrowed), in one transaction, as store_write_point would have
+ * written it. */
+int store_take_point(struct store *store, const unsigned char *image, size_t size, const char *id,
+                     const char *experiment, int order);
+
 /* Places of an experiment's list that belong to each of its models. */
 enum { STORE_MODEL_PLACES = 10000 };
 
@@ -168,7 +182,8 @@ int store_experiment_points(struct store *store, const char *name, const char *c
 int store_calibration(struct store *store, const char *hash, const int32_t *ids, int segments,
                       int length);
 
-/* Tells readers what the holder of the writer's lock is doing now; no error when it cannot. */
+/* Tells readers what the holder of the writer's lock is doing now; no error when it cannot. Points
+ * that are computed side by side are lines of label. */
 void store_working_on(const struct store *store, const char *experiment, const char *label);
 
 /* Who holds the writer's lock of the database at `database`. there = 0: nobody. What is not known
@@ -176,8 +191,8 @@ void store_working_on(const struct store *store, const char *experiment, const c
 struct store_writer {
     int there;
     long process;
-    char since[21]; /* UTC */
-    char experiment[256], label[1024];
+    char since[21];                    /* UTC */
+    char experiment[256], label[1024]; /* a line for each point that is being computed */
 };
 void store_find_writer(const char *database, struct store_writer *writer);
 

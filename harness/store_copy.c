@@ -265,6 +265,34 @@ out:
     return rc;
 }
 
+static int copy_rows(const struct store_copy *copy, const char *id)
+{
+    int rc;
+    TRY(copy_under_text(copy, &copy->point, id));
+    TRY(copy_calibration(copy, id));
+    TRY(copy_metrics(copy, id));
+    for (int i = 0; i < copy->point_tables; i++)
+        TRY(copy_under_text(copy, &copy->of_point[i], id));
+out:
+    return rc;
+}
+
+int store_copy_measured(struct store_copy *copy, const char *id)
+{
+    int rc, ours, theirs;
+    bool our_done, their_done;
+    TRY(status_of(copy->from, copy->status_from, id, &ours, &our_done));
+    TRY(status_of(copy->to, copy->status_to, id, &theirs, &their_done));
+    if (their_done && !our_done)
+        goto out;
+    TRY(store_keep_timings(copy->to, id));
+    TRY(store_run(copy->to, "DELETE FROM points WHERE id = ?1", "t", id));
+    TRY(copy_rows(copy, id));
+    TRY(store_restore_timings(copy->to, id));
+out:
+    return rc;
+}
+
 static int copy_point(const struct store_copy *copy, const char *id, struct store_copied *copied)
 {
     int rc, ours, theirs;
@@ -278,11 +306,7 @@ static int copy_point(const struct store_copy *copy, const char *id, struct stor
     }
     if (theirs) /* what lists it stays: that reference is checked at the end of the transaction */
         TRY(store_run(copy->to, "DELETE FROM points WHERE id = ?1", "t", id));
-    TRY(copy_under_text(copy, &copy->point, id));
-    TRY(copy_calibration(copy, id));
-    TRY(copy_metrics(copy, id));
-    for (int i = 0; i < copy->point_tables; i++)
-        TRY(copy_under_text(copy, &copy->of_point[i], id));
+    TRY(copy_rows(copy, id));
     copied->replaced += theirs;
     copied->added += !theirs;
 out:

@@ -25,6 +25,11 @@ void store_copy_close(struct store_copy *copy);
  * already, a finished point takes the place of a failed one, and nothing else is replaced. */
 int store_copy_points(struct store_copy *copy, const char *experiment, struct store_copied *copied);
 
+/* The point as measured just now: in place of what is there of it, but for a finished point that a
+ * failed attempt would take the place of, and with the earlier timings as repetitions. Within a
+ * transaction of the caller's. */
+int store_copy_measured(struct store_copy *copy, const char *id);
+
 /* The experiment and its list: the points must be there. One of the same name is joined: its list
  * gains the points that it lacks, at their places; its title and text stay. */
 int store_copy_experiment(struct store_copy *copy, const char *experiment,

@@ -19,6 +19,29 @@ out:
     return rc;
 }
 
+int store_restore_timings(const struct store *store, const char *id)
+{
+    static const char *const tables[] = {"timings", "repetitions"};
+    struct strbuf sql = {0};
+    int rc = 0;
+    for (int i = 0; i < 2; i++) {
+        sql.length = 0;
+        TRY(strbuf_printf(
+            &sql,
+            "UPDATE %s SET repetition = repetition + (SELECT ifnull(max(repetition) + "
+            "1, 0) FROM %s WHERE point_id = '" KEPT "') WHERE point_id = ?1",
+            tables[i], tables[i]));
+        TRY(store_run(store, sql.data, "t", id));
+        sql.length = 0;
+        TRY(strbuf_printf(&sql, "UPDATE %s SET point_id = ?1 WHERE point_id = '" KEPT "'",
+                          tables[i]));
+        TRY(store_run(store, sql.data, "t", id));
+    }
+out:
+    strbuf_release(&sql);
+    return rc;
+}
+
 static int add_timings(const struct store *store, const struct point_record *r, int64_t repetition)
 {
     int rc = 0;

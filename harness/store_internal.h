@@ -65,6 +65,9 @@ int store_link(const struct store *store, const char *id, const char *experiment
  * store_write_timings brings them back and adds the record's. */
 int store_keep_timings(const struct store *store, const char *id);
 int store_write_timings(const struct store *store, const struct point_record *record);
+/* The same for a point that was copied: its repetitions are numbered behind those that were kept.
+ */
+int store_restore_timings(const struct store *store, const char *id);
 int store_write_blocks(const struct store *store, const struct point_record *record);
 int store_write_exceptions(const struct store *store, const struct point_record *record);
 

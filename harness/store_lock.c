@@ -86,7 +86,10 @@ void store_find_writer(const char *database, struct store_writer *writer)
         const char *at = next_line(text, process, sizeof process);
         at = next_line(at, writer->since, sizeof writer->since);
         at = next_line(at, writer->experiment, sizeof writer->experiment);
-        next_line(at, writer->label, sizeof writer->label);
+        snprintf(writer->label, sizeof writer->label, "%s", at);
+        size_t end = strlen(writer->label);
+        if (end > 0 && writer->label[end - 1] == '\n')
+            writer->label[end - 1] = '\0';
         writer->process = strtol(process, NULL, 10);
         writer->there = 1;
     }
@@ -133,6 +136,12 @@ out:
         store->lock_path = path;
     }
     return rc;
+}
+
+void store_leave(const struct store *store)
+{
+    if (store->lock >= 0)
+        close(store->lock); /* the lock itself is the parent's, as long as it has it open */
 }
 
 void store_unlock(struct store *store)
