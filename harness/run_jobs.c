@@ -22,6 +22,7 @@ struct worker {
     int to, from;
     int index, group; /* of its point, -1: it waits; and where that stands: shared_order */
     double began;
+    char said[1024]; /* of its point's result, which is shown when it is stored */
 };
 
 struct jobs {
@@ -183,11 +184,10 @@ static void show_done(struct jobs *jobs, const struct worker *worker, const char
     }
 }
 
-static void replay(struct jobs *jobs, const struct worker *worker,
-                   const struct progress_event *event)
+static void replay(struct jobs *jobs, struct worker *worker, const struct progress_event *event)
 {
     if (event->kind == PROGRESS_DONE)
-        show_done(jobs, worker, event->text);
+        memcpy(worker->said, event->text, sizeof worker->said);
     else if (event->kind == PROGRESS_LINE || jobs->shown == worker - jobs->workers)
         progress_replay(event);
 }
@@ -198,8 +198,13 @@ static int take_result(struct jobs *jobs, struct worker *worker, const struct ru
     struct run_work *work = jobs->work;
     const struct experiment *experiment = &work->run->experiment;
     int rc;
-    TRY(store_take_point(work->store, image, size, work->ids[worker->index], experiment->name,
-                         experiment->model_index * STORE_MODEL_PLACES + worker->index));
+    rc = store_take_point(work->store, image, size, work->ids[worker->index], experiment->name,
+                          experiment->model_index * STORE_MODEL_PLACES + worker->index);
+    if (rc) {
+        err_prefix(rc, "the point '%s' was not stored", label_of(jobs, worker->index));
+        goto out;
+    }
+    show_done(jobs, worker, worker->said);
     work->summary->computed += !result->failed;
     work->summary->failed += result->failed;
     work->summary->left--;
@@ -235,9 +240,9 @@ static int lose_worker(struct jobs *jobs, struct worker *worker)
     else
         snprintf(text, sizeof text, "its process ended with status %d before it had a result",
                  WEXITSTATUS(status));
+    TRY(run_lost_point(work->run, work->store, index, text));
     progress_line("%s failed: %s", label_of(jobs, index), text);
     show_done(jobs, worker, "failed");
-    TRY(run_lost_point(work->run, work->store, index, text));
     work->summary->failed++;
     work->summary->left--;
     worker->index = -1;
