@@ -5,9 +5,6 @@
 #include "core/mem.h"
 #include "core/progress.h"
 #include "harness/drift.h"
-#include "harness/layer_apply.h"
-#include "harness/layer_exceptions.h"
-#include "harness/layer_loss.h"
 #include "harness/layer_plan.h"
 #include "harness/memory_plan.h"
 #include "harness/model_size.h"
@@ -25,20 +22,6 @@ static const char *const stage_names[STAGE_COUNT] = {"load", "calibrate", "quant
 /* What of the forward pass's working memory is kept while it is not needed, in floats: fresh pages
  * would cost a small model time. */
 enum { KEPT_WORKSPACE = 16 << 20 };
-
-static void stage_begin(struct pipeline *p)
-{
-    p->wall = clock_wall();
-    p->cpu = clock_cpu();
-}
-
-static void stage_end(struct pipeline *p, enum stage stage, double tokens)
-{
-    struct timing_record *timing = &p->out.timings[stage];
-    timing->wall += clock_wall() - p->wall;
-    timing->cpu += clock_cpu() - p->cpu;
-    timing->tokens += tokens;
-}
 
 enum stage pipeline_calibration_stage(const struct pipeline *p)
 {
@@ -88,128 +71,18 @@ static int calibrate_block(struct pipeline *p, int block)
     pipeline_take_hessians(p, block, &p->have_hessians);
     if (p->have_hessians)
         return 0;
-    stage_begin(p);
+    pipeline_stage_begin(p);
     TRY(stream_block(p->input->model, &p->block, p->input->calibration, &p->calibration_x, &tap,
                      "calibrate"));
     for (int i = 0; i < p->block.input_count; i++)
         hessian_finish(&p->hessians[i]);
     p->have_hessians = true;
-    stage_end(p, pipeline_calibration_stage(p), p->input->calibration->rows);
+    pipeline_stage_end(p, pipeline_calibration_stage(p), p->input->calibration->rows);
     took.wall = timing->wall - took.wall;
     took.cpu = timing->cpu - took.cpu;
     took.tokens = timing->tokens - took.tokens;
     TRY(pipeline_keep_hessians(p, block, &took));
 out:
-    return rc;
-}
-
-static void account(struct pipeline *p, const struct layer_result *result,
-                    struct layer_record *record, const struct packed *packed)
-{
-    double weights = (double)record->rows * (double)record->columns;
-    packed_category_bytes(packed, record->bytes);
-    record->paper_bits = result->paper_bits;
-    record->paper_bits_marks = result->paper_bits_marks;
-    record->damping = result->damping;
-    record->damping_raised = result->damping_raised;
-    record->salient = result->salient;
-    record->split = result->split;
-    p->out.weights += (long)weights;
-    p->out.paper_bits += result->paper_bits * weights;
-    p->out.paper_bits_marks += result->paper_bits_marks * weights;
-    p->packed_bytes += (double)packed_bytes(packed);
-    p->out.damping_raised += result->damping_raised > 0;
-}
-
-/* How far the layer is from the original, and what it was made with. */
-static int diagnose(struct pipeline *p, const struct layer_problem *problem,
-                    const struct layer_result *result, struct layer_record *record)
-{
-    int rc;
-    struct layer_loss loss;
-    TRY(layer_loss(problem->weight, result->quantized, problem->rows, problem->columns,
-                   problem->hessian, &p->arena, &loss));
-    record->hessian_loss = loss.hessian_loss;
-    record->relative_loss = loss.relative_loss;
-    record->weight_mse = loss.weight_mse;
-    if (result->factor)
-        TRY(hessian_condition(problem->hessian, result->factor, &record->condition));
-out:
-    return rc;
-}
-
-/* A layer that the method could not do stays in full precision, and has a record that says so. */
-static int leave_linear(struct pipeline *p, const struct layer_problem *problem,
-                        struct layer_result *result, struct layer_record *record)
-{
-    layer_exceptions_refused(problem, result);
-    record->method = "";
-    record->hessian_loss = record->relative_loss = record->weight_mse = NAN;
-    record->paper_bits = record->paper_bits_marks = NAN;
-    p->out.layer_count++;
-    p->out.left++;
-    return layer_exceptions_add(&p->out, record->block, record->name, result);
-}
-
-/* Quantizes one linear layer in place and appends its record. */
-static int quantize_linear(struct pipeline *p, int block, struct linear *linear,
-                           const struct layer_choice *choice)
-{
-    int rc;
-    char name[MODEL_NAME_SIZE], place[MODEL_NAME_SIZE];
-    const struct point *point = p->input->point;
-    struct layer_result result = {LAYER_RESULT_NONE};
-    struct packed packed = {0};
-    struct arena_mark mark = arena_mark(&p->arena);
-    struct layer_record *record = &p->out.layers[p->out.layer_count];
-    size_t count = (size_t)linear->out * (size_t)linear->in;
-    snprintf(place, sizeof place, "block %d, %s", block, linear->name);
-    model_linear_name(p->input->model, block, linear->name, name);
-    *record = (struct layer_record){.block = block,
-                                    .name = linear->name,
-                                    .method = choice->method->name,
-                                    .rows = linear->out,
-                                    .columns = linear->in,
-                                    .condition = NAN,
-                                    .salient = NAN,
-                                    .split = NAN};
-    TRY(mem_alloc(&result.quantized, count, sizeof *result.quantized));
-    struct layer_problem problem = {.name = place,
-                                    .weight = linear->weight,
-                                    .rows = linear->out,
-                                    .columns = linear->in,
-                                    .hessian = p->have_hessians ? &p->hessians[linear->input]
-                                                                : NULL,
-                                    .seed = (uint64_t)point->harness.seed,
-                                    .arena = &p->arena},
-                         step;
-    stage_begin(p);
-    rc = layer_apply(choice, &problem, &step, &result);
-    record->seconds = clock_wall() - p->wall;
-    stage_end(p, STAGE_QUANTIZE, 0);
-    if (rc == ERR_NUMERIC) {
-        rc = leave_linear(p, &problem, &result, record);
-        goto out;
-    }
-    TRY(rc);
-    stage_begin(p);
-    TRY(layer_apply_pack(choice, &step, &result, &packed));
-    account(p, &result, record, &packed);
-    TRY(diagnose(p, &problem, &result, record));
-    TRY(layer_exceptions_add(&p->out, block, linear->name, &result));
-    p->replaced_bytes += (double)model_layer_bytes(p->input->model, name);
-    if (p->input->sink)
-        TRY(p->input->sink->take(p->input->sink->context, name, choice, &problem, &result,
-                                 &packed));
-    stage_end(p, STAGE_DIAGNOSE, 0);
-    memcpy(linear->weight, result.quantized, count * sizeof *linear->weight);
-    operator_attach(&p->ops[1 + choice->rule], linear);
-    p->out.layer_count++;
-out:
-    mem_free(result.quantized);
-    layer_result_release(&result);
-    packed_release(&packed);
-    arena_reset(&p->arena, mark);
     return rc;
 }
 
@@ -235,7 +108,7 @@ static int quantize_block(struct pipeline *p, int block)
         struct layer_choice choice = choose(p, block, linear->name);
         if (choice.method) {
             progress_stage("quantize", i, p->block.linear_count, 0);
-            TRY(quantize_linear(p, block, linear, &choice));
+            TRY(pipeline_quantize_linear(p, block, linear, &choice));
             TRY(interrupt_check());
         }
         release_hessian_behind(p, i);
@@ -251,21 +124,21 @@ static int load_block(struct pipeline *p, int block)
 {
     const struct model *model = p->input->model;
     char prefix[MODEL_NAME_SIZE];
-    stage_begin(p);
+    pipeline_stage_begin(p);
     readahead_wait(&p->ahead);
     int rc = model->architecture->load_block(model, block, &p->block);
     model_linear_name(model, block, "", prefix);
     tensor_pages_drop(model->tensors, prefix);
-    stage_end(p, STAGE_LOAD, 0);
+    pipeline_stage_end(p, STAGE_LOAD, 0);
     return rc;
 }
 
 static int advance_calibration(struct pipeline *p)
 {
-    stage_begin(p);
+    pipeline_stage_begin(p);
     int rc = stream_block(p->input->model, &p->block, p->input->calibration, &p->calibration_x,
                           NULL, "calibrate");
-    stage_end(p, pipeline_calibration_stage(p), 0);
+    pipeline_stage_end(p, pipeline_calibration_stage(p), 0);
     p->advance.wall += clock_wall() - p->wall;
     p->advance.cpu += clock_cpu() - p->cpu;
     return rc;
@@ -275,10 +148,10 @@ static int advance_calibration(struct pipeline *p)
 static int advance_full(struct pipeline *p, int block)
 {
     struct drift_time saved;
-    stage_begin(p);
+    pipeline_stage_begin(p);
     int rc = drift_advance(&p->drift, p->input->model, &p->block, block, p->input->calibration,
                            &saved);
-    stage_end(p, STAGE_DIAGNOSE, 0);
+    pipeline_stage_end(p, STAGE_DIAGNOSE, 0);
     p->out.timings[STAGE_DIAGNOSE].wall += saved.wall;
     p->out.timings[STAGE_DIAGNOSE].cpu += saved.cpu;
     p->out.saved += saved.wall;
@@ -290,12 +163,12 @@ static int advance_full(struct pipeline *p, int block)
 static int measure_drift(struct pipeline *p, int block)
 {
     int rc = 0;
-    stage_begin(p);
+    pipeline_stage_begin(p);
     if (block == p->last_quantized) /* behind it nothing else needs the calibration */
         TRY(stream_block(p->input->model, &p->block, p->input->calibration, &p->calibration_x, NULL,
                          "drift"));
     rc = drift_measure(&p->drift, &p->calibration_x, block, &p->out.blocks[p->out.block_count]);
-    stage_end(p, STAGE_DIAGNOSE, 0);
+    pipeline_stage_end(p, STAGE_DIAGNOSE, 0);
     p->out.block_count += rc == 0;
 out:
     return rc;
@@ -323,12 +196,12 @@ static int run_block(struct pipeline *p, int block, int end)
     if (drifts)
         TRY(measure_drift(p, block));
     if (in->evaluation && block >= p->evaluation_begin) {
-        stage_begin(p);
+        pipeline_stage_begin(p);
         TRY(block + 1 < end
                 ? stream_block(model, &p->block, in->evaluation, &p->evaluation_x, NULL, "evaluate")
                 : stream_last_block(model, &p->block, in->evaluation, &p->evaluation_x,
                                     "evaluate"));
-        stage_end(p, STAGE_EVALUATE, 0);
+        pipeline_stage_end(p, STAGE_EVALUATE, 0);
     }
 out:
     block_release(&p->block);
@@ -388,7 +261,7 @@ static int score(struct pipeline *p)
     const struct pipeline_input *in = p->input;
     const struct stream *stream = in->evaluation;
     struct stream_reference reference = {0};
-    stage_begin(p);
+    pipeline_stage_begin(p);
     TRY(mem_calloc(&p->out.scores, (size_t)stream->rows, sizeof *p->out.scores));
     if (in->reference) {
         reference = (struct stream_reference){in->reference->model, &in->reference->x};
@@ -396,7 +269,7 @@ static int score(struct pipeline *p)
     }
     TRY(stream_score(in->model, stream, &p->evaluation_x, in->reference ? &reference : NULL,
                      p->out.scores, p->out.divergences));
-    stage_end(p, STAGE_EVALUATE, stream->rows);
+    pipeline_stage_end(p, STAGE_EVALUATE, stream->rows);
     if (in->keep)
         TRY(reference_states_take(in->keep, stream, &p->evaluation_x));
 out:
@@ -491,43 +364,4 @@ out:
     mem_free(p.ops);
     workspace_trim(model->workspace, KEPT_WORKSPACE);
     return rc;
-}
-
-int pipeline_output_copy(const struct pipeline_output *from, int blocks, struct pipeline_output *to)
-{
-    struct pipeline_output copy = *from;
-    int rc;
-    copy.layers = NULL;
-    copy.exceptions = NULL;
-    copy.blocks = NULL;
-    copy.scores = NULL;
-    copy.divergences = NULL;
-    TRY(mem_calloc(&copy.layers, (size_t)blocks * MODEL_MAX_LINEARS, sizeof *copy.layers));
-    memcpy(copy.layers, from->layers, (size_t)from->layer_count * sizeof *copy.layers);
-    if (from->exception_count > 0) {
-        TRY(mem_alloc(&copy.exceptions, (size_t)from->exception_count, sizeof *copy.exceptions));
-        memcpy(copy.exceptions, from->exceptions,
-               (size_t)from->exception_count * sizeof *copy.exceptions);
-    }
-    TRY(mem_calloc(&copy.blocks, (size_t)blocks, sizeof *copy.blocks));
-    memcpy(copy.blocks, from->blocks, (size_t)from->block_count * sizeof *copy.blocks);
-    *to = copy;
-    copy.layers = NULL;
-    copy.exceptions = NULL;
-    copy.blocks = NULL;
-out:
-    mem_free(copy.blocks);
-    mem_free(copy.layers);
-    mem_free(copy.exceptions);
-    return rc;
-}
-
-void pipeline_output_release(struct pipeline_output *output)
-{
-    mem_free(output->layers);
-    mem_free(output->exceptions);
-    mem_free(output->blocks);
-    mem_free(output->scores);
-    mem_free(output->divergences);
-    *output = (struct pipeline_output){0};
 }

@@ -32,14 +32,25 @@ struct pipeline {
     struct timing_record advance; /* of the calibration's way through the blocks, without taps */
 };
 
+/* ---- pipeline_layer.c ---- */
+
+/* What happens between the two counts for the stage. */
+void pipeline_stage_begin(struct pipeline *p);
+void pipeline_stage_end(struct pipeline *p, enum stage stage, double tokens);
+/* Quantizes one linear layer in place and appends its record. */
+int pipeline_quantize_linear(struct pipeline *p, int block, struct linear *linear,
+                             const struct layer_choice *choice);
+/* What was recorded of blocks, with room for those of all `blocks`; no scores. */
+int pipeline_output_copy(const struct pipeline_output *from, int blocks,
+                         struct pipeline_output *to);
+
+/* ---- pipeline.c ---- */
+
 /* A method that reads no Hessian is calibrated for its layer errors alone. */
 enum stage pipeline_calibration_stage(const struct pipeline *p);
 
 /* Whether the point quantizes a layer of the block. p->block is some block of the model. */
 bool pipeline_quantizes(const struct pipeline *p, int block);
-/* What was recorded of blocks, with room for those of all `blocks`; no scores. */
-int pipeline_output_copy(const struct pipeline_output *from, int blocks,
-                         struct pipeline_output *to);
 
 /* ---- pipeline_shared.c: what other points of the run computed already, and will need ---- */
 
