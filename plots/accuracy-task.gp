@@ -1,15 +1,15 @@
 # Accuracy on each task as bars, a row for each point and a panel for each task and scoring; whiskers are 95 % intervals. Chance
 # is one over the number of different right answers.
 #
-#size 900, ((tasks_count + task_columns(tasks_count) - 1) / task_columns(tasks_count)) * (86 + 19 * rows_count) + 24 + 18 * (missing_count > 0)
+#size 900, task_lines(tasks_count) * (86 + 19 * rows_count) + 24 + 18 * (missing_count > 0)
 #need no accuracies: a spec with evaluation.tasks, such as experiments/quickstart.yaml, measures some
-#list rows: SELECT iif(EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id), '° ', '') || r.label FROM experiment_rows r
+#list rows: SELECT iif(EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id), '° ', '') || r.full_label FROM named_rows r
 #+ WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM metrics m WHERE m.point_id = r.id AND m.kind = 'accuracy')
 #+ ORDER BY r.position, r.id
 #list tasks: SELECT m.dataset || iif(m.split = 'test', '', ' ' || m.split) FROM experiment_rows r
 #+ JOIN metrics m ON m.point_id = r.id WHERE r.experiment = :experiment AND m.kind = 'accuracy'
 #+ GROUP BY m.dataset, m.split, m.rule, m.data_hash ORDER BY min(m.id)
-#list rules: SELECT 'by ' || m.rule || ', ' || m.count || ' items' FROM experiment_rows r
+#list rules: SELECT m.rule || ', n=' || m.count FROM experiment_rows r
 #+ JOIN metrics m ON m.point_id = r.id WHERE r.experiment = :experiment AND m.kind = 'accuracy'
 #+ GROUP BY m.dataset, m.split, m.rule, m.data_hash ORDER BY min(m.id)
 #list methods: SELECT method FROM experiment_rows r WHERE experiment = :experiment
@@ -23,12 +23,11 @@
 #+ WHERE r.experiment = :experiment AND m.kind = 'accuracy' GROUP BY m.dataset, m.split, m.rule, m.data_hash)
 #+ SELECT row_number() OVER (ORDER BY first), (SELECT iif(count(DISTINCT gold) > 1, 100.0 / count(DISTINCT gold), NULL)
 #+ FROM items WHERE metric_id = first) FROM one ORDER BY 1
-#list missing?: SELECT label FROM experiment_rows WHERE experiment = :experiment AND status <> 'done' ORDER BY position
+#list missing?: SELECT full_label FROM named_rows WHERE experiment = :experiment AND status <> 'done' ORDER BY position
 #list marked?: SELECT r.label FROM experiment_rows r WHERE r.experiment = :experiment
 #+ AND EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id) ORDER BY r.position
 
 load 'row-labels.gp'
-task_lines = (tasks_count + task_columns(tasks_count) - 1) / task_columns(tasks_count)
 line_height = 86.0 + 19 * rows_count
 panel_width = (1 - left - 12 / picture_width) / task_columns(tasks_count)
 letters = int((panel_width * picture_width - 8) / letter_width)
@@ -47,7 +46,7 @@ do for [i = 1:tasks_count] {
     set tmargin at screen 1 - (l * line_height + 42) / picture_height
     set bmargin at screen 1 - ((l + 1) * line_height - 44) / picture_height
     set label 1 fit_tail(tasks[i], letters) noenhanced at graph 0.5, graph 1 offset 0, 1.7 center
-    set label 2 fit_head(rules[i], letters) noenhanced at graph 0.5, graph 1 offset 0, 0.6 center font ',' . small_font \
+    set label 2 fit_head(rules[i], int((panel_width * picture_width - 8) / small_width)) noenhanced at graph 0.5, graph 1 offset 0, 0.6 center font ',' . small_font \
         textcolor rgb 0x666666
     if (c == 0) { eval row_ticks } else { do for [j = 1:rows_count] { unset label (1000 + j) } }
     set xrange [0:100]
@@ -65,7 +64,8 @@ set xrange [0:1]
 set yrange [0:1]
 note_text = marked_count > 0 ? '° with exceptions' : ''
 @notes
-set key at screen 0.99, screen (12 + foot(0, missing_count)) / picture_height right center maxrows 1 horizontal noenhanced Left reverse samplen 2.5 width 1
+set key at screen 0.99, screen (12 + foot(0, missing_count)) / picture_height right center maxrows 1 \
+    horizontal noenhanced Left reverse samplen 2.5 width 1
 plot NaN with lines dashtype 2 linewidth 1.4 linecolor rgb 0x000000 title 'chance', \
      NaN with lines linewidth 1.1 linecolor rgb 0x333333 title '95 % interval'
 unset multiplot

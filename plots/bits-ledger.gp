@@ -3,7 +3,7 @@
 #
 #size 900, 112 + 20 * rows_count + 18 * (marked_count > 0) + 18 * (missing_count > 0)
 #need no quantized point: `bitbench run experiments/quickstart.yaml` measures some
-#list rows: SELECT iif(EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id), '° ', '') || r.label FROM experiment_rows r
+#list rows: SELECT iif(EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id), '° ', '') || r.full_label FROM named_rows r
 #+ WHERE r.experiment = :experiment AND r.status = 'done' AND r.stored_bits > 0 AND r.weights > 0 ORDER BY r.position, r.id
 #sql bars: WITH shown AS (SELECT r.*, row_number() OVER (ORDER BY r.position, r.id) AS place FROM experiment_rows r
 #+ WHERE r.experiment = :experiment AND r.status = 'done' AND r.stored_bits > 0 AND r.weights > 0),
@@ -15,8 +15,9 @@
 #+ UNION ALL SELECT place, 5, b5 / weights FROM sums UNION ALL SELECT place, 6, b6 / weights FROM sums
 #+ UNION ALL SELECT place, 7, b7 / weights FROM sums)
 #+ SELECT part, place, sum(bits) OVER w - bits, sum(bits) OVER w FROM parts WINDOW w AS (PARTITION BY place ORDER BY part)
-#sql totals: SELECT row_number() OVER (ORDER BY r.position, r.id), r.stored_bits, r.paper_bits, r.full_bits FROM experiment_rows r WHERE r.experiment = :experiment AND r.status = 'done' AND r.stored_bits > 0 AND r.weights > 0 ORDER BY 1
-#list missing?: SELECT label FROM experiment_rows WHERE experiment = :experiment AND status <> 'done' ORDER BY position
+#sql totals: SELECT row_number() OVER (ORDER BY r.position, r.id), r.stored_bits, r.paper_bits, r.full_bits
+#+ FROM experiment_rows r WHERE r.experiment = :experiment AND r.status = 'done' AND r.stored_bits > 0 AND r.weights > 0 ORDER BY 1
+#list missing?: SELECT full_label FROM named_rows WHERE experiment = :experiment AND status <> 'done' ORDER BY position
 #list marked?: SELECT r.label FROM experiment_rows r WHERE r.experiment = :experiment
 #+ AND EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id) ORDER BY r.position
 

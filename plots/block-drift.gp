@@ -3,7 +3,7 @@
 #
 #size 900, 350 + 18 * key_lines(drift_named(lines_count) ? lines_count : methods_count, drift_named(lines_count) ? lines_longest : 16)
 #need no drift of hidden states: points that were computed before it was measured need `bitbench run SPEC --rerun all`
-#list lines: SELECT iif(EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id), '° ', '') || r.label FROM experiment_rows r
+#list lines: SELECT iif(EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id), '° ', '') || r.full_label FROM named_rows r
 #+ WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM blocks b WHERE b.point_id = r.id AND b.drift > 0)
 #+ ORDER BY r.position, r.id
 #list line_methods: SELECT r.method FROM experiment_rows r WHERE r.experiment = :experiment

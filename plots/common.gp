@@ -18,8 +18,9 @@ key_columns(count, longest) = max(1, min(count, int(picture_wide / (longest * 7.
 key_lines(count, longest) = (count + key_columns(count, longest) - 1) / key_columns(count, longest)
 picture_wide = 900.0
 
-# Panels of accuracy-task that stand beside each other.
+# Panels of accuracy-task that stand beside each other, and their lines.
 task_columns(count) = min(count, 4)
+task_lines(count) = (count + task_columns(count) - 1) / task_columns(count)
 
 # More points than this in block-drift would need a key longer than the picture: the methods are named then.
 drift_named(count) = count <= 16

@@ -2,9 +2,9 @@
 # them. Colour: relative Hessian loss, tr((W - Wq) H (W - Wq)^T) / tr(W H W^T).
 #
 #size 900, 142 + 17 * rows_count + 18 * (marks_rows > 0) + 18 * (missing_count > 0)
-#list rows: SELECT r.label FROM experiment_rows r WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM layers l
+#list rows: SELECT r.full_label FROM named_rows r WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM layers l
 #+ WHERE l.point_id = r.id AND l.relative_loss > 0) ORDER BY r.position, r.id
-#list missing?: SELECT label FROM experiment_rows WHERE experiment = :experiment AND status <> 'done' ORDER BY position
+#list missing?: SELECT full_label FROM named_rows WHERE experiment = :experiment AND status <> 'done' ORDER BY position
 #sql marks?: WITH shown AS (SELECT r.id, row_number() OVER (ORDER BY r.position, r.id) AS place FROM experiment_rows r
 #+ WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM layers l WHERE l.point_id = r.id AND l.relative_loss > 0))
 #+ SELECT x.name, x.block, s.place FROM shown s JOIN exceptions x ON x.point_id = s.id WHERE x.block >= 0
@@ -53,7 +53,7 @@ eval row_ticks
 tail(name) = strstrt(name, '.') ? name[strstrt(name, '.') + 1:] : name
 unset xtics
 do for [i = 1:projections_count] {
-    set label (2000 + i) fit_head(tail(projections[i]), int(step / (projections_count * step) * (1 - left) * picture_width / letter_width) + 1) \
+    set label (2000 + i) fit_head(tail(projections[i]), int((1 - left) * picture_width / projections_count / letter_width) + 1) \
         noenhanced at first offsets[i] + (blocks - 1) / 2.0, graph 0 offset 0, -1 center
 }
 every = max(1, int(blocks / 6.0 + 0.5))

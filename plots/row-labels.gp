@@ -1,5 +1,6 @@
 # For plots with a row for each point: room for the labels in rows[1..rows_count], as much as they need up to half of the
-# picture, in smaller letters if need be; what is longer still loses its middle. Sets left (the margin, a share of the picture) and row_ticks, which labels the rows (1000 and on).
+# picture, in smaller letters if need be; what is longer still loses its middle. Sets left (the margin, a share of
+# the picture) and row_ticks, which labels the rows (labels 1000 and on).
 row_size = rows_longest > 62 ? small_size - 2 : small_size
 row_font = rows_longest > 40 ? sprintf(',%d', row_size) : ''
 row_letter = rows_longest > 40 ? small_width * row_size / small_size : letter_width

@@ -1,12 +1,12 @@
 # Where the time goes: one bar for each point, stages end to end.
 #
 #size 900, 102 + 20 * rows_count + 18 * (busy_count > 0) + 18 * (missing_count > 0)
-#list rows: SELECT iif(r.id IN (SELECT point_id FROM repetitions GROUP BY 1 HAVING min(busy) = 1), '* ', '') || r.label
-#+ FROM experiment_rows r WHERE r.experiment = :experiment AND r.status = 'done' AND EXISTS (SELECT 1 FROM stage_times t
+#list rows: SELECT iif(r.id IN (SELECT point_id FROM repetitions GROUP BY 1 HAVING min(busy) = 1), '* ', '') || r.full_label
+#+ FROM named_rows r WHERE r.experiment = :experiment AND r.status = 'done' AND EXISTS (SELECT 1 FROM stage_times t
 #+ WHERE t.point_id = r.id) ORDER BY r.position, r.id
 #list busy?: SELECT label FROM experiment_rows WHERE experiment = :experiment
 #+ AND id IN (SELECT point_id FROM repetitions GROUP BY 1 HAVING min(busy) = 1)
-#list missing?: SELECT label FROM experiment_rows WHERE experiment = :experiment AND status <> 'done' ORDER BY position
+#list missing?: SELECT full_label FROM named_rows WHERE experiment = :experiment AND status <> 'done' ORDER BY position
 #need no timings
 #list stages: SELECT stage FROM stage_times t JOIN experiment_rows r ON r.id = t.point_id WHERE r.experiment = :experiment
 #+ AND stage <> 'total' GROUP BY stage HAVING max(wall) > 0 ORDER BY CASE stage WHEN 'load' THEN 0 WHEN 'calibrate' THEN 1
@@ -45,7 +45,8 @@ set multiplot
 
 plot for [k = 1:stages_count] $bars using (strcol(1) eq stages[k] ? $3 : NaN):2:3:4:($2 - 0.36):($2 + 0.36) \
         with boxxyerror fillstyle solid 1.0 noborder linecolor rgb series_colour(stage_number(stages[k])), \
-     $totals using (min($2, bound)):1:($2 > bound ? sprintf('→ %.1f', $2) : sprintf('%.1f', $2)) with labels left offset 0.5, 0 textcolor rgb 0x444444
+     $totals using (min($2, bound)):1:($2 > bound ? sprintf('→ %.1f', $2) : sprintf('%.1f', $2)) with labels left \
+        offset 0.5, 0 textcolor rgb 0x444444
 
 key_top = 36
 @key_strip_top

@@ -49,7 +49,8 @@ do for [i = 1:titles_count] {
             pointtype 6 pointsize 2.1 * mark_size linecolor rgb 0x000000
 }
 
-bars_note = SEEDS_max > 1 ? sprintf('bars: the range over %g seeds, around their mean', SEEDS_max) . (SEEDS_min == 1 ? '; 95 % interval of single points' : '') \
+bars_note = SEEDS_max > 1 ? sprintf('bars: the range over %g seeds, around their mean', SEEDS_max) \
+    . (SEEDS_min == 1 ? '; 95 % interval of single points' : '') \
     : 'bars: 95 % interval'
 @key_strip
 note_text = bars_note . (MARKED_max > 0 ? '; ringed: with exceptions' : '')

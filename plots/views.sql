@@ -1,24 +1,33 @@
 -- What the SQL of several plots has in common, as temporary views and tables of the connection that draws.
 
+-- experiment_rows with what tells points apart on the paper: where there are several models, theirs (without folders) before
+-- the label.
+CREATE TEMP VIEW named_rows AS
+SELECT r.*, replace(model, rtrim(model, replace(model, '/', '')), '') AS model_name,
+    (SELECT count(DISTINCT model_hash) FROM experiment_rows o WHERE o.experiment = r.experiment) > 1 AS models,
+    iif((SELECT count(DISTINCT model_hash) FROM experiment_rows o WHERE o.experiment = r.experiment) > 1,
+        replace(model, rtrim(model, replace(model, '/', '')), '') || ': ', '') || label AS full_label
+FROM experiment_rows r;
+
 -- Perplexities, numbered by the panel that they belong to: another text, rule or model is another panel.
 CREATE TEMP VIEW perplexities AS
 WITH measured AS (
-    SELECT r.experiment, r.position, r.id, r.method, r.label, r.settings, r.model, r.weights, r.paper_bits, r.stored_bits,
+    SELECT r.experiment, r.position, r.id, r.method, r.label, r.settings, r.model_name, r.weights, r.paper_bits, r.stored_bits,
            m.dataset, m.split, m.rule, m.window, m.value, ifnull(m.low, m.value) AS low, ifnull(m.high, m.value) AS high,
            min(m.id) OVER (PARTITION BY r.experiment, r.model_hash, m.dataset, m.split, m.rule, m.window, m.data_hash) AS first,
            min(r.position) OVER (PARTITION BY r.experiment, r.model_hash) AS model_place,
            EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id) AS marked,
-           (SELECT count(DISTINCT model_hash) FROM experiment_rows o WHERE o.experiment = r.experiment) > 1 AS models
-    FROM experiment_rows r JOIN metrics m ON m.point_id = r.id
+           r.models
+    FROM named_rows r JOIN metrics m ON m.point_id = r.id
     WHERE r.status = 'done' AND m.kind = 'perplexity' AND m.value > 0)
 SELECT *, dense_rank() OVER (PARTITION BY experiment ORDER BY model_place, first) AS panel,
-    iif(models, model || ': ', '') || dataset || iif(split = 'test', '', ' ' || split)
-        || iif(rule = 'second-half', ', second halves of ', ', windows of ') || window AS title
+    iif(models, model_name || ': ', '') || dataset || iif(split = 'test', '', ' ' || split)
+        || iif(rule = 'second-half', ', second halves', iif(models, '', ', windows')) || iif(models, '', ' of ' || window) AS title
 FROM measured;
 
 -- Points that a plot of perplexities cannot show.
 CREATE TEMP VIEW unmeasured AS
-SELECT r.experiment, r.position, r.label FROM experiment_rows r
+SELECT r.experiment, r.position, r.full_label AS label FROM named_rows r
 WHERE r.status <> 'done' OR (EXISTS (SELECT 1 FROM metrics m WHERE m.point_id = r.id AND m.kind = 'perplexity')
     AND NOT EXISTS (SELECT 1 FROM metrics m WHERE m.point_id = r.id AND m.kind = 'perplexity' AND m.value > 0));
 
