@@ -18,12 +18,12 @@ struct table_command {
 #define FLAG(word, meaning)                                                                        \
     {                                                                                              \
         .name = #word, .type = OPTION_BOOL, .offset = offsetof(struct table_command, word),        \
-        .fallback = "false", .help = meaning                                                       \
+        .fallback = "false", .help = (meaning)                                                     \
     }
 #define TEXT(word, kind, meaning)                                                                  \
     {                                                                                              \
         .name = #word, .type = OPTION_TEXT, .offset = offsetof(struct table_command, word),        \
-        .fallback = "", .choices = kind, .help = meaning                                           \
+        .fallback = "", .choices = (kind), .help = (meaning)                                       \
     }
 
 static const struct option table_options[] = {

@@ -76,7 +76,7 @@ static int papers_of(struct measure *measure, const struct table *table,
     TRY(arena_calloc(arena, &measure->numbers, (size_t)table->row_count, sizeof *measure->numbers));
     for (int i = 0; i < table->row_count; i++)
         measure->numbers[i] = NAN;
-    for (int k = 0; k < papers->count; k++) {
+    for (int k = 0; papers && k < papers->count; k++) {
         const struct comparison_line *line = &papers->lines[k];
         const int i = (int)(line->row - table->rows);
         const char *before = measure->texts[i] ? measure->texts[i] : "";
