@@ -262,9 +262,9 @@ const struct command command_compare = {
         "compared with A. Differences are paired by window or item, with a 95 % interval from the "
         "bootstrap; p is the sign test's (McNemar's for items), corrected by Holm's procedure for "
         "the number of comparisons that are printed. What each comparison could have resolved "
-        "stands beside it: where nothing was found, a smaller difference may still be there. A second "
-        "table has how far both are from full precision: mean KL divergence, share of equal most "
-        "likely tokens, and flips of answers in both directions.",
+        "stands beside it: where nothing was found, a smaller difference may still be there.\n\n"
+        "A second table has how far both are from full precision: mean KL divergence, share of "
+        "equal most likely tokens, and flips of answers in both directions.",
     .examples = "bitbench compare full --experiment quickstart\n"
                 "bitbench compare 'gptq bits=2' 'rtn bits=2' -e quickstart\n",
     .run = run_compare,

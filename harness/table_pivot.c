@@ -4,8 +4,8 @@
 #include "core/mem.h"
 #include "harness/table_marks.h"
 #include "harness/table_query.h"
+#include "harness/table_settings.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -127,38 +127,11 @@ out:
 
 /* ---- several points in a cell ---- */
 
-static int add_differences(struct strbuf *names, const json_t *a, const json_t *b)
-{
-    const char *key;
-    json_t *value;
-    int rc = 0;
-    json_object_foreach((json_t *)a, key, value)
-    {
-        if (strcmp(key, "hash") != 0 && !json_equal(value, json_object_get(b, key)))
-            TRY(strbuf_printf(names, "%s%s", names->length ? ", " : "", key));
-    }
-    json_object_foreach((json_t *)b, key, value)
-    {
-        if (!json_object_get(a, key))
-            TRY(strbuf_printf(names, "%s%s", names->length ? ", " : "", key));
-    }
-out:
-    return rc;
-}
-
 static int refuse(const struct table_row *a, const struct table_row *b)
 {
-    static const char *const objects[] = {"options", "harness", "calibration"};
-    json_t *first = json_loads(a->settings, 0, NULL), *second = json_loads(b->settings, 0, NULL);
     struct strbuf names = {0};
-    int rc = 0;
-    if (strcmp(a->model, b->model) != 0)
-        TRY(strbuf_puts(&names, "model"));
-    if (strcmp(a->method, b->method) != 0)
-        TRY(strbuf_printf(&names, "%smethod", names.length ? ", " : ""));
-    for (int i = 0; i < 3; i++)
-        TRY(add_differences(&names, json_object_get(first, objects[i]),
-                            json_object_get(second, objects[i])));
+    int rc;
+    TRY(settings_differences(a, b, &names));
     rc = err_set(ERR_USAGE,
                  "--rows, --columns: '%s' and '%s' fall into one cell; they differ in %s: name one "
                  "of these in --rows or --columns, choose with --where, or take the best with "
@@ -166,8 +139,6 @@ static int refuse(const struct table_row *a, const struct table_row *b)
                  a->label, b->label, names.length ? names.data : "nothing that is a setting");
 out:
     strbuf_release(&names);
-    json_decref(first);
-    json_decref(second);
     return rc;
 }
 

@@ -78,7 +78,9 @@ static int add_field(struct fields *fields, const struct field *field, struct ar
 static int add_aliases(struct fields *fields, const char *method, struct arena *arena)
 {
     int rc = 0;
-    const struct quant_method *found = strcmp(method, "full") == 0 ? NULL : method_find(method);
+    const char *plus = strchr(method, '+'); /* "prune+gptq": the options are the second's */
+    const char *name = plus ? plus + 1 : method;
+    const struct quant_method *found = strcmp(name, "full") == 0 ? NULL : method_find(name);
     for (const struct option *row = found ? found->options : NULL; row && row->name; row++) {
         struct field field = {.name = row->name};
         if (!row->alias_of)
@@ -156,6 +158,7 @@ static int collect(struct fields *fields, struct store *store, const struct tabl
     TRY(add_settings(fields, store, table->experiment, "$.options", "", arena));
     TRY(add_settings(fields, store, table->experiment, "$.harness", "", arena));
     TRY(add_settings(fields, store, table->experiment, "$.calibration", "calibration.", arena));
+    TRY(add_settings(fields, store, table->experiment, "$.after.options", "after.", arena));
     for (int i = 0; i < table->row_count; i++)
         TRY(add_aliases(fields, table->rows[i].method, arena));
     for (int j = 0; j < table->metric_count; j++)
@@ -166,31 +169,44 @@ out:
 
 /* ---- the statement ---- */
 
-static const char calibration_prefix[] = "calibration.";
-enum { PREFIX = sizeof calibration_prefix - 1 };
+/* Columns "calibration.seed", "after.sparsity" are those of tables beside that of the points, so
+ * that the name is what SQL takes it for. */
+static const char *const sides[] = {"calibration", "after"};
+enum { SIDES = sizeof sides / sizeof *sides };
 
-static bool is_calibration(const struct field *field)
+static bool is_of_side(const struct field *field, const char *side)
 {
-    return strncmp(field->name, calibration_prefix, PREFIX) == 0;
+    const size_t length = strlen(side);
+    return strncmp(field->name, side, length) == 0 && field->name[length] == '.';
 }
 
-/* "WITH point AS (...), calibration AS (...) SELECT ": the columns of calibration are a table of
- * their own, so that calibration.seed is what SQL takes it for. */
+static bool is_of_point(const struct field *field)
+{
+    for (int k = 0; k < SIDES; k++)
+        if (is_of_side(field, sides[k]))
+            return false;
+    return true;
+}
+
+/* "WITH point AS (...), calibration AS (...), after AS (...) SELECT point.id, ". */
 static int build(const struct fields *fields, struct strbuf *sql)
 {
     int rc;
     TRY(strbuf_puts(sql, "WITH point AS (SELECT "));
     for (int i = 0; i < fields->count; i++)
-        if (!is_calibration(&fields->all[i]))
+        if (is_of_point(&fields->all[i]))
             TRY(strbuf_printf(sql, "%s%s AS \"%s\"", i ? ", " : "", fields->all[i].select,
                               fields->all[i].name));
-    TRY(strbuf_puts(sql, " FROM experiment_rows r WHERE experiment = ?1), calibration AS (SELECT "
-                         "id AS point_id"));
-    for (int i = 0; i < fields->count; i++)
-        if (is_calibration(&fields->all[i]))
-            TRY(strbuf_printf(sql, ", %s AS \"%s\"", fields->all[i].select,
-                              fields->all[i].name + PREFIX));
-    TRY(strbuf_puts(sql, " FROM experiment_rows WHERE experiment = ?1) SELECT point.id, "));
+    TRY(strbuf_puts(sql, " FROM experiment_rows r WHERE experiment = ?1)"));
+    for (int k = 0; k < SIDES; k++) {
+        TRY(strbuf_printf(sql, ", \"%s\" AS (SELECT id AS point_id", sides[k]));
+        for (int i = 0; i < fields->count; i++)
+            if (is_of_side(&fields->all[i], sides[k]))
+                TRY(strbuf_printf(sql, ", %s AS \"%s\"", fields->all[i].select,
+                                  fields->all[i].name + strlen(sides[k]) + 1));
+        TRY(strbuf_puts(sql, " FROM experiment_rows WHERE experiment = ?1)"));
+    }
+    TRY(strbuf_puts(sql, " SELECT point.id, "));
 out:
     return rc;
 }
@@ -268,7 +284,8 @@ static int prepare_expression(struct store *store, const struct table *table, co
                           path));
     else /* the end of a line ends a comment too */
         TRY(strbuf_printf(&sql, "(%s\n), 0", name));
-    TRY(strbuf_puts(&sql, " FROM point JOIN calibration ON calibration.point_id = point.id"));
+    TRY(strbuf_puts(&sql, " FROM point JOIN calibration ON calibration.point_id = point.id JOIN "
+                          "\"after\" ON \"after\".point_id = point.id"));
     TRY(prepare(store, &fields, what, expression, sql.data, out));
     TRY(store_bind(store, *out, "t", table->experiment));
 out:

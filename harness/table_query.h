@@ -7,6 +7,7 @@
  *     started, finished, warnings, error, settings, host (both JSON)
  *     every option of the methods and of the harness by its name; NULL where a point has none
  *     calibration.corpus, calibration.samples, calibration.seed, ...
+ *     after.sparsity, ...: options of the method that another one follows ("prune+gptq")
  *     "perplexity:kjv", "accuracy:kjv_half", ...: values, quoted, as the table titles them
  *     settings ->> '$.a.b' for anything else
  *

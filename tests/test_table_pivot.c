@@ -26,6 +26,7 @@ static void write_points(void)
         snprintf(settings, sizeof settings,
                  "{\"options\": {\"low_frac\": %g, \"salient_metric\": \"%s\", \"gptq\": %s}, "
                  "\"harness\": {\"quant_only\": \"\"}, \"extra\": {\"deep\": %d}, "
+                 "\"after\": {\"method\": \"prune\", \"options\": {\"sparsity\": 0.5}}, "
                  "\"calibration\": {\"corpus\": \"kjv\", \"seed\": 0}}",
                  points[i].low, points[i].metric, points[i].gptq ? "true" : "false", i);
         made_init(&made, i + 2, "pb-llm", label, settings, points[i].nats, -1);
@@ -141,6 +142,7 @@ static void test_where(void **state)
                    {"\"perplexity:kjv\" < 8", 2},
                    {"calibration.seed = 0 AND calibration.corpus = 'kjv'", 5},
                    {"salient_frac > 0.4", 3},
+                   {"after.sparsity = 0.5", 5},
                    {"position BETWEEN 1 AND 2 -- a comment", 2},
                    {"status = 'done' AND exceptions = 0 AND NOT busy", 6},
                    {"stored_bits = 6", 6}};
