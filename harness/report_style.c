@@ -20,7 +20,8 @@ const char *const report_style[] = {
     "h3{font-size:1rem;margin:1.4rem 0 .4rem}\n"
     "p,li,dt,dd,h1{overflow-wrap:anywhere}p,ul,dl{max-width:46rem;margin:.5rem "
     "0}a{color:var(--link)}\n"
-    "ul{padding-left:1.3rem}nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;list-style:none;padding:0}\n"
+    "ul{padding-left:1.3rem}nav ul{display:flex;flex-wrap:wrap;gap:.2rem "
+    "1.1rem;list-style:none;padding:0}\n"
     ".soft,figcaption,caption{color:var(--soft);font-size:.875rem}.bad{color:var(--bad)}\n"
     ".question{white-space:pre-line}\n",
     ".scroll{overflow:auto;max-height:85vh;margin:.8rem 0;border:1px solid "
@@ -68,6 +69,8 @@ const char *const report_style[] = {
     "@media print{body{max-width:none;font-size:9pt}nav,th button::after{display:none}"
     ".scroll{overflow:visible;max-height:none;border:0}table{font-size:7pt}"
     "thead th,th:first-child,caption span{position:static}th,td{padding:.15rem .3rem}"
-    "td,th:first-child{white-space:normal;min-width:0}figure,tr{break-inside:avoid}"
+    "td,th:first-child{white-space:normal}td.wrap{min-width:0}th:first-child{min-width:6rem}"
+    "details::details-content{content-visibility:visible;block-size:auto}figure,tr{break-inside:"
+    "avoid}"
     "h2,h3{break-after:avoid}figure svg{min-width:0}pre{white-space:pre-wrap}}\n",
     NULL};
