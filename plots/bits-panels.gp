@@ -1,9 +1,8 @@
 # The panels of perplexity-bits and its like, on logarithmic axes that hold every point. The Pareto front is drawn through the
 # points that no other one beats in both.
-strip = 44 + 18 * key_lines(methods_count + 3, 16) + 18 * (missing_count > 0)
+strip = 26 + 20 * key_lines(methods_count + 3, 16) + 18 * (marked_count > 0) + 18 * (missing_count > 0)
 load 'panels.gp'
 
-stats $points using 7 nooutput name 'MARKED'
 
 set multiplot
 set logscale xy
@@ -48,9 +47,9 @@ do for [i = 1:titles_count] {
 }
 
 @key_strip
-note_text = MARKED_max > 0 ? 'ringed: with exceptions' : ''
+note_text = marked_count > 0 ? 'ringed: with exceptions' : ''
 @notes
-set key at screen 0.5, screen (strip - 8) / picture_height center top horizontal Left reverse noenhanced samplen 2 width 3 \
+set key at screen 0.5, screen (strip - 8) / picture_height center top horizontal Left reverse noenhanced samplen 2 width 1 \
     maxcols key_columns(methods_count + 3, 16)
 plot for [k = 1:methods_count] NaN with points pointtype method_shape(methods[k]) pointsize mark_size \
         linecolor rgb method_colour(methods[k]) title methods[k], \

@@ -1,7 +1,8 @@
 # How far the hidden states behind each block are from the full model's, on the calibration stream: the relative distance
 # |quantized - full| / |full| on the left, one minus the mean cosine on the right. A line for each point.
 #
-#size 900, 350 + 18 * key_lines(drift_named(lines_count) ? lines_count : methods_count, drift_named(lines_count) ? lines_longest : 16)
+#size 900, 350 + 20 * key_lines(drift_named(lines_count) ? lines_count : methods_count, drift_named(lines_count) ? lines_longest : 16)
+#+ + 18 * (marked_count > 0)
 #need no drift of hidden states: points that were computed before it was measured need `bitbench run SPEC --rerun all`
 #list lines: SELECT iif(EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id), '° ', '') || r.full_label FROM named_rows r
 #+ WHERE r.experiment = :experiment AND EXISTS (SELECT 1 FROM blocks b WHERE b.point_id = r.id AND b.drift > 0)
@@ -13,13 +14,15 @@
 #+ ORDER BY r.position, r.id
 #list methods: SELECT r.method FROM experiment_rows r WHERE r.experiment = :experiment
 #+ AND EXISTS (SELECT 1 FROM blocks b WHERE b.point_id = r.id AND b.drift > 0) GROUP BY r.method ORDER BY min(r.position)
+#list marked?: SELECT label FROM experiment_rows r WHERE r.experiment = :experiment
+#+ AND EXISTS (SELECT 1 FROM exceptions x WHERE x.point_id = r.id) LIMIT 1
 #sql points: SELECT dense_rank() OVER (ORDER BY r.position, r.id), b.block, b.drift, iif(b.cosine < 1, 1 - b.cosine, NULL)
 #+ FROM experiment_rows r JOIN blocks b ON b.point_id = r.id WHERE r.experiment = :experiment AND b.drift > 0
 #+ AND EXISTS (SELECT 1 FROM blocks o WHERE o.point_id = r.id AND o.drift > 0) ORDER BY 1, 2
 
 named = drift_named(lines_count)
 entries = named ? lines_count : methods_count
-strip = 24 + 18 * key_lines(entries, named ? lines_longest : 16)
+strip = 24 + 20 * key_lines(entries, named ? lines_longest : 16) + 18 * (marked_count > 0)
 array titles[2] = ['relative distance |quantized − full| / |full|', '1 − mean cosine']
 titles_count = 2
 missing_count = 0
@@ -53,7 +56,9 @@ do for [i = 1:2] {
 
 unset logscale
 @key_strip
-set key at screen 0.5, screen (strip - 8) / picture_height center top horizontal Left reverse noenhanced samplen 4 width 3 \
+note_text = named && marked_count > 0 ? '° with exceptions' : ''
+@notes
+set key at screen 0.5, screen (strip - 8) / picture_height center top horizontal Left reverse noenhanced samplen 4 width 1 \
     maxcols key_columns(entries, named ? lines_longest : 16)
 if (named) {
     plot for [k = 1:lines_count] NaN with linespoints pointtype line_shape(k) pointsize mark_size linewidth 1.4 \

@@ -13,10 +13,11 @@ fit_middle(text, letters) = strlen(text) > letters ? text[1:letters / 2] . '…'
     : text
 fit_head(text, letters) = strlen(text) > letters ? text[1:max(letters, 2) - 1] . '…' : text
 
-# A key below the panels: how many columns of entries of that many letters fit beside each other, and how many lines they make.
-key_columns(count, longest) = max(1, min(count, int(picture_wide / (longest * 7.2 + 62))))
+# A key below the panels: how many columns of entries of that many letters stand beside each other, and how many lines they make.
+# gnuplot leaves entries out that find no room, so this is for its widest letters (SVG's: 9.1 pixels as it counts, lines of 19.5)
+# and the longest samples (samplen 4 width 1).
+key_columns(count, longest) = max(1, min(count, int(864 / (9.1 * (longest + 8) + 10))))
 key_lines(count, longest) = (count + key_columns(count, longest) - 1) / key_columns(count, longest)
-picture_wide = 900.0
 
 # Panels of accuracy-task that stand beside each other, and their lines.
 task_columns(count) = min(count, 4)

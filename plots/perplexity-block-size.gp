@@ -1,6 +1,6 @@
 # Perplexity against the number of columns that a method treats together, a line for each variant. The last place is the whole row.
 #
-#size 900, 330 * ((titles_count + 2) / 3) + 48 + 18 * key_lines(lines_count + 1, max(lines_longest, 14)) + 18 * (missing_count > 0)
+#size 900, 330 * ((titles_count + 2) / 3) + 48 + 20 * key_lines(lines_count + 1, max(lines_longest, 14)) + 18 * (missing_count > 0)
 #need no method with two block sizes: `bitbench run experiments/sweep-block-size.yaml` measures some
 #list titles: SELECT title FROM sweep_perplexities WHERE experiment = :experiment AND sweep = 'block' GROUP BY panel ORDER BY panel
 #list lines: SELECT name FROM sweep_lines WHERE experiment = :experiment AND sweep = 'block' GROUP BY number ORDER BY number

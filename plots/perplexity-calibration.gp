@@ -1,6 +1,6 @@
 # Perplexity on each text against the text that calibrated the method. Over several seeds: the mean, and their range as the bar.
 #
-#size 900, 330 * ((titles_count + 2) / 3) + 48 + 18 * key_lines(lines_count + 1, max(lines_longest, 14)) + 18 * (missing_count > 0)
+#size 900, 330 * ((titles_count + 2) / 3) + 48 + 20 * key_lines(lines_count + 1, max(lines_longest, 14)) + 18 * (missing_count > 0)
 #need no method with two calibration texts: `bitbench run experiments/sweep-calibration.yaml` measures some
 #list titles: SELECT title FROM sweep_perplexities WHERE experiment = :experiment AND sweep = 'corpus' GROUP BY panel ORDER BY panel
 #list lines: SELECT name FROM sweep_lines WHERE experiment = :experiment AND sweep = 'corpus' GROUP BY number ORDER BY number

@@ -1,6 +1,7 @@
 # Perplexity against the bits that a weight takes by the formula of its method's paper, which leaves marks and scales out.
 #
-#size 900, 330 * ((titles_count + 2) / 3) + 48 + 18 * key_lines(methods_count + 3, 16) + 18 * (missing_count > 0)
+#size 900, 330 * ((titles_count + 2) / 3) + 30 + 20 * key_lines(methods_count + 3, 16)
+#+ + 18 * (marked_count > 0) + 18 * (missing_count > 0)
 #need no perplexity of a quantized point: `bitbench run experiments/quickstart.yaml` measures some
 #list titles: SELECT title FROM perplexities WHERE experiment = :experiment AND weights > 0 AND paper_bits > 0
 #+ GROUP BY panel ORDER BY panel
@@ -15,6 +16,7 @@
 #+ WHERE experiment = :experiment AND weights > 0 AND paper_bits > 0)
 #+ SELECT DISTINCT a.place, a.bits, a.value FROM here a WHERE NOT EXISTS (SELECT 1 FROM here b WHERE b.place = a.place
 #+ AND b.bits <= a.bits AND b.value <= a.value AND (b.bits < a.bits OR b.value < a.value)) ORDER BY 1, 2
+#list marked?: SELECT label FROM perplexities WHERE experiment = :experiment AND weights > 0 AND marked LIMIT 1
 #list missing?: SELECT label FROM unmeasured WHERE experiment = :experiment ORDER BY position
 
 bits_label = "the paper's bits per weight"

@@ -1,6 +1,6 @@
 # Perplexity against the share of salient weights, a line for each variant of a method. BiLLM's share is what its search found.
 #
-#size 900, 330 * ((titles_count + 2) / 3) + 48 + 18 * key_lines(lines_count + 1, max(lines_longest, 14)) + 18 * (missing_count > 0)
+#size 900, 330 * ((titles_count + 2) / 3) + 48 + 20 * key_lines(lines_count + 1, max(lines_longest, 14)) + 18 * (missing_count > 0)
 #need no method with two shares of salient weights: `bitbench run experiments/sweep-salient-fraction.yaml` measures some
 #list titles: SELECT title FROM sweep_perplexities WHERE experiment = :experiment AND sweep = 'salient' GROUP BY panel ORDER BY panel
 #list lines: SELECT name FROM sweep_lines WHERE experiment = :experiment AND sweep = 'salient' GROUP BY number ORDER BY number

@@ -1,6 +1,6 @@
 # Perplexity along a swept setting: a panel for each text, a line for each method and variant. The script sets sweep_label,
 # sweep_x(x) (a place on the logarithmic axis) and sweep_ticks (an eval); its blocks and lists are as in perplexity-salient.gp.
-strip = 44 + 18 * key_lines(lines_count + 1, max(lines_longest, 14)) + 18 * (missing_count > 0)
+strip = 44 + 20 * key_lines(lines_count + 1, max(lines_longest, 14)) + 18 * (missing_count > 0)
 load 'panels.gp'
 
 load 'line-styles.gp'
@@ -55,7 +55,7 @@ bars_note = SEEDS_max > 1 ? sprintf('bars: the range over %g seeds, around their
 @key_strip
 note_text = bars_note . (MARKED_max > 0 ? '; ringed: with exceptions' : '')
 @notes
-set key at screen 0.5, screen (strip - 8) / picture_height center top horizontal Left reverse noenhanced samplen 4 width 3 \
+set key at screen 0.5, screen (strip - 8) / picture_height center top horizontal Left reverse noenhanced samplen 4 width 1 \
     maxcols key_columns(lines_count + 1, max(lines_longest, 14))
 if (sweep_joined) {
     plot for [k = 1:lines_count] NaN with linespoints pointtype line_shape(k) pointsize mark_size linewidth 1.4 \

@@ -213,6 +213,44 @@ static void check_svg(const char *path, const char *what)
     mem_free(svg);
 }
 
+/* No entry of a key is left out for want of room, whatever the number of points. */
+static void check_key(const char *path, const char *part, int count)
+{
+    char *svg;
+    if (file_read(path, &svg, NULL) != 0)
+        fail_msg("%s", err_text());
+    if (occurrences(svg, part) != count)
+        fail_msg("%s has %d of %d '%s'", path, occurrences(svg, part), count, part);
+    mem_free(svg);
+}
+
+static void test_key(void **state)
+{
+    char path[160];
+    struct seen seen = {0};
+    const struct plot_request request = {
+        .name = "block-drift", .database = database, .format = "svg", .folder = folder};
+    need_gnuplot();
+    for (int count = 1; count <= 16; count += 3) {
+        struct store *store = open_writer();
+        struct sample s;
+        char label[64];
+        for (int i = 0; i < count; i++) {
+            sample_init(&s, i);
+            snprintf(label, sizeof label, "rtn %.*s bits=%d", 2 * count,
+                     "group_size=128 sym=true mse", i);
+            s.point.label = label;
+            sample_store(store, &s, i);
+        }
+        store_close(store);
+        if (plot_draw(&request, take, &seen) != 0)
+            fail_msg("%s", err_text());
+        snprintf(path, sizeof path, "%s/trial-block-drift.svg", folder);
+        check_key(path, " bits=", count);
+        unlink(database);
+    }
+}
+
 static void test_all_formats(void **state)
 {
     static const char *const formats[] = {"svg", "png", "pdf"};
@@ -318,6 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_without_warnings, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_formats, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_key, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_point, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sweeps, setup, teardown),
     };
