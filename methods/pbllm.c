@@ -94,11 +94,6 @@ static const struct option pbllm_options[] = {
      .help = "bits of a stored scale: 32 as the references compute, 16 as the papers count"},
     {0}};
 
-int pbllm_group(const struct pbllm_options *o, int columns)
-{
-    return o->group_size < 0 || o->group_size > columns ? columns : o->group_size;
-}
-
 int pbllm_low_bits(const struct pbllm_options *o)
 {
     static const int bits[] = {

@@ -16,7 +16,10 @@ struct pbllm_options {
 
 enum pbllm_follow { PBLLM_CODE, PBLLM_PAPER };
 
-/* pbllm_fit.c: from the weights w of one row and group and their mask (1: low). */
+/* pbllm_fit.c. Columns that share low scales. */
+int pbllm_group(const struct pbllm_options *options, int columns);
+
+/* From the weights w of one row and group and their mask (1: low). */
 void pbllm_fit_xnor(const struct pbllm_options *options, const float *w, const uint8_t *mask,
                     int width, float *scale, float *mean);
 void pbllm_fit_one_sided(const struct pbllm_options *options, const float *w, const uint8_t *mask,
@@ -24,9 +27,6 @@ void pbllm_fit_one_sided(const struct pbllm_options *options, const float *w, co
 /* low: the smallest weight, which makes the zero point. */
 void pbllm_fit_range(const struct pbllm_options *options, const float *w, const uint8_t *mask,
                      int width, float *scale, float *low);
-
-/* Columns that share low scales. */
-int pbllm_group(const struct pbllm_options *options, int columns);
 
 /* Bits of a low code: 0 where nothing is stored (prune) or floats are (no). */
 int pbllm_low_bits(const struct pbllm_options *options);

@@ -5,6 +5,11 @@
 
 #include <math.h>
 
+int pbllm_group(const struct pbllm_options *o, int columns)
+{
+    return o->group_size < 0 || o->group_size > columns ? columns : o->group_size;
+}
+
 /* Float16 as it will be read back, for a mean of either sign. */
 static float stored(const struct pbllm_options *o, float value)
 {

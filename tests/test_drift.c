@@ -231,7 +231,8 @@ static void not_a_number(void **state)
     assert_int_equal(output.exceptions[0].kind, EXCEPTION_NAN);
     assert_non_null(strstr(output.exceptions[0].detail, "not finite in row 0, column 0"));
     for (int i = 0; i < output.layer_count; i++) /* of the others there is a condition number */
-        assert_true(!output.layers[i].method[0] == isnan(output.layers[i].condition));
+        assert_int_equal(output.layers[i].method[0] == '\0',
+                         isnan(output.layers[i].condition) != 0);
     pipeline_output_release(&output);
     (void)state;
 }
