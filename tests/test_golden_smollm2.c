@@ -19,28 +19,51 @@
 
 #include <cmocka.h>
 
-/* How far perplexity may be off (0: the model has collapsed, and its layers are compared), each
- * layer of the first block, and the sum over all blocks.
- *
- * Full precision and RTN have no decision that hangs on a Hessian: they agree to 1e-5. With error
- * feedback the inputs of block 0's o_proj, equal to 1e-6, are enough to send single weights to the
- * other side of a tie, and every later block starts from another model. How far that goes was
- * measured on this program alone: docs/fidelity.md. */
+/* How far a figure may be from the references': the bar that was set for it, or, where that is
+ * larger, twice the spread: how far the authors' own procedure was from the same figure when it was
+ * run again (another version of torch, embeddings off by 1e-7; the largest of one to five runs).
+ * Twice, because the largest of so few runs is no bound for one run more. The output says which of
+ * the two a figure was held to. A bar of 0: not compared; a spread of 0: the bar alone counts. */
+struct limit {
+    double bar, spread;
+};
+
+/* Perplexity where the model has not collapsed, each layer of the first and of the second block,
+ * and the sum over all blocks. */
 static const struct comparison {
     const char *label, *file;
-    double perplexity, first, sum;
+    struct limit perplexity, first, second, sum;
 } comparisons[] = {
-    {"full", "fp", 1e-4, 0, 0},
-    {"rtn bits=4 layer_errors=false", "rtn4", 1e-4, 0, 0},
-    {"rtn bits=3 layer_errors=false", "rtn3", 1e-4, 0, 0},
-    {"rtn bits=2 layer_errors=false", "rtn2", 1e-3, 0, 0},
-    {"rtn bits=1 layer_errors=false", "rtn1", 1e-3, 0, 0},
-    {"gptq bits=4", "gptq4", 0.02, 2e-3, 0.05},
-    {"gptq bits=2", "gptq2", 0, 5e-3, 0.05},
-    {"gptq bits=4 group_size=64", "gptq4_g64", 0.04, 2e-3, 0.05},
-    {"pb-llm low_frac=0.5 group_size=64 block_size=64", "pb_xnor0.5_hess_g64_bs64", 0.03, 1e-3,
-     0.05},
-    {"billm", "billm_hess_bs128", 0, 5e-3, 0},
+    {.label = "full", .file = "fp", .perplexity = {1e-4, 0}},
+    {.label = "rtn bits=4 layer_errors=false", .file = "rtn4", .perplexity = {1e-4, 0}},
+    {.label = "rtn bits=3 layer_errors=false", .file = "rtn3", .perplexity = {1e-4, 0}},
+    {.label = "rtn bits=2 layer_errors=false", .file = "rtn2", .perplexity = {1e-3, 0}},
+    {.label = "rtn bits=1 layer_errors=false", .file = "rtn1", .perplexity = {1e-3, 0}},
+    {.label = "gptq bits=4",
+     .file = "gptq4",
+     .perplexity = {0.02, 0},
+     .first = {1e-3, 0},
+     .sum = {0.05, 0}},
+    {.label = "gptq bits=2",
+     .file = "gptq2",
+     .first = {1e-3, 0},
+     .second = {1e-3, 0.0114},
+     .sum = {0.05, 0}},
+    {.label = "gptq bits=4 group_size=64",
+     .file = "gptq4_g64",
+     .perplexity = {0.01, 0.0269},
+     .first = {1e-3, 0},
+     .sum = {0.05, 0}},
+    {.label = "pb-llm low_frac=0.5 group_size=64 block_size=64",
+     .file = "pb_xnor0.5_hess_g64_bs64",
+     .perplexity = {0.01, 0.0294},
+     .first = {1e-3, 0},
+     .sum = {0.05, 0}},
+    {.label = "billm",
+     .file = "billm_hess_bs128",
+     .first = {1e-3, 0.0039},
+     .second = {1e-3, 0.0185},
+     .sum = {0.05, 0.159}},
 };
 enum { COMPARISONS = sizeof comparisons / sizeof *comparisons };
 
@@ -53,15 +76,13 @@ static const struct comparison *find(const char *label)
     return NULL;
 }
 
-/* exp of the mean loss of the windows that both have, ours over theirs; *worst = the largest
- * difference of a window's mean loss. */
+/* exp of the mean loss of the windows that both have, ours over theirs. */
 static double perplexity_ratio(const struct stream *stream, const struct token_score *scores,
-                               const json_t *losses, double *worst)
+                               const json_t *losses)
 {
     double total = 0;
     int windows = stream->count < (int)json_array_size(losses) ? stream->count
                                                                : (int)json_array_size(losses);
-    *worst = 0;
     for (int s = 0; s < windows; s++) {
         double sum = 0, theirs = json_number_value(json_array_get(losses, (size_t)s));
         int count = 0;
@@ -71,7 +92,6 @@ static double perplexity_ratio(const struct stream *stream, const struct token_s
                 count++;
             }
         total += sum / count - theirs;
-        *worst = fmax(*worst, fabs(sum / count - theirs));
     }
     assert_int_equal(windows, 16);
     return exp(total / windows);
@@ -103,12 +123,27 @@ static void compare_layers(const struct model *model, const struct pipeline_outp
     *sum = theirs > 0 ? ours / theirs - 1 : 0;
 }
 
+/* 1 when the figure is beyond its limit. */
+static int exceeds(const char *file, const char *what, double off, const struct limit *limit)
+{
+    double size = fabs(off);
+    const char *verdict = size <= limit->bar          ? "met"
+                          : size <= limit->spread     ? "within the references' own spread"
+                          : size <= 2 * limit->spread ? "within twice the references' own spread"
+                                                      : "MISSED";
+    if (limit->bar == 0)
+        return 0;
+    print_message("%-24s %-18s %+9.4f %%  bar %.2f %%, spread %.2f %%: %s\n", file, what, 100 * off,
+                  100 * limit->bar, 100 * limit->spread, verdict);
+    return size > fmax(limit->bar, 2 * limit->spread);
+}
+
 static int compare_point(struct run *run, const struct point *point, const char *golden)
 {
     const struct comparison *bar = find(point->label);
     const struct run_calibration *calibration;
     struct pipeline_output output = {0};
-    double worst[2], sum, window;
+    double worst[2], sum;
     char path[1200];
     snprintf(path, sizeof path, "%s/models/smollm2.runs/%s.json", golden, bar->file);
     json_t *theirs = json_load_file(path, 0, NULL);
@@ -120,16 +155,13 @@ static int compare_point(struct run *run, const struct point *point, const char 
                                          .evaluation = &run->evaluation.stream};
     FIXTURE_OK(pipeline_run(&input, &output));
     double off = perplexity_ratio(&run->evaluation.stream, output.scores,
-                                  json_object_get(theirs, "window_loss"), &window) -
+                                  json_object_get(theirs, "window_loss")) -
                  1;
     compare_layers(&run->model, &output, json_object_get(theirs, "layers"), worst, &sum);
-    bool missed = (bar->perplexity > 0 && fabs(off) > bar->perplexity) ||
-                  (bar->first > 0 && worst[0] > bar->first) ||
-                  (bar->sum > 0 && fabs(sum) > bar->sum);
-    print_message("%-26s perplexity %+.4f %%, worst window %.1e; layers of block 0 off by %.1e, of "
-                  "block 1 by %.1e, all blocks' sum %+.2f %%%s\n",
-                  bar->file, 100 * off, window, worst[0], worst[1], 100 * sum,
-                  missed ? "  MISSED" : "");
+    int missed = exceeds(bar->file, "perplexity", off, &bar->perplexity) +
+                 exceeds(bar->file, "worst of block 0", worst[0], &bar->first) +
+                 exceeds(bar->file, "worst of block 1", worst[1], &bar->second) +
+                 exceeds(bar->file, "all blocks' sum", sum, &bar->sum);
     pipeline_output_release(&output);
     json_decref(theirs);
     return missed;
