@@ -15,7 +15,7 @@ struct run {
     struct corpus_cache corpora;
     struct evaluation evaluation;
     json_t *host, *evaluation_settings;
-    const char *command;                  /* the command line, for the record; borrowed, or NULL */
+    const char *command; /* the command line, for the record; borrowed, or NULL */
     struct drift_kept drift_kept;
     struct run_calibration *calibrations; /* drawn streams, one for each distinct setting */
     int calibration_count;

@@ -3,8 +3,8 @@
 #include "core/err.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "harness/calibration_overlap.h"
 #include "harness/layer_plan.h"
-#include "harness/overlap.h"
 #include "harness/run.h"
 
 #include <math.h>

@@ -108,7 +108,7 @@ struct experiment {
     int model_index; /* of `model` */
     char *text;      /* the spec as read, included files as comments: for the record */
     size_t memory;   /* bytes to keep to (harness/memory_limit.h); 0: not said. No part of any id */
-    bool divergence;    /* perplexity texts are compared with full precision. No part of any id */
+    bool divergence; /* perplexity texts are compared with full precision. No part of any id */
     bool allow_overlap; /* of calibration and evaluation, marked in the rows. No part of any id */
     struct perplexity_spec *perplexities;
     int perplexity_count;

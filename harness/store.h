@@ -42,7 +42,7 @@ struct layer_record {
     int damping_raised;
     double seconds;
     double condition, salient, split; /* NaN where they do not apply: results/schema.sql */
-    const char *options; /* JSON of what a rule set, borrowed; NULL: no rule decided */
+    const char *options;              /* JSON of what a rule set, borrowed; NULL: no rule decided */
 };
 
 /* How far the quantized model's hidden states behind a block are from the full model's. */

@@ -210,6 +210,13 @@ static size_t floats_for(size_t count, size_t size)
     return workspace_round((count * size + sizeof(float) - 1) / sizeof(float));
 }
 
+static void *take(float **memory, size_t floats)
+{
+    void *taken = *memory;
+    *memory += floats;
+    return taken;
+}
+
 /* Lays everything for up to `rows` rows out in the model's working memory. */
 static int make_room(struct scoring *s, int rows)
 {
@@ -228,14 +235,14 @@ static int make_room(struct scoring *s, int rows)
                               &memory);
     if (rc)
         return rc;
-    s->ours.normed = memory;
-    s->reference.normed = memory += normed;
-    s->targets = (int32_t *)(memory += other);
-    s->target_logits = memory += row_size;
-    s->outcomes = (struct outcome *)(memory += row_size);
-    s->ours.shares = (struct share *)(memory += outcomes);
-    s->reference.shares = (struct share *)(memory += shares);
-    s->scratch = memory + (reference ? shares : 0);
+    s->ours.normed = take(&memory, normed);
+    s->reference.normed = take(&memory, other);
+    s->targets = take(&memory, row_size);
+    s->target_logits = take(&memory, row_size);
+    s->outcomes = take(&memory, outcomes);
+    s->ours.shares = take(&memory, shares);
+    s->reference.shares = take(&memory, reference ? shares : 0);
+    s->scratch = memory;
     return 0;
 }
 

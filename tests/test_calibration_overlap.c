@@ -1,6 +1,6 @@
 /* What calibration texts share with the evaluation: on ids made up for it, against a plain twin,
  * and as a run refuses, allows and stores it. */
-#include "harness/overlap.h"
+#include "harness/calibration_overlap.h"
 
 #include "core/pool.h"
 #include "core/progress.h"
@@ -238,7 +238,7 @@ int main(int argc, char **argv)
     matmul_init();
     FIXTURE_OK(pool_start(2));
     progress_set_mode(PROGRESS_QUIET);
-    folder = fixture_folder("overlap");
+    folder = fixture_folder("calibration_overlap");
     fixture_model(folder);
     fixture_write(folder, "questions.jsonl",
                   "{\"context\": \"The\", \"choices\": [\" a\", \" b\"], "

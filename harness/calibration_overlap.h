@@ -1,8 +1,8 @@
 /* How much of what a point is measured on its calibration text holds: the share of the 13-grams of
  * tokens of the evaluation that occur in a calibration segment. By content, so that it shows
  * whatever the files are called. */
-#ifndef HARNESS_OVERLAP_H
-#define HARNESS_OVERLAP_H
+#ifndef HARNESS_CALIBRATION_OVERLAP_H
+#define HARNESS_CALIBRATION_OVERLAP_H
 
 #include "harness/stream.h"
 

@@ -1,4 +1,4 @@
-#include "harness/overlap.h"
+#include "harness/calibration_overlap.h"
 
 #include "core/err.h"
 #include "core/mem.h"
