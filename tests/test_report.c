@@ -130,25 +130,52 @@ static void test_evil(void **state)
     strbuf_release(&page);
 }
 
-/* The spec under each point means the point. */
-static void test_again(void **state)
+/* Writes a spec into the test's folder and reads it. */
+static void load_spec(struct experiment *experiment, const char *text, size_t length)
 {
-    char spec_path[96];
-    struct experiment experiment = {0}, single = {0};
-    struct strbuf page = {0};
+    char path[96];
+    snprintf(path, sizeof path, "%s/x.yaml", folder);
+    FILE *file = fopen(path, "we");
+    fwrite(text, 1, length, file);
+    fclose(file);
+    *experiment = (struct experiment){0};
+    if (spec_load(experiment, path, NULL, 0) != 0)
+        fail_msg("%s", err_text());
+}
+
+/* The spec that the page shows for its first point. */
+static void load_shown(struct experiment *experiment, char *page)
+{
+    static const char head[] = "&#39;END&#39;\n";
+    char *begin = strstr(page, head), *end = strstr(page, "\nEND\n");
+    size_t length = 0;
+    assert_true(begin && end && end > begin);
+    begin += strlen(head);
+    for (char *at = begin; at <= end; at++) {
+        int quote = strncmp(at, "&quot;", 6) == 0;
+        begin[length++] = quote ? '"' : *at;
+        at += quote ? 5 : 0;
+    }
+    load_spec(experiment, begin, length);
+}
+
+/* The spec under each point means the point: read again it has the same settings. */
+static void means_the_point(const char *entry)
+{
+    struct experiment experiment, single;
+    struct strbuf page = {0}, spec = {0};
     struct sample s;
     json_t *settings, *wanted;
-    snprintf(spec_path, sizeof spec_path, "%s/x.yaml", folder);
-    FILE *file = fopen(spec_path, "we");
-    fputs("name: trial\nmodel: embedded\n"
-          "calibration: {corpus: kjv, samples: 3, length: 64, seed: 9}\n"
-          "evaluation:\n  perplexity:\n    - {corpus: kjv, window: 100, windows: 4}\n"
-          "  tasks:\n    - {task: kjv_half, items: 7}\n"
-          "methods:\n  - {method: pb-llm, low_frac: 0.85, percdamp: 0.015, quant_only: mlp}\n",
-          file);
-    fclose(file);
-    if (spec_load(&experiment, spec_path, NULL, 0) != 0)
-        fail_msg("%s", err_text());
+    assert_int_equal(
+        strbuf_printf(&spec,
+                      "name: trial\nmodel: embedded\n"
+                      "calibration: {corpus: kjv, samples: 3, length: 64, seed: 9}\n"
+                      "evaluation:\n  perplexity:\n    - {corpus: kjv, window: 100, windows: 4}\n"
+                      "  tasks:\n    - {task: kjv_half, items: 7}\nmethods:\n  - %s\n",
+                      entry),
+        0);
+    load_spec(&experiment, spec.data, spec.length);
+    assert_int_equal(experiment.point_count, 1);
     assert_int_equal(point_settings(&experiment.points[0], &settings), 0);
     wanted = json_deep_copy(settings);
     json_object_set_new(settings, "evaluation",
@@ -161,26 +188,16 @@ static void test_again(void **state)
     sample_init(&s, 1);
     json_decref(s.point.settings);
     s.point.settings = settings;
-    s.point.method = "pb-llm";
+    s.point.method = json_string_value(json_object_get(wanted, "method"));
     s.point.metric_count = 0;
     sample_store(store, &s, 0);
     store_close(store);
     write_page(&page);
-
-    char *begin = strstr(page.data, "&#39;END&#39;\n"), *end = strstr(page.data, "\nEND\n");
-    assert_true(begin && end && end > begin);
-    file = fopen(spec_path, "we");
-    for (char *at = begin + strlen("&#39;END&#39;\n"); at <= end; at++) {
-        int quote = strncmp(at, "&quot;", 6) == 0;
-        fputc(quote ? '"' : *at, file);
-        at += quote ? 5 : 0;
-    }
-    fclose(file);
-    if (spec_load(&single, spec_path, NULL, 0) != 0)
-        fail_msg("%s", err_text());
+    load_shown(&single, page.data);
     assert_int_equal(single.point_count, 1);
     assert_int_equal(point_settings(&single.points[0], &settings), 0);
-    assert_true(json_equal(settings, wanted));
+    if (!json_equal(settings, wanted))
+        fail_msg("%s", json_dumps(settings, 0));
     assert_int_equal(single.perplexities[0].windows, 4);
     assert_int_equal(single.perplexities[0].split, 2);
     assert_int_equal(single.choices[0].items, 7);
@@ -189,6 +206,23 @@ static void test_again(void **state)
     experiment_release(&experiment);
     experiment_release(&single);
     strbuf_release(&page);
+    strbuf_release(&spec);
+}
+
+static void test_again(void **state)
+{
+    means_the_point("{method: pb-llm, low_frac: 0.85, percdamp: 0.015, quant_only: mlp}");
+}
+
+static void test_again_with_rules(void **state)
+{
+    means_the_point("{method: gptq, bits: 2, layers: [{match: [down_proj, fc2], bits: 3}, {blocks: "
+                    "[0, -1], method: rtn, bits: 4}, {match: o_proj, blocks: 1-2, skip: true}]}");
+}
+
+static void test_again_after(void **state)
+{
+    means_the_point("{method: billm, block_size: 64, after: {method: prune, share: 0.3}}");
 }
 
 /* The page that leads to others: titles and links are escaped, failures counted. */
@@ -249,7 +283,8 @@ static void test_without(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST(test_page), TEST(test_evil), TEST(test_again),
-                                       TEST(test_index), TEST(test_without)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_page),        TEST(test_evil),  TEST(test_again),  TEST(test_again_with_rules),
+        TEST(test_again_after), TEST(test_index), TEST(test_without)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
