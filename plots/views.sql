@@ -1,16 +1,18 @@
--- What the SQL of several plots has in common, as temporary views and tables of the connection that draws.
+-- What the SQL of several plots has in common, as temporary views and tables of the connection that draws. What others build on is a
+-- table, so that it is computed once.
+
+PRAGMA temp_store = memory;
 
 -- experiment_rows with what tells points apart on the paper: where there are several models, theirs (without folders) before
 -- the label.
-CREATE TEMP VIEW named_rows AS
-SELECT r.*, replace(model, rtrim(model, replace(model, '/', '')), '') AS model_name,
-    (SELECT count(DISTINCT model_hash) FROM experiment_rows o WHERE o.experiment = r.experiment) > 1 AS models,
-    iif((SELECT count(DISTINCT model_hash) FROM experiment_rows o WHERE o.experiment = r.experiment) > 1,
-        replace(model, rtrim(model, replace(model, '/', '')), '') || ': ', '') || label AS full_label
-FROM experiment_rows r;
+CREATE TEMP TABLE named_rows AS
+WITH counted AS (SELECT experiment, count(DISTINCT model_hash) > 1 AS models FROM experiment_rows GROUP BY experiment),
+short AS (SELECT r.*, c.models, replace(model, rtrim(model, replace(model, '/', '')), '') AS model_name
+    FROM experiment_rows r JOIN counted c ON c.experiment = r.experiment)
+SELECT *, iif(models, model_name || ': ', '') || label AS full_label FROM short;
 
 -- Perplexities, numbered by the panel that they belong to: another text, rule or model is another panel.
-CREATE TEMP VIEW perplexities AS
+CREATE TEMP TABLE perplexities AS
 WITH measured AS (
     SELECT r.experiment, r.position, r.id, r.method, r.label, r.settings, r.model_name, r.weights, r.paper_bits, r.stored_bits,
            m.dataset, m.split, m.rule, m.window, m.value, ifnull(m.low, m.value) AS low, ifnull(m.high, m.value) AS high,
