@@ -37,10 +37,15 @@ static const struct option compare_options[] = {
 enum { COLUMNS = 9, DIVERGENCE_COLUMNS = 5 };
 static const double level = 0.05;
 
-/* Perplexities differ by a ratio, accuracies by points of a hundred. */
+/* Perplexities differ by a ratio, accuracies by points of a hundred. A single window or item has no
+ * interval. */
 static int difference_text(const struct compare_line *line, struct arena *arena, const char **out)
 {
     const struct paired *d = &line->paired;
+    if (isnan(d->low))
+        return table_metric_is_perplexity(line->metric)
+                   ? arena_printf(arena, out, "x %.4f [-]", d->value)
+                   : arena_printf(arena, out, "%+.1f [-]", 100 * d->value);
     if (table_metric_is_perplexity(line->metric))
         return arena_printf(arena, out, "x %.4f [%.4f, %.4f]", d->value, d->low, d->high);
     return arena_printf(arena, out, "%+.1f [%+.1f, %+.1f]", 100 * d->value, 100 * d->low,
@@ -132,7 +137,11 @@ static int divergence_grid(struct grid *grid, const struct divergences *divergen
         TRY(divergence_text(line->what, line->base, arena, &cells[2]));
         TRY(divergence_text(line->what, line->ours, arena, &cells[3]));
         cells[4] = TABLE_NOTHING;
-        if (!isnan(line->difference))
+        if (isnan(line->difference))
+            continue;
+        if (isnan(line->low))
+            TRY(arena_printf(arena, &cells[4], "%+.4f [-]", line->difference));
+        else
             TRY(arena_printf(arena, &cells[4], "%+.4f [%+.4f, %+.4f]", line->difference, line->low,
                              line->high));
     }

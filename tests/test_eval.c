@@ -193,6 +193,13 @@ static void texts_by_rule_and_reference(void **state)
     assert_int_equal(json_integer_value(json_object_get(one, "same_top")), 63);
     assert_true(json_real_value(json_object_get(one, "kl")) == 0);
     json_decref(one);
+    works("printf 'name: one\\nmodel: model\\nevaluation: {perplexity: {corpus: \"file:text.txt\", "
+          "window: 64, windows: 1}}\\nmethods: [{method: full}, {method: rtn, bits: 2, "
+          "layer_errors: false}]\\n' >$T/one.yaml; cd $T && $B run -q one.yaml --database one.db "
+          ">one.out && $B compare full --database one.db >>one.out");
+    const char *tables = program_output("one.out");
+    if (strstr(tables, "nan") || !strstr(tables, " [-]"))
+        fail_msg("<%s>", tables);
     refuses(EVAL "--tasks arc_easy --items 1 --reference $T/model", 2, "give --corpora too");
     refuses(EVAL "--corpora file:$T/text.txt --reference embedded", 2,
             "a vocabulary of 4096 tokens, and 320 of the model's");
