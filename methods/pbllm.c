@@ -238,19 +238,6 @@ out:
 
 /* ---- columns ---- */
 
-/* Of the methods other than xnor. */
-static int low_code(const struct work *work, float w, float scale, float zero)
-{
-    float q, top = work->options->low_method == LOW_2BIT ? 3 : 7;
-    switch (work->options->low_method) {
-    case LOW_SIGN: return w > 0;
-    case LOW_RTN: /* round half to even: 0.5 goes to 0 */ return w > 0 && w / scale > 0.5f;
-    case LOW_2BIT:
-    case LOW_4BIT: q = rintf(w / scale) + zero; return (int)(q < 0 ? 0 : q > top ? top : q);
-    }
-    return 0;
-}
-
 /* The paper's method, in steps that become vector code: low values and codes for all lanes, then
  * the mask picks. */
 static void xnor_column(const struct work *work, const struct feedback_column *c, long group)
@@ -299,7 +286,7 @@ static void pbllm_column(void *context, const struct feedback_column *c)
         if (c->marks[l]) {
             float s = work->low_scale[group + l],
                   z = work->low_zero ? work->low_zero[group + l] : 0;
-            c->codes[l] = (uint8_t)low_code(work, c->w[l], s, z);
+            c->codes[l] = (uint8_t)pbllm_low_code(work->options, c->w[l], s, z);
             c->q[l] = low == LOW_NO ? c->w[l] : pbllm_low_value(low, c->codes[l], s, 0, z);
         }
 }

@@ -4,6 +4,7 @@
 
 #include "methods/method.h"
 
+#include <math.h>
 #include <stdbool.h>
 
 enum low_method { LOW_XNOR, LOW_SIGN, LOW_RTN, LOW_2BIT, LOW_4BIT, LOW_PRUNE, LOW_NO };
@@ -41,6 +42,20 @@ static inline float pbllm_low_value(int low_method, int code, float scale, float
     case LOW_RTN: return (float)code * scale;
     case LOW_2BIT:
     case LOW_4BIT: return scale * ((float)code - zero);
+    }
+    return 0;
+}
+
+/* The code of a low weight, by the methods other than xnor. */
+static inline int pbllm_low_code(const struct pbllm_options *options, float w, float scale,
+                                 float zero)
+{
+    float q, top = options->low_method == LOW_2BIT ? 3 : 7;
+    switch (options->low_method) {
+    case LOW_SIGN: return w > 0;
+    case LOW_RTN: /* round half to even: 0.5 goes to 0 */ return w > 0 && w / scale > 0.5f;
+    case LOW_2BIT:
+    case LOW_4BIT: q = rintf(w / scale) + zero; return (int)(q < 0 ? 0 : q > top ? top : q);
     }
     return 0;
 }
