@@ -114,13 +114,19 @@ out:
     return rc;
 }
 
+double drift_keeps(const struct drift_kept *kept, const struct model *model,
+                   const struct stream *stream, int end, double room)
+{
+    const double bytes = 4.0 * stream->rows * model->config.width * end;
+    return kept && !find(kept, stream) && bytes < room / 2 ? bytes : 0;
+}
+
 int drift_start(struct drift *drift, struct drift_kept *kept, const struct model *model,
-                const struct stream *stream, int begin, int end, double room, const char *folder)
+                const struct stream *stream, int begin, int end, bool keep, const char *folder)
 {
     int rc = 0;
-    const double bytes = 4.0 * stream->rows * model->config.width * end;
     struct drift fresh = {.on = true, .states = find(kept, stream)};
-    if (kept && !fresh.states && !folder && bytes < room) {
+    if (keep && !fresh.states && !folder) {
         TRY(add(kept, stream, end));
         fresh.states = &kept->streams[kept->count - 1];
     }
@@ -143,7 +149,7 @@ static bool is_kept(const struct drift *drift, int number)
 }
 
 /* The states behind a block have just been computed, in this time. */
-static int keep(const struct drift *drift, int number, struct drift_time took)
+static int keep_states(const struct drift *drift, int number, struct drift_time took)
 {
     struct drift_states *states = drift->states;
     size_t count = (size_t)drift->full.rows * (size_t)drift->full.width;
@@ -171,7 +177,7 @@ int drift_advance(struct drift *drift, const struct model *model, const struct b
     }
     TRY(stream_block(model, block, stream, &drift->full, NULL, "drift"));
     took = (struct drift_time){clock_wall() - took.wall, clock_cpu() - took.cpu};
-    TRY(keep(drift, number, took));
+    TRY(keep_states(drift, number, took));
 out:
     return rc;
 }

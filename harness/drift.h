@@ -30,12 +30,16 @@ struct drift {
     struct drift_states *states; /* of kept, or NULL */
 };
 
-/* Before block number `begin`, with `room` bytes of memory to keep states in. `end`: the number of
- * blocks that will be measured, counted from the first. kept may be NULL; it is borrowed until
- * drift_stop. folder: where the states are spilled to, or NULL. drift_stop of a zeroed struct is
- * legal. */
+/* Bytes that the first point with this stream will keep, of the room that there is: half of it at
+ * most; else 0. `end`: the number of blocks that will be measured, counted from the first. */
+double drift_keeps(const struct drift_kept *kept, const struct model *model,
+                   const struct stream *stream, int end, double room);
+
+/* Before block number `begin`. keep: whether states are kept for later points. kept may be NULL; it
+ * is borrowed until drift_stop. folder: where the states are spilled to, or NULL. drift_stop of a
+ * zeroed struct is legal. */
 int drift_start(struct drift *drift, struct drift_kept *kept, const struct model *model,
-                const struct stream *stream, int begin, int end, double room, const char *folder);
+                const struct stream *stream, int begin, int end, bool keep, const char *folder);
 void drift_stop(struct drift *drift);
 
 /* Whether the states behind the first `begin` blocks are kept: then a point can begin there. */

@@ -239,14 +239,19 @@ static int start(struct pipeline *p)
         TRY(reference_states_place(in->keep, &needs));
     needs.reference = reference_states_needs(in->reference);
     TRY(memory_plan_make(&needs, &plan));
-    shared_limit(in->shared, plan.limit - plan.peak);
+    const double room = plan.limit - plan.peak,
+                 kept = p->drifts && plan.calibration_file == 0
+                            ? drift_keeps(in->drift_kept, in->model, in->calibration,
+                                          p->last_quantized + 1, room)
+                            : 0;
+    shared_limit(in->shared, room - kept);
     TRY(pipeline_take_over(p));
     if (in->calibration)
         TRY(start_stream(p, SHARED_CALIBRATION, in->calibration,
                          plan.calibration_file > 0 ? plan.folder : NULL, &p->calibration_x));
     if (p->drifts && p->begin <= p->last_quantized)
         TRY(drift_start(&p->drift, in->drift_kept, in->model, in->calibration, p->begin,
-                        p->last_quantized + 1, (plan.limit - plan.peak) / 2,
+                        p->last_quantized + 1, kept > 0,
                         plan.calibration_file > 0 ? plan.folder : NULL));
     if (in->evaluation)
         TRY(start_stream(p, SHARED_EVALUATION, in->evaluation,
