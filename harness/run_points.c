@@ -187,6 +187,16 @@ static void points_close(struct run_work *p)
     mem_free(p->costs);
 }
 
+/* Each process has its share of the memory. */
+static int plan_costs(struct run_work *p, bool *known)
+{
+    const int jobs = p->options->jobs;
+    memory_limit_share(jobs > 1 ? jobs : 1);
+    int rc = estimate_costs(p->run, p->costs, known);
+    return rc && jobs > 1 ? err_prefix(rc, "--jobs: %d processes have to share the memory", jobs)
+                          : rc;
+}
+
 int run_points(struct run *run, const struct run_options *options, struct run_summary *summary)
 {
     int rc;
@@ -198,8 +208,7 @@ int run_points(struct run *run, const struct run_options *options, struct run_su
     TRY(points_open(&p));
     TRY(store_open(&p.store, options->database, 1));
     TRY(list_done_points(&p));
-    memory_limit_share(options->jobs > 1 ? options->jobs : 1);
-    TRY(estimate_costs(run, p.costs, &known));
+    TRY(plan_costs(&p, &known));
     progress_begin(run->experiment.name, p.count, known ? p.costs : NULL);
     TRY(skip_done(&p));
     TRY(options->jobs > 0 ? compute_apart(&p) : compute_here(&p));

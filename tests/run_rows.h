@@ -35,6 +35,8 @@ static inline void run_start(const char *name, char **argv)
                   "zzz\"], \"answer\": 0}\n");
 }
 
+static int run_jobs;                /* of the next runs: run_options */
+static const char *run_again;       /* the same: rerun */
 static const char *run_seeds = "3"; /* of the calibration */
 
 /* FOLDER/spec.yaml; grid is the list of methods. */
@@ -69,7 +71,8 @@ static inline int run_spec(const char *database, int limit, struct run_summary *
 {
     char *spec = run_path("spec.yaml"), *path = run_path(database);
     struct run run = {0};
-    struct run_options options = {.spec = spec, .database = path, .limit = limit};
+    struct run_options options = {
+        .spec = spec, .database = path, .limit = limit, .jobs = run_jobs, .rerun = run_again};
     int rc = run_open(&run, &options);
     if (rc == 0)
         rc = run_points(&run, &options, summary);
