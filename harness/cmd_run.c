@@ -213,16 +213,23 @@ const struct command command_run = {
              .value = "KEY=VALUE",
              .letter = 's',
              .help = "override a value of the spec, such as model=PATH or calibration.samples=64"},
-    .description = "Every point of the spec's grid that is not yet in the database is computed and "
-                   "stored in one transaction, so that "
-                   "a run that was stopped, or killed, goes on where it was with the same command. "
-                   "A point that fails is stored with "
-                   "its message and does not stop the rest; it is tried again by the next run.",
+    .description =
+        "Every point of the spec's grid that is not yet in the database is computed and "
+        "stored in one transaction, so that "
+        "a run that was stopped, or killed, goes on where it was with the same command. "
+        "A point that fails is stored with "
+        "its message and does not stop the rest; it is tried again by the next run. Points are "
+        "computed in "
+        "processes of their own, so that this holds for one that crashes, too. Work that points "
+        "have in common, such as blocks that they quantize alike, is done once: the last line "
+        "says what that saved.",
     .examples =
         "bitbench run experiments/quickstart.yaml\n"
         "# the grid, the time and the memory, without running\n"
         "bitbench run experiments/embedded.yaml --dry-run\n"
         "# another model, fewer calibration segments\n"
-        "bitbench run experiments/quickstart.yaml --set model=PATH --set calibration.samples=16\n",
+        "bitbench run experiments/quickstart.yaml --set model=PATH --set calibration.samples=16\n"
+        "# two points side by side; measure those of one method once more\n"
+        "bitbench run experiments/quickstart.yaml --jobs 2 --rerun 'gptq*'\n",
     .run = run_command,
 };

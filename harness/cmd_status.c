@@ -212,7 +212,7 @@ const struct command command_status = {
     .description =
         "SPEC is a spec, or the name of an experiment of the database; without it every experiment "
         "of the database is told, its spec looked for where it was. Also while a run writes: then "
-        "its process stands there, since when, and at which point it is. The time that is left is "
+        "its process stands there, since when, and at which points it is. The time that is left is "
         "the mean of the finished points of the same method, or of all where there are none. "
         "Failed points are tried again by the next run.",
     .examples = "bitbench status\n"
