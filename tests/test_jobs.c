@@ -1,5 +1,6 @@
 /* Points in processes of their own: the same rows, whatever is killed and when; points that are
  * computed again. BITBENCH_LONG kills 200 times. */
+#include "core/machine.h"
 #include "core/pool.h"
 #include "harness/memory_limit.h"
 #include "tests/program.h"
@@ -114,9 +115,10 @@ static void test_killed_worker(void **state)
         kill(child, signals[i]);
         assert_int_equal(program_status(run), 1); /* a point failed */
         snprintf(sql, sizeof sql,
-                 "SELECT sum(status = 'done'), sum(status = 'failed' AND error LIKE '%s') FROM "
-                 "points",
-                 words[i]);
+                 "SELECT sum(status = 'done'), sum(status = 'failed' AND (error LIKE '%s' OR %d "
+                 "AND error "
+                 "LIKE '%%ended with status%%')) FROM points",
+                 words[i], i > 0); /* a sanitizer catches the others, and ends the process */
         expect_answer("lost.db", sql, "7|1|\n");
         struct result r = shell(RUN "lost.db");
         assert_int_equal(r.status, 0);
@@ -243,9 +245,11 @@ static void test_computed_again(void **state)
 static void test_memory_is_divided(void **state)
 {
     struct run_summary summary;
+    char limit[32];
     (void)state;
     remove_database("small.db");
-    FIXTURE_OK(memory_limit_from_command_line("200M", "test"));
+    snprintf(limit, sizeof limit, "%zuK", (2 * machine_held() + (64 << 20)) >> 10);
+    FIXTURE_OK(memory_limit_from_command_line(limit, "test"));
     assert_int_equal(run_spec("small.db", 1, &summary), 0);
     run_jobs = 64;
     assert_int_equal(run_spec("small.db", 1, &summary), ERR_MEMORY);

@@ -78,7 +78,7 @@ static void test_little_memory(void **state)
                               "  - {method: gptq, bits: 3, block_size: 32, max_layer: [-1, 2]}\n"
                               "  - {method: gptq, bits: 3, block_size: 32, min_layer: 2}\n");
     run_alone("few.db");
-    for (double mebibytes = 9;; mebibytes -= 0.5, limits++) {
+    for (double mebibytes = 64;; mebibytes *= 0.8, limits++) {
         char *path = run_path("little.db"), bytes[32];
         remove(path);
         mem_free(path);
