@@ -85,10 +85,47 @@ static void job_release(struct quantize_job *job)
     json_decref(job->made);
 }
 
+/* "layers=..." and "after=..." of -o have YAML as in a spec. */
+static bool is_plan(const char *text)
+{
+    return strncmp(text, "layers=", 7) == 0 || strncmp(text, "after=", 6) == 0;
+}
+
+/* Adds to *set which options it gave, for the label. */
+static int add_plan(struct point *point, const char *text, struct axes *set)
+{
+    int rc;
+    struct yaml yaml = {0};
+    const struct axes none = {.count = 0};
+    struct entry entry = {.yaml = &yaml, .method = point->method, .calibration = &none};
+    const char *value = strchr(text, '=') + 1;
+    TRY(yaml_parse(&yaml, "-o", value, strlen(value)));
+    TRY(text[0] == 'l' ? entry_read_rules(&entry, &yaml.root)
+                       : entry_read_after(&entry, &yaml.root));
+    if (axes_combinations(&entry.axes, 1) > 1) {
+        rc = err_set(ERR_USAGE,
+                     "-o %.80s: one model is written, and a list of values makes several", text);
+        goto out;
+    }
+    if (text[0] == 'l' ? point->rule_count > 0 : point->after != NULL) {
+        rc = err_set(ERR_USAGE, "-o %.80s: given twice", text);
+        goto out;
+    }
+    TRY(entry_apply_rules(&entry, 0, point));
+    for (int i = 0; i < entry.axes.count && set->count < SPEC_MAX_AXES; i++)
+        set->items[set->count++] = entry.axes.items[i];
+out:
+    entry_release_rules(&entry);
+    yaml_release(&yaml);
+    return rc;
+}
+
 static int make_point(struct quantize_job *job)
 {
-    int rc = 0;
+    int rc = 0, plain = 0;
     const struct axes none = {.count = 0};
+    struct axes set = {.count = 0};
+    const char **options = NULL;
     struct point *point = &job->point;
     point->method = method_find(job->line->arguments[0]);
     if (!point->method)
@@ -97,10 +134,17 @@ static int make_point(struct quantize_job *job)
     point->harness.layer_errors = point->harness.drift = true; /* the defaults: the label leaves
                                                                   them out */
     point->calibration = job->options->calibration;
-    TRY(method_options_make(point->method, job->line->list, job->line->list_count,
-                            &point->method_options));
-    TRY(point_make_label(point, NULL, &none));
+    TRY(mem_calloc(&options, (size_t)job->line->list_count, sizeof *options));
+    for (int i = 0; i < job->line->list_count; i++)
+        if (!is_plan(job->line->list[i]))
+            options[plain++] = job->line->list[i];
+    TRY(method_options_make(point->method, options, plain, &point->method_options));
+    for (int i = 0; i < job->line->list_count; i++)
+        if (is_plan(job->line->list[i]))
+            TRY(add_plan(point, job->line->list[i], &set));
+    TRY(point_make_label(point, &set, &none));
 out:
+    mem_free(options);
     return rc;
 }
 
@@ -115,7 +159,7 @@ static int open_inputs(struct quantize_job *job)
     TRY(model_folder(&job->words, options->tokenizer[0] ? options->tokenizer : folder));
     TRY(packed_write_begin(&job->writer, options->out, &job->model, &job->point));
     job->writer.tokenizer = options->tokenizer[0] ? job->words : NULL;
-    const bool calibrates = job->point.method->caps & QM_NEEDS_HESSIAN;
+    const bool calibrates = layer_plan_caps(&job->point) & QM_NEEDS_HESSIAN;
     if (options->tokenizer[0] || (calibrates && !token_ids_named(options->calibration.corpus))) {
         TRY(tokenizer_open(&job->tokenizer, job->words));
         TRY(model_check_tokenizer(&job->model, job->tokenizer));
@@ -252,6 +296,10 @@ const struct command command_quantize = {
                 "bitbench quantize gptq -o bits=2 --calibration.samples 64 --out gptq2\n"
                 "bitbench eval --model gptq2 --corpora kjv\n"
                 "# all blocks but the first\n"
-                "bitbench quantize billm --min-layer 1 --model PATH --out packed\n",
+                "bitbench quantize billm --min-layer 1 --model PATH --out packed\n"
+                "# more bits for some layers, and pruning before (docs/spec.md)\n"
+                "bitbench quantize gptq -o bits=2 -o 'layers=[{match: down_proj, bits: 4}]' "
+                "--out mixed\n"
+                "bitbench quantize billm -o 'after={method: prune, share: 0.3}' --out pruned\n",
     .run = run_quantize,
 };

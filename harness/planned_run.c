@@ -2,6 +2,7 @@
 
 #include "core/err.h"
 #include "core/mem.h"
+#include "harness/layer_plan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +162,9 @@ int planned_run_open(struct run *run, const struct known_model *known)
     run->evaluation.text_sequences = run->evaluation.stream.count;
     for (int i = 0; i < experiment->choice_count; i++)
         TRY(plan_task(run, &experiment->choices[i]));
+    for (int i = 0; i < experiment->point_count; i++)
+        TRY(layer_plan_check(&experiment->points[i], run->model.config.layers,
+                             run->model.architecture->linear_names));
     for (int i = 0; i < experiment->point_count; i++)
         TRY(plan_calibration(run, &experiment->points[i]));
 out:

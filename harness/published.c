@@ -168,6 +168,8 @@ static bool same_method(const struct published_row *row, const json_t *settings)
     const char *name = json_string_value(json_object_get(settings, "method"));
     if (!name || strcmp(name, row->method) != 0)
         return false;
+    if (json_object_get(settings, "layers")) /* no paper mixes */
+        return false;
     if (strcmp(row->kind, "full") == 0)
         return true;
     const struct quant_method *method = strcmp(row->kind, "ptq") == 0 ? method_find(name) : NULL;

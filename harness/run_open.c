@@ -5,12 +5,24 @@
 #include "core/mem.h"
 #include "datasets/data_folder.h"
 #include "harness/host.h"
+#include "harness/layer_plan.h"
 #include "harness/memory_limit.h"
 #include "harness/model_folder.h"
 #include "harness/token_ids.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* How many, or "100-199" where they are not the first: as a spec has it. */
+static json_t *items_of(const struct choice_set *set)
+{
+    char range[32];
+    int first = set->spec->first, count = (int)set->questions.count;
+    if (first == 0)
+        return json_integer(count);
+    snprintf(range, sizeof range, "%d-%d", first, first + count - 1);
+    return json_string(range);
+}
 
 /* {texts: [...], questions: [...]} with every setting and the hash of what is
  * measured. */
@@ -33,10 +45,10 @@ static int describe_evaluation(const struct evaluation *evaluation, json_t **out
         const struct choice_set *set = &evaluation->choices[i];
         char rules[128];
         choice_rules(set, rules, sizeof rules);
-        bad |= json_array_append_new(
-            questions, json_pack("{s:s, s:i, s:s, s:i, s:s}", "task", set->task->name, "version",
-                                 set->task->version, "scoring", rules, "items",
-                                 (int)set->questions.count, "hash", set->hash));
+        bad |= json_array_append_new(questions,
+                                     json_pack("{s:s, s:i, s:s, s:o, s:s}", "task", set->task->name,
+                                               "version", set->task->version, "scoring", rules,
+                                               "items", items_of(set), "hash", set->hash));
     }
     json_t *object = json_pack("{s:o, s:o}", "texts", texts, "questions", questions);
     if (bad || !object) {
@@ -85,6 +97,9 @@ int run_open_model(struct run *run)
     run->corpora.tokenizer = run->tokenizer;
     run->corpora.vocabulary = run->model.config.vocabulary;
     run->evaluation.max_positions = run->model.config.max_positions;
+    for (int i = 0; i < run->experiment.point_count; i++)
+        TRY(layer_plan_check(&run->experiment.points[i], run->model.config.layers,
+                             run->model.architecture->linear_names));
     TRY(evaluation_prepare(&run->evaluation, &run->experiment, &run->corpora));
     TRY(evaluation_check_lengths(&run->evaluation, &run->model.config));
     TRY(host_check_memory("evaluation", run->evaluation.stream.rows, run->model.config.width));
