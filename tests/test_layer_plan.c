@@ -5,7 +5,7 @@
 #include "core/mem.h"
 #include "core/pool.h"
 #include "core/progress.h"
-#include "harness/layer_plan.h"
+#include "harness/layer_apply.h"
 #include "harness/run.h"
 #include "linalg/matmul.h"
 
@@ -318,29 +318,82 @@ static void rules_that_say_the_same_give_the_same(void **state)
     (void)state;
 }
 
-/* With nothing pruned the sequence is the method alone, and a mask that is full. */
-static void pruning_nothing_changes_nothing(void **state)
+/* One layer without a weight that is 0. */
+static int apply(const char *method, double share, const float *weight, struct hessian *hessian,
+                 float *out)
 {
-    struct pipeline_output plain = {0}, after = {0}, half = {0};
-    open_run("  - {method: billm}\n"
-             "  - {method: billm, after: {method: prune, share: 0, value_bits: 32}}\n"
-             "  - {method: billm, after: {method: prune, share: 0.5}}\n");
-    compute(0, &plain);
-    compute(1, &after);
-    compute(2, &half);
-    assert_memory_equal(plain.scores, after.scores,
-                        sizeof *plain.scores * (size_t)run.evaluation.stream.rows);
-    assert_true(fabs(after.stored_bits - plain.stored_bits - 1) < 1e-9);
-    assert_true(fabs(after.paper_bits_marks - plain.paper_bits_marks - 1) < 1e-9);
-    assert_true(after.paper_bits == plain.paper_bits);
-    /* At a half the weights that are left need not stand for the small ones as well. */
-    for (int i = 0; i < half.layer_count; i++)
-        assert_true(half.layers[i].relative_loss > 0);
-    assert_true(half.layers[0].relative_loss < plain.layers[0].relative_loss);
-    pipeline_output_release(&plain);
-    pipeline_output_release(&after);
-    pipeline_output_release(&half);
-    run_close(&run);
+    enum { ROWS = 16, COLUMNS = 64 };
+    struct arena arena = {0};
+    struct layer_result result = {.quantized = out};
+    struct packed packed = {.count = 0};
+    struct layer_choice choice = {.method = method_find(method), .rule = -1};
+    void *options = NULL, *pruning = NULL;
+    float back[ROWS * COLUMNS];
+    struct layer_problem step, problem = {.name = "layer",
+                                          .weight = weight,
+                                          .rows = ROWS,
+                                          .columns = COLUMNS,
+                                          .hessian = hessian,
+                                          .arena = &arena};
+    int rc;
+    TRY(mem_calloc(&options, 1, choice.method->options_size));
+    TRY(options_defaults(choice.method->options, options));
+    choice.options = options;
+    if (share >= 0) {
+        char text[32];
+        snprintf(text, sizeof text, "%g", share);
+        choice.after = method_find("prune");
+        TRY(mem_calloc(&pruning, 1, choice.after->options_size));
+        TRY(options_defaults(choice.after->options, pruning));
+        TRY(options_set(choice.after->options, pruning, "share", text, "test"));
+        TRY(options_set(choice.after->options, pruning, "value_bits", "32", "test"));
+        choice.after_options = pruning;
+    }
+    TRY(layer_apply(&choice, &problem, &step, &result));
+    TRY(layer_apply_pack(&choice, &step, &result, &packed));
+    TRY(layer_apply_unpack(choice.method, options, share >= 0, &packed, ROWS, COLUMNS, back));
+    assert_memory_equal(back, out, sizeof back);
+out:
+    layer_result_release(&result);
+    packed_release(&packed);
+    arena_release(&arena);
+    mem_free(options);
+    mem_free(pruning);
+    return rc;
+}
+
+/* With nothing pruned the sequence is the method alone; else each row has as many zeros as were
+ * pruned, and the packed form gives them back. */
+static void what_was_pruned_stays_0(void **state)
+{
+    static const char *const followers[] = {"rtn", "gptq", "pb-llm", "billm", "onebit", "bitnet"};
+    enum { ROWS = 16, COLUMNS = 64 };
+    static float weight[ROWS * COLUMNS], x[2 * COLUMNS * COLUMNS], alone[ROWS * COLUMNS],
+        none[ROWS * COLUMNS], half[ROWS * COLUMNS];
+    for (int i = 0; i < ROWS * COLUMNS; i++) /* sizes all differ, none is 0 */
+        weight[i] = (i % 2 ? 1.0f : -1.0f) * (1.0f + (float)(i * 389 % 1024)) / 1024;
+    for (int i = 0; i < 2 * COLUMNS * COLUMNS; i++)
+        x[i] = (float)((long)i * i * 31 % 101 - 50) / 50;
+    for (size_t m = 0; m < sizeof followers / sizeof *followers; m++) {
+        struct hessian hessian;
+        assert_int_equal(hessian_init(&hessian, COLUMNS), 0);
+        assert_int_equal(hessian_add(&hessian, x, 2 * COLUMNS, 1), 0);
+        hessian_finish(&hessian);
+        if (apply(followers[m], -1, weight, &hessian, alone) != 0 ||
+            apply(followers[m], 0, weight, &hessian, none) != 0 ||
+            apply(followers[m], 0.5, weight, &hessian, half) != 0)
+            fail_msg("%s: %s", followers[m], err_text());
+        assert_memory_equal(alone, none, sizeof alone);
+        for (int r = 0; r < ROWS; r++) {
+            int zeros = 0;
+            for (int i = 0; i < COLUMNS; i++)
+                zeros += half[r * COLUMNS + i] == 0;
+            assert_true(zeros >= COLUMNS / 2);
+            if (strcmp(followers[m], "billm") == 0) /* which has no 0 of its own */
+                assert_int_equal(zeros, COLUMNS / 2);
+        }
+        hessian_release(&hessian);
+    }
     (void)state;
 }
 
@@ -371,7 +424,7 @@ int main(void)
         cmocka_unit_test(mistakes_have_a_line),
         cmocka_unit_test(only_points_with_a_plan_say_so),
         cmocka_unit_test(rules_that_say_the_same_give_the_same),
-        cmocka_unit_test(pruning_nothing_changes_nothing),
+        cmocka_unit_test(what_was_pruned_stays_0),
         cmocka_unit_test(rules_are_checked_against_the_model),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
