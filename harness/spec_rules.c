@@ -68,7 +68,7 @@ static int read_ranges(const struct yaml *yaml, const struct yaml_node *node,
     const char *at = rule->blocks;
     bool ok = true;
     while (ok && *at) {
-        int first, last;
+        int first = 0, last;
         ok = rule->range_count < RULE_RANGES && read_block(&at, &first);
         last = first;
         if (ok && *at == '-') {
