@@ -86,7 +86,8 @@ static int add_mapping(struct strbuf *text, const json_t *object)
     for (int i = 0; i < 2; i++) { /* a rule names layers, or blocks, or both */
         const char *key = i ? "blocks" : "match";
         const json_t *value = json_object_get(shown, key);
-        if (value && json_is_string(value) && *json_string_value(value) == '\0')
+        const char *shown_text = json_string_value(value); /* NULL for what is no text */
+        if (shown_text && !*shown_text)
             json_object_del(shown, key);
     }
     TRY(strbuf_puts(text, "{"));

@@ -46,9 +46,10 @@ static int results(struct report *report)
     TRY(add_item(report, "Bits: a weight as the paper counts; as stored, everything included; the "
                          "whole file over all parameters. [low, high]: 95 % intervals, bootstrap "
                          "over windows or items. ±: standard error."));
-    TRY(add_item(report, "★ the best quantized point of a column; ≈ what cannot be told from it: "
-                         "paired on the same windows or items, its p by the sign test, corrected "
-                         "by Holm's procedure for the column, is above 0.05."));
+    TRY(add_item(report,
+                 "★ the best quantized point of a column; ≈ what cannot be told from "
+                 "it: paired on the same windows or items, its p by the sign test, corrected "
+                 "by Holm's procedure for the column, is above 0.05."));
     TRY(strbuf_puts(report->out, "</ul>\n"));
 out:
     return rc;
