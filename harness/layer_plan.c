@@ -167,8 +167,9 @@ int layer_plan_check(const struct point *point, int blocks, const char *const *n
             any |= layer_plan_find(point, blocks, block, names[i]).method != NULL;
     if (point->method && !any)
         return err_set(ERR_USAGE,
-                       "min_layer, max_layer, quant_only%s invert%s leave no layer of the model to "
-                       "quantize",
+                       "%s%smin_layer, max_layer, quant_only%s invert%s leave no layer of the "
+                       "model to quantize",
+                       point->where ? point->where : "", point->where ? ": " : "",
                        point->rule_count ? "," : " and", point->rule_count ? " and layers" : "");
     return 0;
 }

@@ -167,6 +167,27 @@ static void check_taps(const char *name, const struct model *model, struct block
     mem_free(x);
 }
 
+/* Of the last block only rows with a target come out, the same to the last bit. */
+static void check_targets(const struct model *model, const struct block *block, struct batch batch,
+                          const float *before, const float *after)
+{
+    const size_t width = (size_t)model->config.width;
+    int32_t targets[LENGTH];
+    float *x;
+    FIXTURE_OK(mem_alloc(&x, LENGTH * width, sizeof *x));
+    batch.targets = targets;
+    for (int turn = 0; turn < 3; turn++) { /* none; all; a few in groups */
+        for (int r = 0; r < LENGTH; r++)
+            targets[r] = turn == 0 || (turn == 2 && r / 5 % 3) ? -1 : r;
+        memcpy(x, before, LENGTH * width * sizeof *x);
+        FIXTURE_OK(model->architecture->block_forward(model, block, &batch, x, NULL, NULL));
+        for (size_t r = 0; r < LENGTH; r++)
+            if (targets[r] >= 0)
+                assert_memory_equal(x + r * width, after + r * width, width * sizeof *x);
+    }
+    mem_free(x);
+}
+
 static void taps_and_own_products_change_nothing(void **state)
 {
     static const int offsets[] = {0, 40, LENGTH};
@@ -190,12 +211,14 @@ static void taps_and_own_products_change_nothing(void **state)
         memcpy(after, before, size * sizeof *own);
         FIXTURE_OK(family->block_forward(&model, &block, &batch, after, NULL, NULL));
         check_taps(variants[v].name, &model, &block, &batch, before, after);
+        check_targets(&model, &block, batch, before, after);
         for (int mask = 1; mask < 1 << block.linear_count; mask = 3 * mask + 1) {
             for (int i = 0; i < block.linear_count; i++)
                 block.linears[i].apply = mask >> i & 1 ? own_product : NULL;
             memcpy(own, before, size * sizeof *own);
             FIXTURE_OK(family->block_forward(&model, &block, &batch, own, NULL, NULL));
             close_to(variants[v].name, own, after, size, 1e-4);
+            check_targets(&model, &block, batch, before, own);
         }
         mem_free(before);
         mem_free(after);

@@ -319,44 +319,6 @@ static void taps_and_own_products_change_nothing(void **state)
     close_model(model);
 }
 
-/* The last block: rows that nobody reads are left out, the others come out the same, to the last
- * bit, also with products of their own. */
-static void rows_without_a_target_are_left_out(void **state)
-{
-    enum { LENGTH = 280 };
-    int32_t tokens[LENGTH], targets[LENGTH];
-    const int offsets[] = {0, 150, LENGTH};
-    struct batch batch = {.tokens = tokens, .offsets = offsets, .count = 2};
-    struct block block;
-    (void)state;
-    struct model *model = open_model(&grouped, DTYPE_F32);
-    size_t width = (size_t)grouped.width, size = LENGTH * width;
-    float *all = floats(size), *some = floats(size);
-    draw_tokens(tokens, LENGTH, grouped.vocabulary, 9);
-    assert_int_equal(model->architecture->load_block(model, 1, &block), 0);
-    for (int turn = 0; turn < 4; turn++) {
-        if (turn == 3)
-            block.linears[LLAMA_O].apply = own_product;
-        for (int r = 0; r < LENGTH; r++) /* none; all; a few in groups */
-            targets[r] = turn == 0 || (turn > 1 && r / 7 % 3) ? -1 : r;
-        batch.targets = NULL;
-        assert_int_equal(model->architecture->embed(model, &batch, all), 0);
-        memcpy(some, all, size * sizeof *some);
-        assert_int_equal(model->architecture->block_forward(model, &block, &batch, all, NULL, NULL),
-                         0);
-        batch.targets = targets;
-        assert_int_equal(
-            model->architecture->block_forward(model, &block, &batch, some, NULL, NULL), 0);
-        for (size_t r = 0; r < LENGTH; r++)
-            if (targets[r] >= 0)
-                assert_memory_equal(all + r * width, some + r * width, width * sizeof *all);
-    }
-    block_release(&block);
-    mem_free(all);
-    mem_free(some);
-    close_model(model);
-}
-
 static void shards_are_one_model(void **state)
 {
     static const char sharded[] = "build/test_llama/shards";
@@ -609,7 +571,6 @@ int main(void)
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(a_batch_is_its_sequences),
         cmocka_unit_test(taps_and_own_products_change_nothing),
-        cmocka_unit_test(rows_without_a_target_are_left_out),
         cmocka_unit_test(shards_are_one_model),
         cmocka_unit_test(the_configuration_survives_a_round),
         cmocka_unit_test(bad_configurations_are_refused),

@@ -369,7 +369,8 @@ static void residual_groups(void **state)
                 float q[128], scale[8], mean[8];
                 for (int k = 0; k < columns; k++)
                     group[k] = mask[r * columns + k] != 0;
-                billm_quantize_row(&form, x + r * columns, group, NULL, columns, q, codes, scale, mean);
+                billm_quantize_row(&form, x + r * columns, group, NULL, columns, q, codes, scale,
+                                   mean);
                 for (int k = 0; k < columns; k++)
                     if (group[k] && !(fabs((double)q[k] - (double)want[r * columns + k]) < 1e-5))
                         fail_msg("x%d order %d, row %d, column %d: %g, not %g", i, order, r, k,
