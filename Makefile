@@ -56,7 +56,7 @@ test-long: setup ## the tests with BITBENCH_LONG=1: whole corpora, long training
 	@$(MAKE) --no-print-directory -j$(JOBS) all tests
 	@BITBENCH_LONG=1 tools/run-tests.sh 1800 $(TESTS)
 
-reproduce: setup ## the four sweeps on the embedded model, plots and pages: about 25 minutes on two idle cores; stopped, it goes on; ARGS="--jobs 2"
+reproduce: setup ## the four sweeps on the embedded model, plots and pages: about 13 minutes on two idle cores of about 200 GFLOP/s each; stopped, it goes on; ARGS="--jobs 2"
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@tools/reproduce.sh $(BUILD)/bitbench $(ARGS)
 
