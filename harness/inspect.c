@@ -97,8 +97,8 @@ static int print_packed(const struct model *model)
     int own = 0; /* layers whose method or options a rule chose */
     for (int i = 0; i < packed->layer_count; i++)
         own += packed->layers[i].options != NULL;
-    printf("packed        %d linear layers by %s%s%s", packed->layer_count,
-           packed->op.method->name, options.length ? " " : "", options.data);
+    printf("packed        %d linear layers by %s%s%s", packed->layer_count, packed->op.method->name,
+           options.length ? " " : "", options.data);
     if (own)
         printf(", %d of them as config.json says for each", own);
     printf(": %.4f bits a weight\n", bytes * 8 / weights);

@@ -41,7 +41,7 @@ struct pipeline_input {
     /* Work of the run's other points, after shared_begin for this one; NULL: alone. Not together
      * with a sink, which would not see the layers that are taken over. */
     struct shared_work *shared;
-    struct drift_kept *drift_kept;    /* of the run; NULL: this point is alone */
+    struct drift_kept *drift_kept; /* of the run; NULL: this point is alone */
 };
 
 struct pipeline_output {
@@ -62,8 +62,8 @@ struct pipeline_output {
      * and head, norms and other vectors. */
     double bytes_left, bytes_outer, bytes_vectors;
     double weights_left; /* of the linear layers left as they are */
-    int damping_raised; /* layers whose damping had to be raised */
-    int left;           /* layers that the method could not do */
+    int damping_raised;  /* layers whose damping had to be raised */
+    int left;            /* layers that the method could not do */
 };
 
 /* On failure output is untouched. Interrupted: ERR_INTERRUPTED. */

@@ -99,7 +99,8 @@ out:
 /* An axis that runs with the one before it adds no combinations. */
 static bool runs_along(const struct axes *axes, int i)
 {
-    return i > 0 && axes->items[i].zip > 0 && axes->items[i].zip == axes->items[i - 1].zip;
+    return i > 0 && i < axes->count && axes->items[i].zip > 0 &&
+           axes->items[i].zip == axes->items[i - 1].zip;
 }
 
 size_t axes_combinations(const struct axes *axes, size_t limit)

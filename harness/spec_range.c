@@ -92,7 +92,7 @@ out:
 static int append_range(const struct yaml *yaml, const struct yaml_node *node,
                         struct yaml_node *list)
 {
-    struct range range;
+    struct range range = {.times = false};
     char text[32];
     int rc = read_range(yaml, node, &range);
     for (int k = 0; rc == 0 && value_at(&range, k, text); k++) {

@@ -16,7 +16,7 @@ struct hessian_factor {
     float *diagonal;  /* of the damped Hessian, in its own order */
     double condition; /* of the damped Hessian: hessian_condition; 0 until it is asked */
     double damping;   /* the share of the diagonal's mean that was added in the end */
-    int raised;     /* how often it was raised because H was not positive definite */
+    int raised;       /* how often it was raised because H was not positive definite */
     struct hessian_factor *next;
 };
 
