@@ -83,7 +83,8 @@ bench-peers: all ## speed beside lm-evaluation-harness and llama.cpp, where a Py
 
 plots: all ## draw every plot of plots/ from DATABASE (results/bitbench.db) into results/plots, as FORMATS (svg pdf png)
 	@for f in $(or $(FORMATS),svg pdf png); do \
-	    $(BUILD)/bitbench plot --all --format $$f $(if $(DATABASE),--database '$(DATABASE)') || exit $$?; done
+	    $(BUILD)/bitbench plot --all --format $$f $(if $(DATABASE),--database '$(DATABASE)') && \
+	    $(BUILD)/bitbench plot weight-histogram --layer 1.mlp.down_proj --format $$f || exit $$?; done
 
 lint: $(BUILD)/generated/version_data.h ## static checks, include direction, limits of length, banned calls, a second compiler's warnings
 	@tools/setup.sh lint
