@@ -67,6 +67,11 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+void statistics_sort(double *values, int n)
+{
+    qsort(values, (size_t)n, sizeof *values, compare_doubles);
+}
+
 /* estimates[r] = sum upper / sum lower of the r-th resample of n parts with replacement. */
 static void bootstrap(const struct ratio_terms *terms, int n, uint64_t seed,
                       double estimates[STATISTICS_RESAMPLES])
@@ -97,7 +102,7 @@ static void summarize(double estimates[STATISTICS_RESAMPLES], double *standard_e
     for (int r = 0; r < STATISTICS_RESAMPLES; r++)
         squares += (estimates[r] - mean) * (estimates[r] - mean);
     *standard_error = sqrt(squares / (STATISTICS_RESAMPLES - 1));
-    qsort(estimates, STATISTICS_RESAMPLES, sizeof *estimates, compare_doubles);
+    statistics_sort(estimates, STATISTICS_RESAMPLES);
     *low = statistics_quantile(estimates, STATISTICS_RESAMPLES, 0.025);
     *high = statistics_quantile(estimates, STATISTICS_RESAMPLES, 0.975);
 }

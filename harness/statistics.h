@@ -56,6 +56,9 @@ int statistics_paired_accuracy(const struct metric_part *ours, const struct metr
  * discordant counts. */
 double statistics_sign_test(int wins, int losses);
 
+/* Into ascending order, as statistics_quantile wants them. */
+void statistics_sort(double *values, int n);
+
 /* The q-quantile (0..1) of n sorted values, linear between order statistics (the default of R and
  * NumPy). */
 double statistics_quantile(const double *sorted, int n, double q);

@@ -112,14 +112,6 @@ out:
 
 /* ---- summaries ---- */
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x, y;
-    x = *(const double *)a;
-    y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Which layers a cell is of: those of a row, and of a kind (-1: all) or a block (-1: all). */
 struct choice {
     const struct table_row *row;
@@ -142,7 +134,7 @@ static int summarize(const struct layers *layers, const struct choice *choice, e
             values[count++] = l->facts[fact];
     }
     statistics_mean(values, count, mean, &deviation);
-    qsort(values, (size_t)count, sizeof *values, compare_doubles);
+    statistics_sort(values, count);
     *median = count ? statistics_quantile(values, count, 0.5) : NAN;
     arena_reset(arena, mark);
     return 0;

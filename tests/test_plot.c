@@ -3,6 +3,7 @@
 #include "core/mem.h"
 #include "harness/plot.h"
 #include "harness/plot_internal.h"
+#include "tests/need_gnuplot.h"
 #include "tests/store_sample.h"
 
 #include <dirent.h>
@@ -34,18 +35,6 @@ static int plot_teardown(void **state)
 {
     unsetenv("BITBENCH_DATA");
     return teardown(state);
-}
-
-static void need_gnuplot(void)
-{
-    struct strbuf text = {0};
-    assert_int_equal(strbuf_puts(&text, "exit\n"), 0);
-    int rc = plot_gnuplot("check", &text);
-    strbuf_release(&text);
-    if (rc == ERR_MISSING) {
-        print_message("skipped: gnuplot is not installed\n");
-        skip();
-    }
 }
 
 /* Full precision and three quantized points, one with a label that is hard to print, one failed. */

@@ -5,6 +5,7 @@
 #include "core/mem.h"
 #include "harness/plot_internal.h"
 #include "harness/store_internal.h"
+#include "tests/need_gnuplot.h"
 #include "tests/store_sample.h"
 
 static const char hard[] = "it's \"x_1\"\t{a^b} \\n %s $1 `ls` äöü 50% @ # &<b>\\";
@@ -91,18 +92,6 @@ static void write_points(int first, int count)
     for (int i = first; i < first + count; i++)
         write_point(store, i);
     store_close(store);
-}
-
-static void need_gnuplot(void)
-{
-    struct strbuf text = {0};
-    assert_int_equal(strbuf_puts(&text, "exit\n"), 0);
-    int rc = plot_gnuplot("check", &text);
-    strbuf_release(&text);
-    if (rc == ERR_MISSING) {
-        print_message("skipped: gnuplot is not installed\n");
-        skip();
-    }
 }
 
 struct seen {
