@@ -4,7 +4,6 @@
 #include "harness/table_internal.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* What is known of a layer, in the order of layer_sql. */
