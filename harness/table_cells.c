@@ -1,6 +1,7 @@
 /* What stands in a cell: the text of a measure of a row, and the number behind it. */
 #include "core/err.h"
 #include "harness/table_grid.h"
+#include "harness/table_mean.h"
 #include "harness/table_measure.h"
 
 #include <math.h>
@@ -21,15 +22,29 @@ static int with_interval(struct arena *arena, const char **out, double value, do
     return arena_printf(arena, out, "%s [%s, %s]", a, b, c);
 }
 
+/* An accuracy and its standard error, in percent. */
+static int with_error(struct arena *arena, const char **out, double value, double error)
+{
+    char a[NUMBER], b[NUMBER];
+    table_points(a, value);
+    table_points(b, error);
+    return arena_printf(arena, out, "%s ± %s", a, b);
+}
+
 static int measured(const struct table_metric *m, const struct table_value *v, struct arena *arena,
                     const char **out)
 {
     if (table_metric_is_perplexity(m))
         return with_interval(arena, out, v->value, v->low, v->high, table_number);
-    char value[NUMBER], error[NUMBER];
-    table_points(value, v->value);
-    table_points(error, v->standard_error);
-    return arena_printf(arena, out, "%s ± %s", value, error);
+    return with_error(arena, out, v->value, v->standard_error);
+}
+
+static int mean_accuracy(const struct table *table, const struct table_row *row, const char *rule,
+                         struct arena *arena, const char **out, double *number)
+{
+    double error;
+    table_mean_accuracy(table, row, rule, number, &error);
+    return isnan(*number) ? 0 : with_error(arena, out, *number, error);
 }
 
 static int difference(const struct table_metric *m, const struct table_value *v,
@@ -141,6 +156,8 @@ int measure_cell(const struct measure *measure, const struct table *table, int r
     case QUANTITY_SEEDS:
         *number = row->id_count;
         return row->id_count > 1 ? arena_printf(arena, text, "%d", row->id_count) : 0;
+    case QUANTITY_MEAN_ACCURACY:
+        return mean_accuracy(table, row, measure->rule, arena, text, number);
     case QUANTITY_PUBLISHED:
     case QUANTITY_EXPRESSION:
         *number = measure->numbers[row_index];

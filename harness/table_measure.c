@@ -2,6 +2,7 @@
 
 #include "core/err.h"
 #include "core/mem.h"
+#include "harness/table_mean.h"
 #include "harness/table_query.h"
 
 #include <math.h>
@@ -11,8 +12,8 @@
 struct quantity_name {
     const char *name;
     enum quantity quantity;
-    enum { OF_ROW, OF_PERPLEXITY, OF_ACCURACY, OF_METRIC } of;
-    const char *head; /* behind the metric's title, where it is of one */
+    enum { OF_ROW, OF_TASKS, OF_PERPLEXITY, OF_ACCURACY, OF_METRIC } of;
+    const char *head; /* behind the metric's title, where it is of one; of the mean its own */
 };
 static const struct quantity_name names[] = {
     {"paper_bits", QUANTITY_PAPER_BITS, OF_ROW, "paper bits"},
@@ -23,6 +24,7 @@ static const struct quantity_name names[] = {
     {"total_seconds", QUANTITY_TOTAL, OF_ROW, "total s"},
     {"peak_memory", QUANTITY_MEMORY, OF_ROW, "peak MB"},
     {"seeds", QUANTITY_SEEDS, OF_ROW, "seeds"},
+    {"mean_accuracy", QUANTITY_MEAN_ACCURACY, OF_TASKS, NULL},
     {"perplexity", QUANTITY_VALUE, OF_PERPLEXITY, "ppl"},
     {"accuracy", QUANTITY_VALUE, OF_ACCURACY, "%"},
     {"deviation", QUANTITY_DEVIATION, OF_METRIC, "s.d."},
@@ -230,6 +232,25 @@ out:
     return rc;
 }
 
+/* The mean over the tasks. rule: NULL for the usual one. */
+static int add_mean(struct measures *measures, const struct table *table, const char *what,
+                    const char *word, const char *rule, struct arena *arena)
+{
+    struct measure measure = {.quantity = QUANTITY_MEAN_ACCURACY, .rule = rule ? rule : "sum"};
+    const char *rules;
+    int rc;
+    TRY(table_mean_rules(table, arena, &rules));
+    if (!*rules)
+        TRY(err_set(ERR_USAGE, "%s %s: no task was measured", what, word));
+    if (rule && !table_mean_has_rule(table, rule))
+        TRY(err_set(ERR_USAGE, "%s %s: no task was scored by '%s', only by %s", what, word, rule,
+                    rules));
+    TRY(arena_printf(arena, &measure.head, "mean %s%s%%", rule ? rule : "", rule ? " " : ""));
+    TRY(add(measures, &measure, arena));
+out:
+    return rc;
+}
+
 /* *known = whether the word is a quantity of its own or of metrics, all of which are then added. */
 static int add_named(struct measures *measures, const struct table *table, const char *what,
                      const char *word, const struct comparison *papers, struct arena *arena,
@@ -248,6 +269,10 @@ static int add_named(struct measures *measures, const struct table *table, const
         goto out;
     if (name->of == OF_ROW) {
         TRY(add_of_row(measures, name->quantity, arena));
+        goto out;
+    }
+    if (name->of == OF_TASKS) {
+        TRY(add_mean(measures, table, what, word, title, arena));
         goto out;
     }
     if (name->quantity == QUANTITY_PUBLISHED && !papers)

@@ -15,6 +15,7 @@ enum quantity {
     QUANTITY_TOTAL,
     QUANTITY_MEMORY,
     QUANTITY_SEEDS,
+    QUANTITY_MEAN_ACCURACY, /* over the tasks */
     /* of a metric */
     QUANTITY_VALUE,
     QUANTITY_DEVIATION, /* over calibration seeds */
@@ -32,7 +33,8 @@ enum quantity {
 
 struct measure {
     enum quantity quantity;
-    int metric; /* of table.metrics, where it is of one */
+    int metric;       /* of table.metrics, where it is of one */
+    const char *rule; /* MEAN_ACCURACY: of tasks that are scored by several rules */
     const char *head;
     const char **texts; /* EXPRESSION and PUBLISHED: of each row, NULL: nothing; else NULL */
     double *numbers;    /* the same; NaN: no number */
