@@ -30,14 +30,14 @@ static void put(const void *bytes, size_t size)
     }
 }
 
-/* Blocks and stages change more often than anybody looks. */
+/* Stages move more often than anybody looks. A block that was left out would show the one before
+ * until it ends. */
 static void send_progress(const struct progress_event *event)
 {
     static double last;
     const double interval = 0.1;
     double now = clock_wall();
-    bool often = event->kind == PROGRESS_BLOCK || event->kind == PROGRESS_STAGE;
-    if (often && now - last < interval)
+    if (event->kind == PROGRESS_STAGE && now - last < interval)
         return;
     last = now;
     const struct run_message message = {.kind = RUN_PROGRESS, .size = sizeof *event};
