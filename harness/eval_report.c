@@ -72,13 +72,22 @@ static void print_perplexity(const struct metric_record *m)
     printf(" nats from the reference, the same most likely token at %.2f %%\n", 100 * m->same_top);
 }
 
+/* A single item has no standard error. */
+static void print_accuracy(const struct metric_record *m)
+{
+    printf("%-16s accuracy   %6.2f %%", m->dataset, 100 * m->value);
+    if (isfinite(m->standard_error))
+        printf(" +- %.2f  (%s, %ld items)\n", 100 * m->standard_error, m->rule, m->count);
+    else
+        printf(" +- -  (%s, %ld item: no error from a single one)\n", m->rule, m->count);
+}
+
 static int print_metric(const struct metric_record *m, bool json)
 {
     if (json)
         return print_json(m);
     if (strcmp(m->kind, "accuracy") == 0)
-        printf("%-16s accuracy   %6.2f %% +- %.2f  (%s, %ld items)\n", m->dataset, 100 * m->value,
-               100 * m->standard_error, m->rule, m->count);
+        print_accuracy(m);
     else
         print_perplexity(m);
     return 0;

@@ -49,6 +49,10 @@ static int describe_evaluation(const struct evaluation *evaluation, json_t **out
                                      json_pack("{s:s, s:i, s:s, s:o, s:s}", "task", set->task->name,
                                                "version", set->task->version, "scoring", rules,
                                                "items", items_of(set), "hash", set->hash));
+        /* Where it draws; a point of the default seed has the id that it always had. */
+        if (set->task->corpus && set->spec->seed != 0)
+            bad |= json_object_set_new(json_array_get(questions, (size_t)i), "seed",
+                                       json_integer(set->spec->seed));
     }
     json_t *object = json_pack("{s:o, s:o}", "texts", texts, "questions", questions);
     if (bad || !object) {

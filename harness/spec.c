@@ -367,6 +367,8 @@ int spec_load(struct experiment *experiment, const char *path, const char *const
     TRY(read_calibration(&fresh, &yaml, &calibration));
     TRY(read_evaluation(&fresh, &yaml));
     TRY(spec_read_methods(&fresh, &yaml, &calibration, &touched));
+    for (int i = 0; i < fresh.point_count; i++) /* behind the labels, which it is no part of */
+        fresh.points[i].harness.drift &= fresh.drift;
     *experiment = fresh;
     fresh = (struct experiment){0};
 out:

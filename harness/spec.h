@@ -109,6 +109,7 @@ struct experiment {
     char *text;      /* the spec as read, included files as comments: for the record */
     size_t memory;   /* bytes to keep to (harness/memory_limit.h); 0: not said. No part of any id */
     bool divergence; /* perplexity texts are compared with full precision. No part of any id */
+    bool drift;      /* false: no point measures its drift, whatever its own options say */
     bool allow_overlap; /* of calibration and evaluation, marked in the rows. No part of any id */
     struct perplexity_spec *perplexities;
     int perplexity_count;

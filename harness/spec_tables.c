@@ -47,6 +47,12 @@ const struct option evaluation_flag_table[] = {
      .fallback = "true",
      .help =
          "compare quantized points with full precision, token by token of the perplexity texts"},
+    {.name = "drift",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct experiment, drift),
+     .fallback = "true",
+     .help = "measure by block how far the calibration's activations are from the full model's; "
+             "false: for no point of the spec"},
     {.name = NULL},
 };
 

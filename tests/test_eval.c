@@ -174,6 +174,14 @@ static void texts_by_rule_and_reference(void **state)
     if (r.status != 0 || strstr(r.out, "nan") || !strstr(r.out, "  [-]  ") ||
         !strstr(r.out, "(1 window of 64: no interval from a single one)"))
         fail_msg("%d <%s> <%s>", r.status, r.out, r.err);
+    r = shell(EVAL "--tasks arc_easy,lastword:$T/words.jsonl --items 1");
+    if (r.status != 0 || strstr(r.out, "nan") ||
+        !strstr(r.out, " % +- -  (sum, 1 item: no error from a single one)") ||
+        !strstr(r.out, "  [-]  (1 word: no interval from a single one)"))
+        fail_msg("%d <%s> <%s>", r.status, r.out, r.err);
+    r = shell(EVAL "--tasks arc_easy --items 1 --json");
+    if (r.status != 0 || !strstr(r.out, "\"standard_error\":null"))
+        fail_msg("%d <%s> <%s>", r.status, r.out, r.err);
     r = shell(EVAL
               "--corpora file:$T/text.txt --window 64 --windows 5 --rule second-half --samples "
               "$T/half.jsonl");

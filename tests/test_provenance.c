@@ -145,6 +145,52 @@ static void diagnostics(void **state)
     (void)state;
 }
 
+/* The seed of a draw of questions is told where there is a draw and it is not the default one. */
+static void draws_of_questions(void **state)
+{
+    static const char spec[] =
+        "name: drawn\nmodel: embedded\nevaluation:\n  tasks:\n    - {task: kjv_half, items: 2}\n"
+        "    - {task: kjv_half, items: 2, seed: 3}\n    - {task: 'jsonl:own.jsonl', seed: 3}\n"
+        "methods: [{method: full}]\n";
+    (void)state;
+    fixture_write(program_folder, "drawn.yaml", spec);
+    fixture_write(program_folder, "own.jsonl",
+                  "{\"context\": \"a\", \"choices\": [\" b\", \" c\"], \"answer\": 0}\n");
+    works("cd $T && $B run drawn.yaml --database p.db --quiet --no-table >o 2>&1");
+#define QUESTIONS                                                                                  \
+    "SELECT settings ->> '$.evaluation.questions[%d].%s' FROM points WHERE label = 'full'"
+    static const char *const seeds[] = {"", "3", ""};
+    for (int i = 0; i < 3; i++) {
+        char sql[160];
+        snprintf(sql, sizeof sql, QUESTIONS, i, "seed");
+        assert_string_equal(value(sql), seeds[i]);
+        snprintf(sql, sizeof sql, QUESTIONS, i, "items");
+        assert_string_equal(value(sql), i < 2 ? "2" : "1");
+    }
+#undef QUESTIONS
+    works("cd $T && $B run drawn.yaml --database p.db --quiet --no-table --set "
+          "evaluation.tasks.seed=0 >o 2>&1");
+    assert_string_equal(value("SELECT count(*) FROM points WHERE label = 'full' AND NOT settings "
+                              "-> '$.evaluation.questions' LIKE '%seed%'"),
+                        "1");
+}
+
+/* A diagnostic that is left out changes neither id nor label. */
+static void drift_left_out(void **state)
+{
+    char *sql;
+    (void)state;
+    works("cd $T && $B run \"it's one.yaml\" --database q.db --quiet --no-table --set "
+          "methods.bits=4 --set evaluation.drift=false >o 2>&1");
+    FIXTURE_OK(mem_printf(&sql, "ATTACH '%s/q.db' AS q", program_folder));
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    mem_free(sql);
+    assert_string_equal(value("SELECT count(*) FROM q.points JOIN main.points USING (id, label)"),
+                        "1");
+    assert_string_equal(value("SELECT count(*) FROM q.blocks"), "0");
+    assert_string_equal(value("SELECT count(*) FROM q.layers WHERE condition > 1"), "21");
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -174,7 +220,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_asked),      cmocka_unit_test(hashes),
         cmocka_unit_test(program_and_machine), cmocka_unit_test(times),
-        cmocka_unit_test(diagnostics),
+        cmocka_unit_test(diagnostics),         cmocka_unit_test(draws_of_questions),
+        cmocka_unit_test(drift_left_out),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -171,7 +171,7 @@ static void means_the_point(const char *entry)
                       "name: trial\nmodel: embedded\n"
                       "calibration: {corpus: kjv, samples: 3, length: 64, seed: 9}\n"
                       "evaluation:\n  perplexity:\n    - {corpus: kjv, window: 100, windows: 4}\n"
-                      "  tasks:\n    - {task: kjv_half, items: 7}\nmethods:\n  - %s\n",
+                      "  tasks:\n    - {task: kjv_half, items: 7, seed: 5}\nmethods:\n  - %s\n",
                       entry),
         0);
     load_spec(&experiment, spec.data, spec.length);
@@ -179,10 +179,10 @@ static void means_the_point(const char *entry)
     assert_int_equal(point_settings(&experiment.points[0], &settings), 0);
     wanted = json_deep_copy(settings);
     json_object_set_new(settings, "evaluation",
-                        json_pack("{s:[{s:s,s:i,s:i,s:i,s:s}],s:[{s:s,s:i,s:s,s:i,s:s}]}", "texts",
-                                  "corpus", "kjv", "split", 2, "window", 100, "windows", 4, "hash",
-                                  "ab", "questions", "task", "kjv_half", "version", 2, "scoring",
-                                  "pmi", "items", 7, "hash", "cd"));
+                        json_pack("{s:[{s:s,s:i,s:i,s:i,s:s}],s:[{s:s,s:i,s:s,s:i,s:s,s:i}]}",
+                                  "texts", "corpus", "kjv", "split", 2, "window", 100, "windows", 4,
+                                  "hash", "ab", "questions", "task", "kjv_half", "version", 2,
+                                  "scoring", "pmi", "items", 7, "hash", "cd", "seed", 5));
     json_object_set_new(json_object_get(settings, "calibration"), "hash", json_string("ef"));
     struct store *store = open_writer();
     sample_init(&s, 1);
@@ -201,6 +201,7 @@ static void means_the_point(const char *entry)
     assert_int_equal(single.perplexities[0].windows, 4);
     assert_int_equal(single.perplexities[0].split, 2);
     assert_int_equal(single.choices[0].items, 7);
+    assert_int_equal(single.choices[0].seed, 5);
     json_decref(settings);
     json_decref(wanted);
     experiment_release(&experiment);
