@@ -18,6 +18,8 @@ void progress_duration(double seconds, char out[32])
         long whole = (long)(seconds < 3.6e8 ? seconds + 0.5 : 3.6e8);
         if (whole < 3600)
             snprintf(out, 32, "%ld:%02ld", whole / 60, whole % 60);
+        else if (whole >= 360000)
+            snprintf(out, 32, "%ld h", (whole + 1800) / 3600);
         else
             snprintf(out, 32, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
     }

@@ -93,7 +93,8 @@ static void count_blocks(const struct shape *shape, const struct point *point, i
     }
 }
 
-/* Counts the products that the pipeline will do for this point. */
+/* Counts the products that the pipeline will do for this point. Where it has too little memory, or
+ * too little room for files, the estimate is there with the error. */
 static int estimate_point(const struct shape *shape, struct run *run, const struct point *point,
                           struct estimate *estimate)
 {
@@ -153,27 +154,50 @@ static int count_questions(const struct run *run)
     return (int)count;
 }
 
-/* The line of a point; *largest = its plan of memory when it takes more than that. */
+/* What the points printed so far come to. */
+struct total {
+    double seconds; /* of those that are not done */
+    struct memory_plan largest;
+    int code; /* of the first point that has too little memory or room, and why; or 0 */
+    char why[1024];
+};
+
+static void add_to_total(struct total *total, const struct estimate *estimate, double seconds)
+{
+    total->seconds += seconds;
+    if (estimate->memory.peak > total->largest.peak)
+        total->largest = estimate->memory;
+}
+
+/* The line of a point. */
 static int print_point(struct run *run, struct store *store, const struct shape *shape, int index,
-                       double rate, double *seconds, struct memory_plan *largest)
+                       double rate, struct total *total)
 {
     int rc, done = 0;
-    struct estimate estimate;
+    struct estimate estimate = {0};
     const struct point *point = &run->experiment.points[index];
     char id[HASH_HEX_SIZE] = "", duration[32];
+    const char *lacks = "";
     json_t *settings = NULL;
     if (!run->planned)
         TRY(run_point_id(run, point, &settings, id));
-    TRY(estimate_point(shape, run, point, &estimate));
+    rc = estimate_point(shape, run, point, &estimate);
+    if (rc && (estimate.memory.peak == 0 || (rc != ERR_MEMORY && rc != ERR_IO)))
+        goto out;
+    if (rc) {
+        lacks = rc == ERR_MEMORY ? "  too little memory" : "  too little room for files";
+        if (!total->code)
+            snprintf(total->why, sizeof total->why, "%s", err_text());
+        total->code = total->code ? total->code : rc;
+    }
+    rc = 0;
     if (store && !run->planned)
         TRY(store_point_done(store, id, NULL, 0, &done));
-    progress_duration(estimate_seconds(estimate.flop, rate), duration);
-    if (!done)
-        *seconds += estimate_seconds(estimate.flop, rate);
-    printf("%3d  %-44s %8s %7.0f MB  %.12s%s\n", index + 1, point->label, done ? "-" : duration,
-           estimate.memory.peak / 1e6, id, done ? "  done" : "");
-    if (estimate.memory.peak > largest->peak)
-        *largest = estimate.memory;
+    double seconds = estimate_seconds(estimate.flop, rate);
+    progress_duration(seconds, duration);
+    printf("%3d  %-44s %8s %7.0f MB  %.12s%s%s\n", index + 1, point->label, done ? "-" : duration,
+           estimate.memory.peak / 1e6, id, done ? "  done" : "", lacks);
+    add_to_total(total, &estimate, done ? 0 : seconds);
 out:
     json_decref(settings);
     return rc;
@@ -184,8 +208,7 @@ int estimate_print(struct run *run, const char *database, double rate)
     int rc = 0;
     struct store *store = NULL;
     struct shape shape;
-    struct memory_plan largest = {0};
-    double seconds = 0;
+    struct total total = {0};
     char duration[32];
     TRY(run_prepare_points(run));
     TRY(find_shape(&run->model, &shape));
@@ -195,11 +218,13 @@ int estimate_print(struct run *run, const char *database, double rate)
            run->experiment.name, run->experiment.point_count, run->evaluation.stream.rows,
            count_questions(run), rate * 1e-9);
     for (int i = 0; i < run->experiment.point_count; i++)
-        TRY(print_point(run, store, &shape, i, rate, &seconds, &largest));
-    progress_duration(seconds, duration);
+        TRY(print_point(run, store, &shape, i, rate, &total));
+    progress_duration(total.seconds, duration);
     printf("\nmemory of the largest point:\n");
-    memory_plan_print(&largest);
+    memory_plan_print(&total.largest);
     printf("\nabout %s in all; nothing was run\n", duration);
+    if (total.code)
+        rc = err_set(total.code, "%s", total.why);
 out:
     store_close(store);
     return rc;

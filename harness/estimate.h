@@ -12,7 +12,8 @@
 int estimate_costs(struct run *run, double *costs, bool *known);
 
 /* Prints the grid: each point's label, whether it is already stored (the database may be absent),
- * the time at the sgemm rate (FLOP/s, as measured just now) and the memory. */
+ * the time at the sgemm rate (FLOP/s, as measured just now) and the memory. ERR_MEMORY or ERR_IO,
+ * when all is printed, where a point has too little memory, or too little room for its files. */
 int estimate_print(struct run *run, const char *database, double rate);
 
 /* Seconds for this much work: a pass reaches about this share of the bare products' rate. */

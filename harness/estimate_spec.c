@@ -139,7 +139,7 @@ static int print_known(const struct run_options *what, struct run *run,
     print_disk(known_model_bytes(known));
     TRY(planned_run_open(run, known));
     rc = estimate_print(run, what->database, rate);
-    if (rc == ERR_MEMORY) { /* tells as much as a figure would */
+    if (rc == ERR_MEMORY || rc == ERR_IO) { /* what is lacking here is there elsewhere */
         printf("%s\n", err_text());
         rc = 0;
     }

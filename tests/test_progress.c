@@ -147,9 +147,10 @@ static void durations(void **state)
     static const struct {
         double seconds;
         const char *text;
-    } cases[] = {{-1, "?"},      {0, "0.0 s"},      {9.94, "9.9 s"},
-                 {9.96, "10 s"}, {59.4, "59 s"},    {59.6, "1:00"},
-                 {185, "3:05"},  {7385, "2:03:05"}, {1e300, "100000:00:00"}};
+    } cases[] = {{-1, "?"},         {0, "0.0 s"},      {9.94, "9.9 s"},
+                 {9.96, "10 s"},    {59.4, "59 s"},    {59.6, "1:00"},
+                 {185, "3:05"},     {7385, "2:03:05"}, {359999, "99:59:59"},
+                 {360000, "100 h"}, {461700, "128 h"}, {1e300, "100000 h"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[32];
         progress_duration(cases[i].seconds, text);

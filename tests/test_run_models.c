@@ -118,6 +118,9 @@ static void absent_models_are_planned(void **state)
     /* A limit that is too small is told, and the other models too. */
     spec("[OPT-66B, OPT-1.3B]");
     r = runs("$B run $T/s.yaml --dry-run --memory 4G", 0);
+    has(r.out, " 1  full  ");
+    has(r.out, "  too little memory\n");
+    has(r.out, "of the 4.0 GiB allowed\n\nabout ");
     has(r.out, "a memory limit of 4.0 GiB is too small");
     has(r.out, "== model 2 of 2: OPT-1.3B");
 }
