@@ -4,6 +4,7 @@
 #include "core/file.h"
 #include "core/mem.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,15 +56,15 @@ static int missing(const char *name, const char *who)
                    who, data_folder(), name);
 }
 
-/* A line of Python, since what reads parquet is at hand wherever such a file comes from. */
-static int refuse_parquet(const char *path, const char *who)
+/* A line of Python, since what reads parquet is at hand wherever such a file comes from. The first
+ * `length` bytes of `to` are the name without .jsonl. */
+static int refuse_parquet(const char *path, const char *to, size_t length, const char *who)
 {
-    int base = (int)(strlen(path) - strlen(".parquet"));
     return err_set(ERR_FORMAT,
                    "%s: %s: parquet is not read here; convert it: python3 -c \"import pandas; "
                    "pandas.read_parquet('%s').to_json('%.*s.jsonl', orient='records', "
                    "lines=True)\"",
-                   who, path, path, base, path);
+                   who, path, path, (int)length, to);
 }
 
 static int is_parquet(const char *path)
@@ -87,7 +88,7 @@ int data_folder_first(char **path, const char *const *names, const char *who, in
             return 0;
         }
         if (file_exists(joined))
-            rc = refuse_parquet(joined, who);
+            rc = refuse_parquet(joined, joined, strlen(joined) - strlen(".parquet"), who);
         mem_free(joined);
         if (rc)
             return rc;
@@ -95,8 +96,88 @@ int data_folder_first(char **path, const char *const *names, const char *who, in
     return missing(names[0], who);
 }
 
+/* ---- parquet files in the place of a task's file ---- */
+
+struct parquet_search {
+    const char *wanted; /* "ARC-Easy-Test.jsonl" */
+    const char *split;  /* what the parquet file's name has to contain */
+    char *best;         /* owned; NULL: none yet */
+    size_t alike;       /* bytes in which its place begins as `wanted` does */
+};
+
+static size_t common_beginning(const char *a, const char *b)
+{
+    size_t length = 0;
+    while (a[length] && a[length] == b[length])
+        length++;
+    return length;
+}
+
+/* Equal ones by name, so that the answer does not hang on the folder's order. */
+static void consider(struct parquet_search *search, const char *place, char *path)
+{
+    size_t alike = common_beginning(place, search->wanted);
+    if (search->best &&
+        (alike < search->alike || (alike == search->alike && strcmp(path, search->best) > 0))) {
+        mem_free(path);
+        return;
+    }
+    mem_free(search->best);
+    search->best = path;
+    search->alike = alike;
+}
+
+/* Hugging Face's layout has the files in the data set's folder or, where it has several
+ * configurations, one deeper. What cannot be read is as if it were not there. */
+static int search_parquet(struct parquet_search *search, const char *folder, const char *place)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    int rc = 0;
+    while (dir && rc == 0 && (entry = readdir(dir)) != NULL) {
+        const char *name = entry->d_name;
+        char *path;
+        if (name[0] == '.')
+            continue;
+        rc = file_join(&path, folder, name);
+        if (rc)
+            break;
+        if (is_parquet(name) && strstr(name, search->split)) {
+            consider(search, place ? place : name, path);
+            continue;
+        }
+        if (!place && !strchr(name, '.'))
+            rc = search_parquet(search, path, name);
+        mem_free(path);
+    }
+    if (dir)
+        closedir(dir);
+    return rc;
+}
+
+/* The error of a file that is not there: parquet files that hold it are told, too. */
+static int explain_missing(const char *name, const char *who)
+{
+    const char *base = strrchr(name, '/'), *end = strrchr(name, '.');
+    struct parquet_search search = {.wanted = base + 1};
+    char *folder = NULL, *target = NULL;
+    int rc;
+    search.split = strstr(base, "est.") ? "test" : "valid";
+    TRY(file_join(&target, data_folder(), name));
+    TRY(mem_printf(&folder, "%.*s", (int)(strlen(target) - strlen(base)), target));
+    TRY(search_parquet(&search, folder, NULL));
+    rc = search.best ? refuse_parquet(search.best, target, strlen(target) - strlen(end), who)
+                     : missing(name, who);
+out:
+    mem_free(search.best);
+    mem_free(folder);
+    mem_free(target);
+    return rc;
+}
+
 int data_folder_path(char **path, const char *name, const char *who)
 {
     const char *names[] = {name, NULL};
-    return data_folder_first(path, names, who, NULL);
+    int rc = data_folder_first(path, names, who, NULL);
+    return rc == ERR_MISSING && data_folder() ? explain_missing(name, who) : rc;
 }

@@ -17,7 +17,8 @@ const char *data_folder(void);
 
 /* *path = the file `name` ("piqa/valid.jsonl") within the folder; owned by the caller. ERR_MISSING
  * when no folder is named or the file is not there, in one line that begins with `who` ("task
- * piqa"). */
+ * piqa"); ERR_FORMAT, with how to convert it, when a parquet file of that split is in its place or
+ * one folder deeper. */
 int data_folder_path(char **path, const char *name, const char *who);
 
 /* The same with several names for the same thing, ending with NULL: the first that is there. *found

@@ -15,7 +15,8 @@ static int see_line(const char *line, size_t length, const struct json_place *pl
                        place->line, error.column, error.text);
     int rc = json_is_object(object)
                  ? see(context, object, place)
-                 : err_set(ERR_FORMAT, "%s:%zu: not a JSON object", place->path, place->line);
+                 : err_set(ERR_FORMAT, "%s:%zu: not a JSON object: one a line is expected",
+                           place->path, place->line);
     json_decref(object);
     return rc;
 }
@@ -55,10 +56,11 @@ out:
 int json_line_text(const json_t *object, const char *key, const struct json_place *place,
                    const char **text)
 {
-    const char *found = json_string_value(json_object_get(object, key));
+    const json_t *value = json_object_get(object, key);
+    const char *found = json_string_value(value);
     if (!found)
-        return err_set(ERR_FORMAT, "%s:%zu: \"%s\" (a text) is missing", place->path, place->line,
-                       key);
+        return err_set(ERR_FORMAT, "%s:%zu: \"%s\" %s", place->path, place->line, key,
+                       value ? "is no text" : "(a text) is missing");
     *text = found;
     return 0;
 }

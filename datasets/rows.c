@@ -71,10 +71,11 @@ static int give_object(struct pass *pass, const char *line, size_t length)
         rc = err_set(ERR_FORMAT, "%s:%zu: not a JSON object: column %d: %s", lines->path,
                      lines->number, error.column, error.text);
     else if (!json_is_object(object))
-        rc = err_set(ERR_FORMAT, "%s:%zu: not a JSON object", lines->path, lines->number);
+        rc = err_set(ERR_FORMAT, "%s:%zu: not a JSON object: one a line is expected", lines->path,
+                     lines->number);
     else if (!json_is_string(text))
-        rc = err_set(ERR_FORMAT, "%s:%zu: \"%s\" (a text) is missing", lines->path, lines->number,
-                     pass->rows->key);
+        rc = err_set(ERR_FORMAT, "%s:%zu: \"%s\" %s", lines->path, lines->number, pass->rows->key,
+                     text ? "is no text" : "(a text) is missing");
     else
         rc = give(pass, json_string_value(text), json_string_length(text));
     json_decref(object);

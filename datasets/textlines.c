@@ -65,6 +65,19 @@ static int make_room(struct text_lines *lines)
     return rc;
 }
 
+/* zlib's text begins with a name that it made up, "<fd:3>: ". */
+static int read_error(const struct text_lines *lines, int code, const char *text)
+{
+    const char *colon = strstr(text, ">: ");
+    if (code == Z_ERRNO)
+        return err_set(ERR_IO, "%s: cannot read on behind line %zu: %s", lines->path,
+                       lines->number - 1, strerror(errno));
+    return err_set(ERR_FORMAT,
+                   "%s: cannot read on behind line %zu: %s: the compressed file is cut or damaged, "
+                   "get it again",
+                   lines->path, lines->number - 1, colon ? colon + 3 : text);
+}
+
 /* *got = bytes that were added; 0 at the end of the file. */
 static int read_more(struct text_lines *lines, size_t *got)
 {
@@ -75,9 +88,7 @@ static int read_more(struct text_lines *lines, size_t *got)
     if (count <= 0) {
         const char *text = gzerror(lines->file, &code);
         if (count < 0 || code != Z_OK)
-            return err_set(code == Z_ERRNO ? ERR_IO : ERR_FORMAT,
-                           "%s: cannot read on behind line %zu: %s", lines->path, lines->number - 1,
-                           code == Z_ERRNO ? strerror(errno) : text);
+            return read_error(lines, code, text);
     }
     *got = count > 0 ? (size_t)count : 0;
     lines->end += *got;

@@ -263,7 +263,7 @@ static void last_words(void **state)
     static const char *const bad[][2] = {
         {"{\"text\": \"word\"}", "must have a space with the last word behind it"},
         {"{\"text\": \"a word \"}", "must have a space with the last word behind it"},
-        {"{\"text\": 3}", "\"text\" (a text) is missing"},
+        {"{\"text\": 3}", "\"text\" is no text"},
         {"{\"context\": \"a\"}", "\"target\" (a text) is missing"},
         {"{\"context\": \"a\", \"target\": \"\"}", "\"target\" is empty"},
         {"{\"id\": 3}", "\"text\", or \"context\" with \"target\", is missing"},

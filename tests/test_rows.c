@@ -216,9 +216,9 @@ static void bad_rows_are_refused(void **state)
         CASE("", "there is no row in it"),
         CASE("\n \n", "there is no row in it"),
         CASE("{\"text\":\"a\"}\n{\"body\":\"b\"}\n", ".jsonl:2: \"text\" (a text) is missing"),
-        CASE("{\"text\":7}\n", ".jsonl:1: \"text\" (a text) is missing"),
-        CASE("{\"text\":null}\n", ".jsonl:1: \"text\" (a text) is missing"),
-        CASE("[\"text\"]\n", ".jsonl:1: not a JSON object"),
+        CASE("{\"text\":7}\n", ".jsonl:1: \"text\" is no text"),
+        CASE("{\"text\":null}\n", ".jsonl:1: \"text\" is no text"),
+        CASE("[\"text\"]\n", ".jsonl:1: not a JSON object: one a line is expected"),
         CASE("\n{\"text\":\"a\n", ".jsonl:2: not a JSON object: column"),
         CASE("{\"text\":\"caf\xe9\"}\n", ".jsonl:1: not a JSON object: column"),
         CASE("{\"text\":\"a\0b\"}\n", ".jsonl:1: not a JSON object: column"),
@@ -262,6 +262,9 @@ static void cut_files_are_refused(void **state)
         int rc = text_of("c4", SPLIT_TRAIN, USE_EVALUATION, &out, NULL);
         if (rc != ERR_FORMAT)
             fail_msg("cut to %zu of %zu bytes: %d", cut, size, rc);
+        if (cut == size / 2 &&
+            !strstr(err_text(), ": unexpected end of file: the compressed file is cut or damaged"))
+            fail_msg("<%s>", err_text());
     }
     for (size_t at = 20; at < size; at += 7) { /* a damaged byte never goes by in silence */
         bytes[at] = (char)(bytes[at] ^ 0x10);

@@ -87,6 +87,14 @@ static void write_data(const char *name, const char *text)
     fixture_write(folder, name, text);
 }
 
+static void remove_data(const char *name)
+{
+    char *path;
+    FIXTURE_OK(file_join(&path, folder, name));
+    assert_int_equal(remove(path), 0);
+    mem_free(path);
+}
+
 static void load(const char *name, size_t limit, struct questions *out)
 {
     FIXTURE_OK(data_folder_set(folder));
@@ -279,6 +287,27 @@ static void absent_data_is_said(void **state)
     assert_int_equal(task->load(task, &out, 0, 1), ERR_MISSING);
     assert_non_null(strstr(err_text(), "task arc_challenge: "));
     assert_non_null(strstr(err_text(), "/arc/ARC-Challenge-Test.jsonl is not there"));
+    write_data("arc/train-00000-of-00001.parquet", "PAR1");
+    assert_int_equal(task->load(task, &out, 0, 1), ERR_MISSING);
+    /* Hugging Face's layout, which has no file of the wanted name */
+    write_data("arc/ARC-Easy/test-00000-of-00001.parquet", "PAR1");
+    write_data("arc/ARC-Challenge/train-00000-of-00001.parquet", "PAR1");
+    write_data("arc/ARC-Challenge/test-00000-of-00001.parquet", "PAR1");
+    assert_int_equal(task->load(task, &out, 0, 1), ERR_FORMAT);
+    assert_non_null(
+        strstr(err_text(), "/arc/ARC-Challenge/test-00000-of-00001.parquet').to_json('"));
+    assert_non_null(strstr(err_text(), "/arc/ARC-Challenge-Test.jsonl', orient='records', lines"));
+    assert_null(out.items);
+    task = task_find("piqa");
+    remove_data("piqa/valid.jsonl");
+    write_data("piqa/test-00000-of-00001.parquet", "PAR1");
+    assert_int_equal(task->load(task, &out, 0, 1), ERR_MISSING);
+    write_data("piqa/plain_text/validation-00000-of-00001.parquet", "PAR1");
+    assert_int_equal(task->load(task, &out, 0, 1), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "/piqa/valid.jsonl', orient='records'"));
+    remove_data("arc/ARC-Challenge/test-00000-of-00001.parquet");
+    remove_data("arc/ARC-Easy/test-00000-of-00001.parquet");
+    task = task_find("arc_challenge");
     assert_int_equal(unsetenv("BITBENCH_DATASETS"), 0);
     FIXTURE_OK(data_folder_set(NULL));
     assert_int_equal(task->load(task, &out, 0, 1), ERR_MISSING);
