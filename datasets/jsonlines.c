@@ -1,7 +1,7 @@
 #include "datasets/jsonlines.h"
 
 #include "core/err.h"
-#include "core/file.h"
+#include "datasets/textlines.h"
 
 #include <string.h>
 
@@ -31,25 +31,26 @@ static int is_blank(const char *line, size_t length)
 
 int json_lines(const char *path, size_t limit, json_line_see *see, void *context)
 {
-    struct file_map map = {0};
+    struct text_lines lines = {0};
     struct json_place place = {.path = path};
-    size_t seen = 0;
+    size_t seen = 0, length;
+    const char *line;
     int rc;
-    TRY(file_map_open(&map, path));
-    const char *text = (const char *)map.data;
-    for (size_t at = 0, length; at < map.size && (limit == 0 || seen < limit); at += length + 1) {
-        const char *newline = memchr(text + at, '\n', map.size - at);
-        length = newline ? (size_t)(newline - text) - at : map.size - at;
-        place.line++;
-        if (is_blank(text + at, length))
+    TRY(text_lines_open(&lines, path));
+    while (limit == 0 || seen < limit) {
+        TRY(text_lines_next(&lines, &line, &length, NULL));
+        if (!line)
+            break;
+        place.line = lines.number;
+        if (is_blank(line, length))
             continue;
-        TRY(see_line(text + at, length, &place, see, context));
+        TRY(see_line(line, length, &place, see, context));
         seen++;
     }
     if (seen == 0)
-        rc = err_set(ERR_FORMAT, "%s: there is no question in it (%zu bytes)", path, map.size);
+        rc = err_set(ERR_FORMAT, "%s: there is no question in it", path);
 out:
-    file_unmap(&map);
+    text_lines_close(&lines);
     return rc;
 }
 

@@ -1,4 +1,4 @@
-/* Files with a JSON object a line. */
+/* Files with a JSON object a line, plain or compressed by gzip. */
 #ifndef DATASETS_JSONLINES_H
 #define DATASETS_JSONLINES_H
 

@@ -54,6 +54,9 @@ static int add_question(struct questions *questions, const json_t *object,
                            place->path, place->line);
     } else if (rc) {
         return rc;
+    } else if (json_object_get(object, "context")) {
+        return err_set(ERR_FORMAT, "%s:%zu: \"context\" and \"contexts\" exclude each other",
+                       place->path, place->line);
     } else if (contexts_count != count) {
         return err_set(ERR_FORMAT, "%s:%zu: %d \"contexts\" for %d \"choices\"", place->path,
                        place->line, contexts_count, count);

@@ -1,6 +1,7 @@
 /* Questions become requests: their tokens laid out in the stream. choice_score.c makes metrics of
  * what the model says of them. */
 #include "core/err.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "datasets/pythontext.h"
 #include "datasets/questions.h"
@@ -123,6 +124,9 @@ static int load_questions(struct choice_set *set)
                        "task %s: items from number %zu on are asked for, and the last "
                        "one is number %zu",
                        set->task->name, first, set->questions.count - 1);
+    if (strchr(spec->range, '-') && limit > set->questions.count)
+        log_warning("task %s: items %s are asked for, and the last one is number %zu",
+                    set->task->name, spec->range, set->questions.count - 1);
     if (first)
         questions_drop(&set->questions, first);
     return 0;

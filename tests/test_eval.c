@@ -153,6 +153,13 @@ static void wrong_words_are_refused(void **state)
 {
     refuses(EVAL "--tasks arc_easy --items 5-3", 2, "items: '5-3'");
     refuses(EVAL "--tasks arc_easy --items 10-12", 2, "the last one is number 9");
+    struct result r = shell(EVAL "--tasks arc_easy --items 8-12");
+    if (r.status != 0 || !strstr(r.out, ", 2 items)") ||
+        strcmp(r.err,
+               "bitbench: warning: task arc_easy: items 8-12 are asked for, and the last one "
+               "is number 9\n") != 0)
+        fail_msg("%d <%s> <%s>", r.status, r.out, r.err);
+    works(EVAL "--tasks arc_easy --items 100 >$T/o"); /* at most so many */
     refuses(EVAL "--tasks arc_easy --scoring summ", 2, "scoring: 'summ' is no rule");
     refuses(EVAL "--tasks arc_easy --scoring greedy", 2, "is for questions with one continuation");
     refuses(EVAL "--tasks arc_challenge", 3, "/arc/ARC-Challenge-Test.jsonl is not there");
@@ -214,6 +221,19 @@ static void texts_by_rule_and_reference(void **state)
     refuses(EVAL "--corpora file:$T/text.txt --rule halves", 2, "windows, second-half");
 }
 
+/* Questions compressed by gzip are the same questions; an archive that is cut is an error. */
+static void compressed_questions(void **state)
+{
+    (void)state;
+    works(
+        "cd $T && gzip -c words.jsonl >words.jsonl.gz && head -c 40 words.jsonl.gz >cut.jsonl.gz");
+    works(
+        "cd $T && $B eval -q --model model --tasks lastword:words.jsonl >a && "
+        "$B eval -q --model model --tasks lastword:words.jsonl.gz | sed s/.jsonl.gz/.jsonl/ >b && "
+        "test -s a && tr -s ' ' <a >c && tr -s ' ' <b | cmp - c");
+    refuses(EVAL "--tasks lastword:$T/cut.jsonl.gz", 1, "cut or damaged, get it again");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -222,6 +242,7 @@ int main(void)
         cmocka_unit_test(specs_store_each_rule),
         cmocka_unit_test(texts_by_rule_and_reference),
         cmocka_unit_test(wrong_words_are_refused),
+        cmocka_unit_test(compressed_questions),
     };
     folder = fixture_folder("eval");
     if (program_start(folder) != 0)

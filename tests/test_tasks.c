@@ -244,7 +244,7 @@ static void bad_own_questions_are_refused(void **state)
     static const struct {
         const char *content, *text;
     } cases[] = {
-        {"", "there is no question in it (0 bytes)"},
+        {"", "there is no question in it"},
         {"\n \n", "there is no question in it"},
         {"\n{\"context\": \"a\",}", "own.jsonl:2: not a JSON object"},
         {"[1]", "own.jsonl:1: not a JSON object"},
@@ -262,6 +262,9 @@ static void bad_own_questions_are_refused(void **state)
          "\"context\" (a text) or \"contexts\" is missing"},
         {"{\"contexts\": [\"a\", \"b\", \"c\"], \"choices\": [\"b\", \"c\"], \"answer\": 0}",
          "3 \"contexts\" for 2"},
+        {"{\"context\": \"a\", \"contexts\": [\"a\", \"b\"], \"choices\": [\"b\", \"c\"], "
+         "\"answer\": 0}",
+         "\"context\" and \"contexts\" exclude each other"},
         {"{\"context\": \"a\", \"choices\": [\"b\", \"c\"]}",
          "\"answer\" must be a whole number from 0 to 1"},
         {"{\"context\": \"a\", \"choices\": [\"b\", \"c\"], \"answer\": 2}", "\"answer\" must be"},
