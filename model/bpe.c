@@ -1,4 +1,4 @@
-#include "model/bpe.h"
+#include "model/bpe_internal.h"
 
 #include "core/err.h"
 #include "core/mem.h"
@@ -13,8 +13,6 @@ enum {
     CACHE_WORDS = 1 << 16, /* then the cache starts afresh */
 };
 
-static const uint32_t NO_RANK = UINT32_MAX;
-
 void bpe_free(struct bpe *bpe)
 {
     if (!bpe)
@@ -27,17 +25,6 @@ void bpe_free(struct bpe *bpe)
     pretokenizer_free(bpe->rules);
     mem_free(bpe);
 }
-
-/* A part of a long word. */
-struct bpe_symbol {
-    int32_t id;             /* -1: merged into the one before */
-    uint32_t before, after; /* neighbours; UINT32_MAX: none */
-};
-
-/* A pair that could be merged: the symbol at `place` and the one behind it. */
-struct bpe_candidate {
-    uint32_t rank, place;
-};
 
 void bpe_encoder_release(struct bpe_encoder *encoder)
 {
@@ -98,8 +85,7 @@ static size_t start_characters(const struct bpe *bpe, const char *word, size_t s
     return count;
 }
 
-/* ids[0..return) = the word's bytes, or characters, as tokens; ids has room for `size`. */
-static size_t start_ids(const struct bpe *bpe, const char *word, size_t size, int32_t *ids)
+size_t bpe_start_ids(const struct bpe *bpe, const char *word, size_t size, int32_t *ids)
 {
     size_t count = 0;
     bool was_unknown = false;
@@ -116,13 +102,12 @@ static size_t start_ids(const struct bpe *bpe, const char *word, size_t size, in
     return count;
 }
 
-/* *joined is -1 where the pair has no rank. */
-static uint32_t rank_of(const struct bpe *bpe, int32_t left, int32_t right, int32_t *joined)
+uint32_t bpe_rank(const struct bpe *bpe, int32_t left, int32_t right, int32_t *joined)
 {
     const struct bpe_pair_slot *slot = bpe_pairs_find(&bpe->merges, (uint32_t)left,
                                                       (uint32_t)right);
     *joined = slot ? (int32_t)slot->extra : -1;
-    return slot ? slot->value : NO_RANK;
+    return slot ? slot->value : BPE_NO_RANK;
 }
 
 static int encode_short(struct bpe_encoder *encoder, const char *word, size_t size)
@@ -131,15 +116,15 @@ static int encode_short(struct bpe_encoder *encoder, const char *word, size_t si
     int32_t ids[SHORT_WORD], joined[SHORT_WORD]; /* joined[i], ranks[i]: of ids[i] with ids[i + 1]
                                                   */
     uint32_t ranks[SHORT_WORD];
-    size_t count = start_ids(bpe, word, size, ids);
+    size_t count = bpe_start_ids(bpe, word, size, ids);
     for (size_t i = 0; i + 1 < count; i++)
-        ranks[i] = rank_of(bpe, ids[i], ids[i + 1], &joined[i]);
+        ranks[i] = bpe_rank(bpe, ids[i], ids[i + 1], &joined[i]);
     while (count > 1) {
         size_t best = 0;
         for (size_t i = 1; i + 1 < count; i++)
             if (ranks[i] < ranks[best])
                 best = i;
-        if (ranks[best] == NO_RANK)
+        if (ranks[best] == BPE_NO_RANK)
             break;
         ids[best] = joined[best];
         count--;
@@ -149,106 +134,11 @@ static int encode_short(struct bpe_encoder *encoder, const char *word, size_t si
             joined[i - 1] = joined[i];
         }
         if (best > 0)
-            ranks[best - 1] = rank_of(bpe, ids[best - 1], ids[best], &joined[best - 1]);
+            ranks[best - 1] = bpe_rank(bpe, ids[best - 1], ids[best], &joined[best - 1]);
         if (best + 1 < count)
-            ranks[best] = rank_of(bpe, ids[best], ids[best + 1], &joined[best]);
+            ranks[best] = bpe_rank(bpe, ids[best], ids[best + 1], &joined[best]);
     }
     return token_list_add(encoder->out, ids, count);
-}
-
-/* ---- long words: a heap of pairs, lowest rank first, then leftmost ---- */
-
-static bool goes_before(struct bpe_candidate a, struct bpe_candidate b)
-{
-    return a.rank != b.rank ? a.rank < b.rank : a.place < b.place;
-}
-
-static int push(struct bpe_encoder *encoder, uint32_t place)
-{
-    const struct bpe_symbol *symbols = encoder->symbols;
-    int32_t joined;
-    if (place == UINT32_MAX || symbols[place].after == UINT32_MAX)
-        return 0;
-    struct bpe_candidate fresh = {
-        rank_of(encoder->bpe, symbols[place].id, symbols[symbols[place].after].id, &joined), place};
-    if (fresh.rank == NO_RANK)
-        return 0;
-    int rc = bpe_grow(&encoder->heap, &encoder->heap_capacity, encoder->heap_count + 1,
-                      sizeof *encoder->heap);
-    if (rc)
-        return rc;
-    struct bpe_candidate *heap = encoder->heap;
-    size_t at = encoder->heap_count++;
-    for (; at && goes_before(fresh, heap[(at - 1) / 2]); at = (at - 1) / 2)
-        heap[at] = heap[(at - 1) / 2];
-    heap[at] = fresh;
-    return 0;
-}
-
-static struct bpe_candidate pop(struct bpe_encoder *encoder)
-{
-    struct bpe_candidate *heap = encoder->heap, top = heap[0], last = heap[--encoder->heap_count];
-    size_t at = 0, count = encoder->heap_count;
-    for (size_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && goes_before(heap[child + 1], heap[child]))
-            child++;
-        if (!goes_before(heap[child], last))
-            break;
-        heap[at] = heap[child];
-    }
-    heap[at] = last;
-    return top;
-}
-
-static int merge_all(struct bpe_encoder *encoder)
-{
-    int rc = 0;
-    struct bpe_symbol *symbols = encoder->symbols;
-    while (encoder->heap_count) {
-        struct bpe_candidate best = pop(encoder);
-        struct bpe_symbol *left = &symbols[best.place];
-        int32_t joined;
-        if (left->id < 0 || left->after == UINT32_MAX)
-            continue;
-        struct bpe_symbol *right = &symbols[left->after];
-        if (rank_of(encoder->bpe, left->id, right->id, &joined) != best.rank)
-            continue; /* one of the two has changed since */
-        left->id = joined;
-        right->id = -1;
-        left->after = right->after;
-        if (left->after != UINT32_MAX)
-            symbols[left->after].before = best.place;
-        TRY(push(encoder, left->before));
-        TRY(push(encoder, best.place));
-    }
-out:
-    return rc;
-}
-
-static int encode_long(struct bpe_encoder *encoder, const char *word, size_t size)
-{
-    int rc;
-    int32_t *ids = NULL;
-    if (size >= UINT32_MAX)
-        return err_set(ERR_FORMAT, "tokenizer: a word of %zu bytes is too long", size);
-    TRY(mem_alloc(&ids, size, sizeof *ids));
-    size_t count = start_ids(encoder->bpe, word, size, ids);
-    TRY(bpe_grow(&encoder->symbols, &encoder->symbol_capacity, count, sizeof *encoder->symbols));
-    for (uint32_t i = 0; i < count; i++)
-        encoder->symbols[i] = (struct bpe_symbol){ids[i], i ? i - 1 : UINT32_MAX,
-                                                  i + 1 < count ? i + 1 : UINT32_MAX};
-    encoder->heap_count = 0;
-    for (uint32_t i = 0; i < count; i++)
-        TRY(push(encoder, i));
-    TRY(merge_all(encoder));
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (encoder->symbols[i].id >= 0)
-            ids[kept++] = encoder->symbols[i].id;
-    TRY(token_list_add(encoder->out, ids, kept));
-out:
-    mem_free(ids);
-    return rc;
 }
 
 static int encode_afresh(struct bpe_encoder *encoder, const char *word, size_t size, uint32_t hash)
@@ -260,7 +150,7 @@ static int encode_afresh(struct bpe_encoder *encoder, const char *word, size_t s
             return token_list_add(encoder->out, &bpe->word_ids[number], 1);
     }
     return size <= SHORT_WORD ? encode_short(encoder, word, size)
-                              : encode_long(encoder, word, size);
+                              : bpe_encode_long(encoder, word, size);
 }
 
 /* Keeps the tokens that the word was just given: those of the output from `before` on. */

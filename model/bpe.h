@@ -40,7 +40,7 @@ struct bpe_encoder {
     struct token_list ids;
     struct bpe_symbol *symbols; /* for long words */
     size_t symbol_capacity;
-    struct bpe_candidate *heap;
+    uint64_t *heap;
     size_t heap_count, heap_capacity;
 };
 void bpe_encoder_release(struct bpe_encoder *encoder);

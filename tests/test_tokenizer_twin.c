@@ -2,6 +2,7 @@
 #include "core/pool.h"
 #include "model/bpe_bytes.h"
 #include "model/tokenizer.h"
+#include "model/tokenizer_kind.h"
 #include "tests/fixture.h"
 
 #include <jansson.h>
@@ -95,6 +96,140 @@ static void fast_and_plain_merges_agree(void **state)
         }
         twin_close(&twin);
     }
+}
+
+/* ---- words of several windows ---- */
+
+enum { VOCABULARY = 600 };
+static struct {
+    int rank, joined;
+} table[VOCABULARY][VOCABULARY];
+
+static int vocabulary_id(const struct twin *twin, const char *token)
+{
+    const json_t *vocab = json_object_get(json_object_get(twin->root, "model"), "vocab");
+    return (int)json_integer_value(json_object_get(vocab, token));
+}
+
+static void fill_table(const struct twin *twin)
+{
+    const json_t *merges = json_object_get(json_object_get(twin->root, "model"), "merges");
+    memset(table, -1, sizeof table);
+    for (size_t m = 0; m < json_array_size(merges); m++) {
+        char left[100], right[100], joined[200];
+        const char *merge = json_string_value(json_array_get(merges, m));
+        assert_int_equal(sscanf(merge, "%99s %99s", left, right), 2);
+        snprintf(joined, sizeof joined, "%s%s", left, right);
+        int l = vocabulary_id(twin, left), r = vocabulary_id(twin, right);
+        table[l][r].rank = (int)m;
+        table[l][r].joined = vocabulary_id(twin, joined);
+    }
+}
+
+/* The same as plain_word, but with ids from the start: fast enough for thousands of symbols. */
+static size_t plain_ids(int32_t *ids, size_t count)
+{
+    for (;;) {
+        size_t best = count;
+        for (size_t i = 0; i + 1 < count; i++) {
+            int rank = table[ids[i]][ids[i + 1]].rank;
+            if (rank >= 0 && (best == count || rank < table[ids[best]][ids[best + 1]].rank))
+                best = i;
+        }
+        if (best == count)
+            return count;
+        ids[best] = table[ids[best]][ids[best + 1]].joined;
+        memmove(ids + best + 1, ids + best + 2, (count - best - 2) * sizeof *ids);
+        count--;
+    }
+}
+
+/* Anything, a short piece again and again, or long runs of one letter. */
+static void long_word(struct rng *rng, int kind, uint64_t letters, char *word, size_t size)
+{
+    size_t period = 1 + rng_below(rng, 9);
+    for (size_t i = 0; i < size; i++) {
+        bool again = kind == 1 ? i >= period : kind == 2 && i && rng_below(rng, 50);
+        word[i] = (char)('a' + rng_below(rng, letters));
+        if (again)
+            word[i] = word[i - (kind == 1 ? period : 1)];
+    }
+}
+
+static void windows_change_nothing(void **state)
+{
+    struct rng rng;
+    rng_seed(&rng, 17);
+    for (uint64_t letters = 1; letters <= 4; letters++) {
+        struct twin twin;
+        twin_open(&twin, letters + 20, letters);
+        fill_table(&twin);
+        for (int turn = 0; turn < 9; turn++) {
+            enum { LONGEST = 3000 };
+            char word[LONGEST];
+            int32_t plain[LONGEST], *ids;
+            size_t size = 400 + rng_below(&rng, LONGEST - 400), count;
+            long_word(&rng, turn % 3, letters, word, size);
+            for (size_t i = 0; i < size; i++)
+                plain[i] = vocabulary_id(&twin, (const char[]){word[i], 0});
+            size_t expected = plain_ids(plain, size);
+            FIXTURE_OK(tokenizer_encode(twin.tokenizer, word, size, &ids, &count));
+            assert_int_equal(count, expected);
+            assert_memory_equal(ids, plain, count * sizeof *ids);
+            mem_free(ids);
+        }
+        twin_close(&twin);
+    }
+}
+
+/* Token 1 + k is a b with k letters a behind it, or before it, made one by one: a b takes all that
+ * are there, up to MOST. Tokens that do not fit into what windows share, or into a window, are
+ * found all the same. */
+static void check_long_tokens(bool before)
+{
+    enum { MOST = 700, RUNS = 60 };
+    struct strbuf json = {0}, merges = {0}, text = {0};
+    struct tokenizer *t;
+    struct rng rng;
+    char letters[MOST + 200];
+    int32_t *ids, expected[RUNS * 200];
+    size_t count, there = 0;
+    memset(letters, 'a', sizeof letters);
+    FIXTURE_OK(strbuf_printf(&json, "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0"));
+    for (int k = 0; k <= MOST; k++) {
+        FIXTURE_OK(strbuf_printf(&json, before ? ", \"%.*sb\": %d" : ", \"b%.*s\": %d", k, letters,
+                                 k + 1));
+        if (k)
+            FIXTURE_OK(strbuf_printf(&merges, before ? "%s\"a %.*sb\"" : "%s\"b%.*s a\"",
+                                     k > 1 ? ", " : "", k - 1, letters));
+    }
+    FIXTURE_OK(strbuf_printf(&json, "}, \"merges\": [%s]}}", merges.data));
+    FIXTURE_OK(tokenizer_open_memory(&t, TOKENIZER_JSON, json.data, json.length, "made.json"));
+    rng_seed(&rng, 23);
+    for (int r = 0; r < RUNS; r++) {
+        /* tokens shorter than what windows share, longer than that, longer than a window */
+        int run = (int)rng_below(&rng, r < 20 ? 100 : r < 40 ? 300 : sizeof letters);
+        int alone = run > MOST ? run - MOST : 0;
+        FIXTURE_OK(strbuf_printf(&text, before ? "%.*sb" : "b%.*s", run, letters));
+        expected[there + (before ? (size_t)alone : 0)] = 1 + run - alone;
+        for (int i = 0; i < alone; i++)
+            expected[there + (size_t)i + !before] = 0;
+        there += (size_t)alone + 1;
+    }
+    FIXTURE_OK(tokenizer_encode(t, text.data, text.length, &ids, &count));
+    assert_int_equal(count, there);
+    assert_memory_equal(ids, expected, count * sizeof *ids);
+    mem_free(ids);
+    tokenizer_free(t);
+    strbuf_release(&json);
+    strbuf_release(&merges);
+    strbuf_release(&text);
+}
+
+static void tokens_longer_than_a_window(void **state)
+{
+    check_long_tokens(false);
+    check_long_tokens(true);
 }
 
 /* More different words than the cache holds: the same ids as in pieces that fit. */
@@ -228,6 +363,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fast_and_plain_merges_agree),
+        cmocka_unit_test(windows_change_nothing),
+        cmocka_unit_test(tokens_longer_than_a_window),
         cmocka_unit_test(the_cache_may_overflow),
         cmocka_unit_test(bytes_come_back),
         cmocka_unit_test(long_runs_end_soon),
