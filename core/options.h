@@ -5,6 +5,7 @@
 #define CORE_OPTIONS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct strbuf;
@@ -36,6 +37,7 @@ struct option {
     const char *special; /* NULL, or the meaning of one value outside the bounds: "-1=the whole
                           * row"; for a CHOICE one more word and the number it is stored as:
                           * "-1=auto" */
+    bool measures;       /* says what is measured, not what is done: no part of a point's label */
 };
 
 /* Fills *target with the table's defaults. Fails only where the table itself is wrong. */

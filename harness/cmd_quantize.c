@@ -131,8 +131,6 @@ static int make_point(struct quantize_job *job)
     if (!point->method)
         return ERR_USAGE;
     point->harness = job->options->harness;
-    point->harness.layer_errors = point->harness.drift = true; /* the defaults: the label leaves
-                                                                  them out */
     point->calibration = job->options->calibration;
     TRY(mem_calloc(&options, (size_t)job->line->list_count, sizeof *options));
     for (int i = 0; i < job->line->list_count; i++)
@@ -184,7 +182,8 @@ static int describe(struct quantize_job *job)
     json_t *selection = NULL, *calibration = NULL;
     const struct pipeline_output *output = &job->output;
     TRY(options_to_json(harness_option_table, &job->point.harness, &selection));
-    json_object_del(selection, "layer_errors"); /* nothing was measured */
+    json_object_del(selection, "layer_errors"); /* nothing is measured */
+    json_object_del(selection, "drift");
     job->made = json_pack("{s:s, s:s, s:s, s:o, s:{s:f, s:f, s:f, s:f}}", "bitbench",
                           BITBENCH_VERSION, "commit", version.commit, "model_hash", job->model.hash,
                           "selection", selection, "bits", "paper", output->paper_bits,

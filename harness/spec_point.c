@@ -159,7 +159,7 @@ static int add_options(struct strbuf *label, const struct option *table, const v
     for (const struct option *row = table; row->name; row++) {
         char text[OPTION_TEXT_SIZE];
         bool show;
-        if (row->alias_of)
+        if (row->alias_of || row->measures)
             continue;
         TRY(options_value(row, source, text));
         TRY(shown(row, source, set, owner, text, &show));

@@ -12,12 +12,14 @@ const struct option harness_option_table[] = {
      .type = OPTION_BOOL,
      .offset = FIELD(layer_errors),
      .fallback = "true",
+     .measures = true,
      .help = "calibrate methods that need no calibration as well, to measure their "
              "Hessian-weighted layer errors"},
     {.name = "drift",
      .type = OPTION_BOOL,
      .offset = FIELD(drift),
      .fallback = "true",
+     .measures = true,
      .help = "measure behind each block how far the calibration's activations are from the full "
              "model's"},
     {.name = NULL},

@@ -31,7 +31,7 @@ const struct option train_model_table[] = {
      .help = "epsilon of RMSNorm"},
     {"rope_theta", OPTION_REAL, AT(train_model_options, rope_theta), "10000", 10, 1e9,
      .help = "base of the rotary positions"},
-    {NULL, OPTION_INT, 0, NULL, 0, 0, NULL, NULL, NULL, 0, NULL}};
+    {.name = NULL}};
 
 const struct option train_training_table[] = {
     {"sequences", OPTION_INT, AT(train_training_options, sequences), "8", 1, 65536,
@@ -65,7 +65,7 @@ const struct option train_training_table[] = {
      .help = "share of the embedding's and the branches' outputs that is dropped in training"},
     {"seed", OPTION_INT, AT(train_training_options, seed), "1", 0, 2147483647,
      .help = "of first weights, windows and dropout"},
-    {NULL, OPTION_INT, 0, NULL, 0, 0, NULL, NULL, NULL, 0, NULL}};
+    {.name = NULL}};
 
 const struct option train_report_table[] = {
     {"log_steps", OPTION_INT, AT(train_report_options, log_steps), "50", 1, 1 << 30,
@@ -76,13 +76,13 @@ const struct option train_report_table[] = {
      1 << 30, .help = "tokens of each validation split that are looked at, 0 for all"},
     {"checkpoint_minutes", OPTION_REAL, AT(train_report_options, checkpoint_minutes), "5", 0, 1e6,
      .help = "minutes between checkpoints"},
-    {NULL, OPTION_INT, 0, NULL, 0, 0, NULL, NULL, NULL, 0, NULL}};
+    {.name = NULL}};
 
 const struct option train_tokenizer_table[] = {
     {"vocabulary", OPTION_INT, AT(train_tokenizer_options, vocabulary), "4096", 258, 1 << 20,
      .help = "tokens of the byte-level BPE that is trained where the output folder has no "
              "tokenizer.json"},
-    {NULL, OPTION_INT, 0, NULL, 0, 0, NULL, NULL, NULL, 0, NULL}};
+    {.name = NULL}};
 
 const struct option train_corpus_table[] = {
     {"name", OPTION_TEXT, AT(train_corpus_options, name), "",
@@ -93,7 +93,7 @@ const struct option train_corpus_table[] = {
      .help = "whether its validation split counts for the best loss"},
     {"tokenizer", OPTION_BOOL, AT(train_corpus_options, tokenizer), "true",
      .help = "whether the tokenizer is trained on it"},
-    {NULL, OPTION_INT, 0, NULL, 0, 0, NULL, NULL, NULL, 0, NULL}};
+    {.name = NULL}};
 
 static int read_section(const struct yaml *yaml, const struct yaml_node *node,
                         const struct option *table, void *target)

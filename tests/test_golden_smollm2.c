@@ -36,10 +36,10 @@ static const struct comparison {
     struct limit perplexity, first, second, sum;
 } comparisons[] = {
     {.label = "full", .file = "fp", .perplexity = {1e-4, 0, false}},
-    {.label = "rtn bits=4 layer_errors=false", .file = "rtn4", .perplexity = {1e-4, 0, false}},
-    {.label = "rtn bits=3 layer_errors=false", .file = "rtn3", .perplexity = {1e-4, 0, false}},
-    {.label = "rtn bits=2 layer_errors=false", .file = "rtn2", .perplexity = {1e-3, 0, false}},
-    {.label = "rtn bits=1 layer_errors=false", .file = "rtn1", .perplexity = {1e-3, 0, false}},
+    {.label = "rtn bits=4", .file = "rtn4", .perplexity = {1e-4, 0, false}},
+    {.label = "rtn bits=3", .file = "rtn3", .perplexity = {1e-4, 0, false}},
+    {.label = "rtn bits=2", .file = "rtn2", .perplexity = {1e-3, 0, false}},
+    {.label = "rtn bits=1", .file = "rtn1", .perplexity = {1e-3, 0, false}},
     {.label = "gptq bits=4",
      .file = "gptq4",
      .perplexity = {0.02, 0, false},

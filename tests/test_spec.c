@@ -245,6 +245,12 @@ static void overrides(void **state)
     load_with(&e, "methods:\n  - {method: rtn, bits: 4}\n  - {method: rtn, bits: 3}\n", second, 1);
     labels(&e, (const char *[]){"rtn bits=4", "rtn bits=7", NULL});
     experiment_release(&e);
+    /* What is measured beside says nothing of the point. */
+    load_with(&e, "methods:\n  - {method: rtn, bits: 4, layer_errors: false, drift: false}\n", NULL,
+              0);
+    labels(&e, (const char *[]){"rtn bits=4", NULL});
+    assert_false(e.points[0].harness.layer_errors);
+    experiment_release(&e);
 }
 
 static void bad_overrides(void **state)
