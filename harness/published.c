@@ -198,7 +198,7 @@ static const struct {
     {"piqa", 1838, 0, 0},       {"boolq", 3270, 0, 0},      {"openbookqa", 500, 0, 0},
     {"winogrande", 1267, 0, 0}, {"arc_easy", 2376, 0, 0},   {"arc_challenge", 1172, 0, 0},
     {"hellaswag", 10042, 0, 0}, {"wikitext2", 0, 140, 166}, {"wikitext2_gptq", 0, 140, 166},
-    {"c4", 0, 256, 256},        {"c4_gptq", 0, 256, 256},
+    {"ptb", 0, 47, 52},         {"c4", 0, 256, 256},        {"c4_gptq", 0, 256, 256},
 };
 
 static int remark_part(const struct measured *ours, long count, struct arena *arena,

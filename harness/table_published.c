@@ -17,52 +17,147 @@ static double parameters_of(const struct table_row *row)
     return isfinite(count) ? round(count) : 0;
 }
 
-static int add_line(struct comparison *comparison, const struct comparison_line *line,
-                    const struct measured *ours, struct arena *arena)
+static void add_line(struct comparison *comparison, const struct comparison_line *line)
 {
-    struct comparison_line *l = &comparison->lines[comparison->count];
-    int rc;
+    struct comparison_line *l = &comparison->lines[comparison->count++];
     *l = *line;
-    l->value = line->ours->value * (table_metric_is_perplexity(line->metric) ? 1 : 100);
     l->difference = l->value - l->theirs->value;
     l->relative = l->difference / l->theirs->value;
-    TRY(published_remark(ours, line->metric->count, arena, &l->remark));
-    comparison->count++;
+}
+
+static const char *unit(const struct table_metric *metric)
+{
+    if (table_metric_is_perplexity(metric))
+        return "ppl";
+    return strcmp(metric->rule, "characters") == 0 ? "acc_norm %" : "acc %";
+}
+
+/* How the text, the model or the point are not quite theirs: our remark, the row's warnings. */
+static int join_remarks(const char *remark, const struct table_row *row, struct arena *arena,
+                        const char **out)
+{
+    *out = remark;
+    if (!*row->warnings)
+        return 0;
+    return arena_printf(arena, out, "%s%s%s", remark, *remark ? "; " : "", row->warnings);
+}
+
+static int add_metric(struct comparison *comparison, const struct published_row *theirs,
+                      const struct table_row *row, const struct table_metric *metric,
+                      const struct table_value *value, const struct measured *ours,
+                      struct arena *arena)
+{
+    const double scale = table_metric_is_perplexity(metric) ? 1 : 100;
+    struct comparison_line line = {.theirs = theirs,
+                                   .row = row,
+                                   .metric = metric,
+                                   .value = value->value * scale,
+                                   .low = value->low * scale,
+                                   .high = value->high * scale};
+    int rc;
+    TRY(arena_printf(arena, &line.what, "%s %s", metric->dataset, unit(metric)));
+    TRY(published_remark(ours, metric->count, arena, &line.remark));
+    TRY(join_remarks(line.remark, row, arena, &line.remark));
+    add_line(comparison, &line);
 out:
     return rc;
 }
 
-/* All published rows that a row's metrics match; lines NULL: they are only counted. */
+/* ---- what is made of several numbers of a row ---- */
+
+static bool of_one_line(const struct published_row *a, const struct published_row *b)
+{
+    return strcmp(a->paper, b->paper) == 0 && strcmp(a->table, b->table) == 0 &&
+           strcmp(a->model, b->model) == 0 && strcmp(a->method, b->method) == 0 &&
+           strcmp(a->kind, b->kind) == 0 && strcmp(a->settings, b->settings) == 0 &&
+           strcmp(a->bits, b->bits) == 0;
+}
+
+/* The mean of ours over the tasks that their average is of; NaN where one of them is not among the
+ * row's lines, which begin at `first`. */
+static double mean_of(const struct comparison *comparison, int first,
+                      const struct published *published, const struct published_row *average,
+                      struct comparison_line *line)
+{
+    double sum = 0;
+    int wanted = 0, found = 0;
+    for (int k = 0; k < published->count; k++)
+        wanted += strcmp(published->rows[k].metric, "accuracy") == 0 &&
+                  &published->rows[k] != average && of_one_line(&published->rows[k], average);
+    for (int i = first; i < comparison->count; i++) {
+        const struct comparison_line *l = &comparison->lines[i];
+        if (!l->metric || table_metric_is_perplexity(l->metric) || !of_one_line(l->theirs, average))
+            continue;
+        sum += l->value;
+        found++;
+        if (*l->remark)
+            line->remark = "of tasks with remarks";
+    }
+    return found && found == wanted ? sum / found : NAN;
+}
+
+/* Averages of accuracies, sizes of the file, what it saves against 16 bits a parameter. */
+static void derive(struct comparison *comparison, int first, const struct table_row *row,
+                   const struct published *published, const struct measured *ours)
+{
+    for (int k = 0; k < published->count; k++) {
+        const struct published_row *p = &published->rows[k];
+        struct comparison_line line = {
+            .theirs = p, .row = row, .value = NAN, .low = NAN, .high = NAN, .remark = ""};
+        struct measured same = *ours;
+        same.dataset = p->dataset;
+        same.metric = p->metric;
+        same.rule = p->rule;
+        if (strcmp(p->dataset, "average") == 0) {
+            line.value = mean_of(comparison, first, published, p, &line);
+            line.what = "average acc %";
+        } else if (strcmp(p->metric, "size_gb") == 0) {
+            line.value = row->file_bytes / 1e9;
+            line.what = "size GB";
+        } else if (strcmp(p->metric, "compression_percent") == 0) {
+            line.value = 100 * (1 - row->file_bytes / (2 * ours->parameters));
+            line.what = "saved %";
+        }
+        if (isfinite(line.value) && published_matches(p, &same))
+            add_line(comparison, &line);
+    }
+}
+
+/* All published rows that a row's metrics match, and what is made of them; lines NULL: how many
+ * there may be is counted. */
 static int match_row(struct comparison *comparison, const struct table *table,
                      const struct table_row *row, const struct published *published,
                      struct arena *arena)
 {
     int rc = 0;
+    const int first = comparison->count;
+    struct measured ours = {
+        .model = row->model, .weights = row->weights, .parameters = parameters_of(row)};
     json_t *settings = json_loads(row->settings, 0, NULL);
     if (!settings)
         return err_set(ERR_FORMAT, "the settings of point %.12s are not JSON", row->id);
+    ours.settings = settings;
     for (int j = 0; j < table->metric_count; j++) {
         const struct table_metric *m = &table->metrics[j];
-        const struct measured ours = {.model = row->model,
-                                      .settings = settings,
-                                      .weights = row->weights,
-                                      .parameters = parameters_of(row),
-                                      .dataset = m->dataset,
-                                      .metric = m->kind,
-                                      .split = m->split,
-                                      .rule = m->rule,
-                                      .window = m->window};
+        ours.dataset = m->dataset;
+        ours.metric = m->kind;
+        ours.split = m->split;
+        ours.rule = m->rule;
+        ours.window = m->window;
         for (int k = 0; row->values[j].present && k < published->count; k++) {
-            const struct comparison_line line = {
-                &published->rows[k], row, m, &row->values[j], 0, 0, 0, ""};
             if (!published_matches(&published->rows[k], &ours))
                 continue;
             if (comparison->lines)
-                TRY(add_line(comparison, &line, &ours, arena));
+                TRY(add_metric(comparison, &published->rows[k], row, m, &row->values[j], &ours,
+                               arena));
             else
                 comparison->count++;
         }
     }
+    if (comparison->lines)
+        derive(comparison, first, row, published, &ours);
+    else
+        comparison->count += published->count; /* at most: one line a number */
 out:
     json_decref(settings);
     return rc;
@@ -90,13 +185,6 @@ static const char *const head[] = {"model",      "method", "data",  "theirs", "o
                                    "difference", "%",      "where", "remark"};
 enum { COLUMNS = sizeof head / sizeof *head };
 
-static const char *unit(const struct comparison_line *line)
-{
-    if (table_metric_is_perplexity(line->metric))
-        return "ppl";
-    return strcmp(line->metric->rule, "characters") == 0 ? "acc_norm %" : "acc %";
-}
-
 static int fill(const struct comparison_line *line, const char **cell, struct arena *arena)
 {
     char ours[TABLE_NUMBER], difference[TABLE_NUMBER];
@@ -106,7 +194,7 @@ static int fill(const struct comparison_line *line, const char **cell, struct ar
     table_number(difference, line->difference);
     cell[0] = line->theirs->model;
     cell[1] = line->row->label;
-    TRY(arena_printf(arena, &cell[2], "%s %s", line->metric->dataset, unit(line)));
+    cell[2] = line->what;
     cell[3] = line->theirs->text;
     TRY(arena_printf(arena, &cell[4], "%s", ours));
     TRY(arena_printf(arena, &cell[5], "%s%s", line->difference > 0 ? "+" : "", difference));
@@ -151,11 +239,9 @@ static void print_csv(const struct comparison *comparison, FILE *out)
     for (int i = 0; i < comparison->count; i++) {
         const struct comparison_line *l = &comparison->lines[i];
         const struct published_row *p = l->theirs;
-        double scale = table_metric_is_perplexity(l->metric) ? 1 : 100;
         const char *const first[] = {p->paper,   p->table,  p->model, p->method, p->settings,
                                      p->dataset, p->metric, p->rule,  p->text};
-        const double numbers[] = {l->value, l->ours->low * scale, l->ours->high * scale,
-                                  l->difference, l->relative};
+        const double numbers[] = {l->value, l->low, l->high, l->difference, l->relative};
         const char *const last[] = {l->remark, p->note, l->row->label, l->row->id};
         for (size_t k = 0; k < sizeof first / sizeof *first; k++)
             csv_text(first[k], k == 0, out);

@@ -9,11 +9,12 @@
 struct comparison_line {
     const struct published_row *theirs;
     const struct table_row *row;
-    const struct table_metric *metric;
-    const struct table_value *ours;
-    double value;                /* ours in their unit: accuracies in percent */
-    double difference, relative; /* ours - theirs; the same over theirs */
-    const char *remark;          /* "" or how the two differ all the same */
+    const struct table_metric *metric; /* NULL: a mean of several, or a size */
+    const char *what;                  /* "wikitext2 ppl", "boolq acc %", "size GB" */
+    double value;                      /* ours in their unit: accuracies in percent */
+    double low, high;                  /* of its interval, in that unit; NaN: none */
+    double difference, relative;       /* ours - theirs; the same over theirs */
+    const char *remark;                /* "" or how the two differ all the same */
 };
 
 struct comparison {

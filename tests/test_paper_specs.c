@@ -97,6 +97,10 @@ static bool measures(const struct experiment *e, const struct published_row *row
         if (strncmp(ours->dataset, row->dataset, 9) == 0)
             return true;
     }
+    if (strcmp(row->metric, "size_gb") == 0 || strcmp(row->metric, "compression_percent") == 0) {
+        ours->dataset = ""; /* every point has a size */
+        return true;
+    }
     for (int i = 0; i < e->choice_count && strcmp(row->metric, "accuracy") == 0; i++) {
         ours->dataset = e->choices[i].task;
         if (strcmp(ours->dataset, row->dataset) == 0)
@@ -138,7 +142,7 @@ static void every_number_has_a_point(void **state)
         const struct published_row *row = &all.rows[r];
         bool wanted = strcmp(row->kind, "ptq") == 0 || strcmp(row->kind, "full") == 0;
         bool found = false;
-        if (!wanted || strcmp(row->dataset, "average") == 0 || strcmp(row->metric, "size_gb") == 0)
+        if (!wanted || strcmp(row->dataset, "average") == 0) /* of what is in a spec */
             continue;
         rows++;
         for (int s = 0; s < spec_count && !found; s++)

@@ -301,6 +301,8 @@ static void remarks_tell_what_differs(void **state)
     remark_is(ours, 140 * 2047L, calibrated("method: rtn", "kjv", 1, 8), "");
     ours.model = "huggyllama/llama-7b";
     remark_is(ours, 140 * 2047L, settings_of("method: full"), "140 of 166 windows");
+    ours.dataset = "ptb";
+    remark_is(ours, 51 * 2047L, settings_of("method: full"), "51 of 52 windows");
     ours.dataset = "piqa";
     remark_is(ours, 1000, settings_of("method: full"), "1000 of 1838 items");
     remark_is(ours, 1838, settings_of("method: full"), "");
@@ -335,6 +337,7 @@ static void write_points(void)
         s.metrics[1].rule = "sum";
         s.metrics[1].value = 0.6;
         s.metrics[1].count = 1000;
+        s.point.warnings = i == 1 ? "the text is another" : "";
         sample_store(store, &s, i);
     }
     store_close(store);
@@ -380,7 +383,7 @@ static void lines_stand_beside_each_other(void **state)
     holds(text, "| OPT-1.3B |   full | wikitext2 ppl |  14.63 | 14.60 |      -0.03 | -0.21 | "
                 "     onebit, Table 2 |");
     holds(text, "| OPT-1.3B |  billm | wikitext2 ppl |  69.97 | 70.32 |      +0.35 | +0.50 | "
-                "billm, OPT wikitext2 | calibrated on c4 64 x 2048 |");
+                "billm, OPT wikitext2 | calibrated on c4 64 x 2048; the text is another |");
     holds(text, "|   boolq acc % |  57.68 | 60.00 |      +2.32 | +4.02 |");
     holds(text, "1000 of 3270 items");
     holds(text, "\n- 4 lines; of the 620 published numbers");
@@ -390,7 +393,7 @@ static void lines_stand_beside_each_other(void **state)
     holds(text, "paper,table,model,method,settings,dataset,metric,rule,published,ours,low,high,"
                 "difference,relative,remark,note,label,id\r\n");
     holds(text, "billm,OPT wikitext2,OPT-1.3B,full,,wikitext2,perplexity,windows,14.62,14.6,");
-    holds(text, ",calibrated on c4 64 x 2048,,billm,");
+    holds(text, ",calibrated on c4 64 x 2048; the text is another,,billm,");
     free(text);
     text = printed(TABLE_JSON);
     json_t *json = json_loads(text, 0, NULL);
@@ -415,6 +418,66 @@ static void lines_stand_beside_each_other(void **state)
     free(text);
 }
 
+/* LLaMA-7B in float16 with `task_count` of OneBit's six, and as its packed form. */
+static void write_whole_model(int task_count)
+{
+    static const char *const names[] = {"winogrande", "hellaswag", "piqa",
+                                        "boolq",      "arc_easy",  "arc_challenge"};
+    static const double values[] = {0.6685, 0.7299, 0.7737, 0.7321, 0.5253, 0.4220};
+    struct store *store;
+    struct sample s;
+    assert_int_equal(store_open(&store, database, 1), 0);
+    assert_int_equal(store_experiment(store, "trial", "A trial", "", ""), 0);
+    for (int i = 0; i < 2; i++) {
+        struct metric_record metrics[6];
+        sample_init(&s, i + 1);
+        for (int t = 0; t < 6; t++) {
+            metrics[t] = s.metrics[1];
+            metrics[t].dataset = metrics[t].data_hash = names[t];
+            metrics[t].rule = t == 0 || t == 3 ? "sum" : "characters";
+            metrics[t].value = values[t];
+            metrics[t].count = t == 2 ? 100 : 20000;
+        }
+        s.point.metrics = metrics;
+        s.point.metric_count = i ? 0 : task_count;
+        s.point.label = s.point.method = i ? "onebit" : "full";
+        json_decref(s.point.settings);
+        s.point.settings = settings_of(i ? "method: onebit, scale_bits: 16" : "method: full");
+        s.point.model = "huggyllama/llama-7b";
+        s.point.weights = i ? 6476005376 : 0;
+        s.point.file_bytes = i ? 1.346e9 : 2 * 6738415616.0;
+        s.point.full_bits = s.point.file_bytes * 8 / 6738415616.0;
+        sample_store(store, &s, i);
+    }
+    store_close(store);
+}
+
+/* What the papers' tables end with, and what the models take. */
+static void means_and_sizes(void **state)
+{
+    (void)state;
+    write_whole_model(6);
+    char *text = printed(TABLE_MARKDOWN);
+    holds(text, "piqa acc_norm % |  77.37 | 77.37 |       0.00 | +0.00 | onebit, Table 2 |");
+    holds(text, "100 of 1838 items |");
+    holds(text, " average acc % |  64.06 | 64.19 |      +0.13 | +0.21 | onebit, Table 2 |");
+    holds(text, " of tasks with remarks |");
+    holds(text, " size GB |   13.5 | 13.48 |      -0.02 | -0.17 | onebit, Table 3 |");
+    holds(text, " size GB |    1.3 |  1.35 |      +0.05 | +3.54 | onebit, Table 3 |");
+    holds(text, " saved % |   90.4 | 90.01 |      -0.39 | -0.43 | onebit, Table 3 |");
+    holds(text, "a size does not hang on training |");
+    free(text);
+    text = printed(TABLE_CSV);
+    holds(text, "onebit,Table 3,LLaMA-7B,onebit,scale_bits=16,,size_gb,,1.3,1.346,,,");
+    free(text);
+    assert_int_equal(remove(database), 0);
+    write_whole_model(5); /* no mean of some of the tasks */
+    text = printed(TABLE_MARKDOWN);
+    assert_null(strstr(text, "average"));
+    holds(text, "arc_easy acc_norm %");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +487,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(same_experiments_match, setup, teardown),
         cmocka_unit_test_setup_teardown(others_do_not, setup, teardown),
         cmocka_unit_test_setup_teardown(remarks_tell_what_differs, setup, teardown),
+        cmocka_unit_test_setup_teardown(means_and_sizes, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_stand_beside_each_other, setup, teardown),
     };
     return cmocka_run_group_tests_name("published", tests, NULL, NULL);
