@@ -40,6 +40,19 @@ int file_read_at(int file, const char *path, size_t at, void *bytes, size_t coun
     return 0;
 }
 
+/* What a repository holds in place of a large file until `git lfs` fetches it. */
+static int check_pointer(const struct file_map *map, const char *path)
+{
+    static const char begin[] = "version https://git-lfs.github.com/";
+    if (map->size < sizeof begin || memcmp(map->data, begin, sizeof begin - 1) != 0)
+        return 0;
+    return err_set(
+        ERR_FORMAT,
+        "%s: only Git's pointer to the file is here, not the file: fetch it with `git lfs "
+        "pull`",
+        path);
+}
+
 int file_map_open(struct file_map *map, const char *path)
 {
     int fd;
@@ -54,8 +67,11 @@ int file_map_open(struct file_map *map, const char *path)
             rc = err_set(ERR_IO, "%s: cannot map %zu bytes: %s", path, size, strerror(errno));
     }
     close(fd);
+    struct file_map fresh = {data, size};
+    if (rc == 0 && (rc = check_pointer(&fresh, path)) != 0)
+        file_unmap(&fresh);
     if (rc == 0)
-        *map = (struct file_map){data, size};
+        *map = fresh;
     /* cppcheck-suppress memleak ; it does not see that the map holds data */
     return rc;
 }

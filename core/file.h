@@ -11,8 +11,8 @@ struct file_map {
     size_t size;
 };
 
-/* Maps path read-only. ERR_MISSING when there is no such file, else ERR_IO. file_unmap of a zeroed
- * struct is legal. */
+/* Maps path read-only. ERR_MISSING when there is no such file, ERR_FORMAT when it is a pointer of
+ * Git LFS, else ERR_IO. file_unmap of a zeroed struct is legal. */
 int file_map_open(struct file_map *map, const char *path);
 void file_unmap(struct file_map *map);
 

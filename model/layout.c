@@ -57,9 +57,10 @@ static int check_surplus(const struct model *model, const unsigned char *known)
     if (count > 1)
         snprintf(others, sizeof others, ", nor have %d others", count - 1);
     return err_set(ERR_FORMAT,
-                   "%s: tensor '%s' has no place in the model that config.json describes (%s, %d "
-                   "layers, %s)%s",
-                   first->file, first->name, config->architecture, config->layers,
+                   "%s: tensor '%s' has no place in the model that %s describes (%s, %d layers, "
+                   "%s)%s",
+                   first->file, first->name, model_config_source(model), config->architecture,
+                   config->layers,
                    config->tied_head ? "tied head" : "head of its own", others);
 }
 

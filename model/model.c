@@ -80,6 +80,19 @@ out:
     return rc;
 }
 
+/* Checkpoints of GPTQ, AWQ, bitsandbytes and the like say so. */
+static int check_unquantized(const json_t *config, const char *where)
+{
+    const json_t *quantization = json_object_get(config, "quantization_config");
+    const char *method = json_string_value(json_object_get(quantization, "quant_method"));
+    if (!quantization || json_is_null(quantization))
+        return 0;
+    return err_set(ERR_FORMAT,
+                   "%s: key 'quantization_config': weights quantized by '%.40s' are not read; take "
+                   "the model as it was before",
+                   where, method ? method : "?");
+}
+
 int model_open(struct model *model, const char *path)
 {
     const struct linear_source none = {0};
@@ -95,6 +108,7 @@ int model_open_source(struct model *model, const char *path, const struct linear
     TRY(mem_calloc(&fresh.workspace, 1, sizeof *fresh.workspace));
     TRY(checkpoint_open(&found, path));
     TRY(find_architecture(found.config, found.where, &fresh.architecture));
+    TRY(check_unquantized(found.config, found.where));
     TRY(fresh.architecture->read_config(found.config, &fresh.config, found.where));
     TRY(checkpoint_tensors(&found, &fresh.tensors));
     TRY(fresh.architecture->check_tensors(&fresh));
@@ -146,8 +160,7 @@ static bool from_source(const struct model *model, const char *tensor, char laye
     return model->source.has(model->source.context, layer);
 }
 
-/* What says which tensors there have to be. */
-static const char *config_source(const struct model *model)
+const char *model_config_source(const struct model *model)
 {
     bool one = strcmp(tensor_table_path(model->tensors), model->folder) == 0;
     return one ? "the file's header" : "config.json";
@@ -164,9 +177,9 @@ int model_check_tensor(const struct model *model, const char *name, size_t rows,
                                    known);
     if ((rc = tensor_table_get(model->tensors, name, &tensor)) != 0)
         return err_set((enum err_code)rc, "%s, which %s asks for", err_text(),
-                       config_source(model));
+                       model_config_source(model));
     if ((rc = tensor_check_shape(tensor, rows, columns)) != 0)
-        return err_set((enum err_code)rc, "%s by %s", err_text(), config_source(model));
+        return err_set((enum err_code)rc, "%s by %s", err_text(), model_config_source(model));
     /* Nothing is read yet, but its elements have to be numbers that can be. */
     if ((rc = dtype_to_float(tensor->dtype, tensor->data, 0, NULL)) != 0)
         return err_prefix(rc, "%s: tensor '%s'", tensor->file, tensor->name);

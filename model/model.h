@@ -191,6 +191,8 @@ void model_linear_name(const struct model *model, int block, const char *linear,
  * tensor or from the source; sets known[i] for the tensors that hold it. */
 int model_check_tensor(const struct model *model, const char *name, size_t rows, size_t columns,
                        unsigned char *known);
+/* What says which tensors there have to be, for messages: config.json, or the file's header. */
+const char *model_config_source(const struct model *model);
 /* For load_block: fills linear->weight (out x in, allocated) from the tensor or from the source. */
 int model_read_linear(const struct model *model, const char *tensor, struct linear *linear);
 

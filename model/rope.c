@@ -79,22 +79,27 @@ out:
     return rc;
 }
 
-static int read_object(const json_t *json, const json_t *object, struct model_config *config,
-                       const char *where)
+/* The key may stand in the object or beside it. */
+static int check_whole_heads(const json_t *json, const char *where)
 {
-    int rc, trained;
     double part;
-    struct rope_scaling rope = {.factor = 1};
-    TRY(read_kind(object, &rope.kind, where));
-    TRY(config_real(object, where, "rope_theta", 1, 1e12, config->rope_theta, &config->rope_theta));
-    TRY(config_real(object, where, "partial_rotary_factor", 0, 1, 1, &part));
-    if (part != 1) {
+    int rc = config_real(json, where, "partial_rotary_factor", 0, 1, 1, &part);
+    if (rc == 0 && part != 1)
         rc = err_set(ERR_FORMAT,
                      "%s: key 'partial_rotary_factor' is %g: only rotation of whole heads is "
                      "supported",
                      where, part);
-        goto out;
-    }
+    return rc;
+}
+
+static int read_object(const json_t *json, const json_t *object, struct model_config *config,
+                       const char *where)
+{
+    int rc, trained;
+    struct rope_scaling rope = {.factor = 1};
+    TRY(read_kind(object, &rope.kind, where));
+    TRY(config_real(object, where, "rope_theta", 1, 1e12, config->rope_theta, &config->rope_theta));
+    TRY(check_whole_heads(object, where));
     if (rope.kind == ROPE_PLAIN) {
         config->rope = (struct rope_scaling){0};
         goto out;
@@ -127,6 +132,7 @@ int rope_read_config(const json_t *json, struct model_config *config, const char
     char *place = NULL;
     config->rope = (struct rope_scaling){0};
     TRY(config_real(json, where, "rope_theta", 1, 1e12, 10000, &config->rope_theta));
+    TRY(check_whole_heads(json, where));
     for (int i = 0; i < 2; i++) {
         const json_t *object = json_object_get(json, keys[i]);
         if (!object || json_is_null(object))

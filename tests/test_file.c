@@ -156,6 +156,18 @@ static void maps_show_the_bytes(void **state)
     file_unmap(&map);
 }
 
+static void a_pointer_of_git_lfs_is_told(void **state)
+{
+    struct file_map map = {0};
+    write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n");
+    assert_int_equal(file_map_open(&map, path), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "git lfs pull"));
+    assert_null(map.data);
+    write_text("version https://git-lfs");
+    assert_int_equal(file_map_open(&map, path), 0);
+    file_unmap(&map);
+}
+
 static void only_regular_files_are_read(void **state)
 {
     struct file_map map = {.size = 5};
@@ -214,6 +226,7 @@ int main(void)
         IN_FOLDER(a_full_disk_loses_nothing),
         IN_FOLDER(writing_where_no_folder_is_fails),
         IN_FOLDER(maps_show_the_bytes),
+        IN_FOLDER(a_pointer_of_git_lfs_is_told),
         IN_FOLDER(only_regular_files_are_read),
         IN_FOLDER(folders_are_made_with_their_parents),
         IN_FOLDER(names_are_joined),

@@ -236,7 +236,8 @@ static void models_that_cannot_be_are_refused(void **state)
     gguf_model_config(&b, &small);
     build_without(&b, "");
     build_tensor(&b, "blk.0.attn_sinks.weight", 0, 1, 0, &value, sizeof value);
-    refused(&b, ERR_FORMAT, "'blk.0.attn_sinks.weight'");
+    refused(&b, ERR_FORMAT,
+            "'blk.0.attn_sinks.weight' has no place in the model that the file's header describes");
     gguf_model_config(&b, &small);
     build_without(&b, "");
     build_tensor(&b, "output.weight", 0, 1, 0, &value, sizeof value);
