@@ -25,10 +25,26 @@ struct reading {
     int64_t heads, kv_heads;
 };
 
+/* The first part of a model has its metadata, the others little more than their number. */
+static int check_whole(const struct gguf *file)
+{
+    int64_t part, parts;
+    int rc;
+    TRY(gguf_int(file, "split.count", 0, 65535, 0, &parts));
+    TRY(gguf_int(file, "split.no", 0, 65535, 0, &part));
+    if (parts > 1)
+        rc = err_set(ERR_FORMAT,
+                     "%s: part %d of %d of a model: join them with llama.cpp's `llama-gguf-split "
+                     "--merge FIRST-PART OUT.gguf`",
+                     file->path, (int)part + 1, (int)parts);
+out:
+    return rc;
+}
+
 static int find_family(struct reading *r)
 {
     struct gguf_text name;
-    int64_t parts, experts;
+    int64_t experts;
     int rc = gguf_text(r->file, "general.architecture", &name);
     if (rc)
         return rc;
@@ -41,12 +57,6 @@ static int find_family(struct reading *r)
                        "%s: a model of architecture '%.*s': of GGUF files, llama (with Mistral) "
                        "and qwen2 are supported",
                        r->file->path, (int)(name.size < 40 ? name.size : 40), name.text);
-    TRY(gguf_int(r->file, "split.count", 0, 65535, 0, &parts));
-    if (parts > 1)
-        return err_set(ERR_FORMAT,
-                       "%s: one of %d parts of a model: join them with llama.cpp's gguf-split "
-                       "--merge",
-                       r->file->path, (int)parts);
     char key[64];
     snprintf(key, sizeof key, "%s.expert_count", r->family->name);
     TRY(gguf_int(r->file, key, 0, 65535, 0, &experts));
@@ -178,6 +188,11 @@ static int read_rope(const struct reading *r, int64_t head_size, json_t *config)
                        "%s: key '%s' is %d, but a head has %d: only rotation of whole heads is "
                        "supported",
                        r->file->path, key, (int)rotated, (int)head_size);
+    if (find_tensor(r->file, "rope_factors_long.weight"))
+        return err_set(ERR_FORMAT,
+                       "%s: tensor 'rope_factors_long.weight': rotary positions of type longrope "
+                       "are not supported",
+                       r->file->path);
     TRY(copy_real(r, "rope.freq_base", 10000, "rope_theta", config));
     TRY(read_scaling(r, config));
     if (factors && r->family->rope_factors)
@@ -306,6 +321,7 @@ int gguf_model(struct gguf *file, json_t **config, struct tensor_table **tensors
     struct reading r = {.file = file};
     struct tensor_part part = {.owner = file, .release_owner = release_file};
     json_t *json = json_object();
+    TRY(check_whole(file));
     TRY(find_family(&r));
     TRY(read_config(&r, json));
     TRY(mem_strdup(&part.path, file->path));

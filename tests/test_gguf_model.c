@@ -209,7 +209,14 @@ static void models_that_cannot_be_are_refused(void **state)
     refused(&b, ERR_MISSING, "'general.architecture' is missing");
     gguf_model_config(&b, &small);
     build_u32(&b, "split.count", 3);
-    refused(&b, ERR_FORMAT, "one of 3 parts");
+    refused(&b, ERR_FORMAT, "part 1 of 3 of a model");
+    build_u32(&b, "split.count", 3); /* as in all parts but the first, without an architecture */
+    build_u32(&b, "split.no", 2);
+    refused(&b, ERR_FORMAT, "part 3 of 3 of a model: join them");
+    gguf_model_config(&b, &small);
+    build_without(&b, "");
+    build_tensor(&b, "rope_factors_long.weight", 0, 4, 0, factors, sizeof factors);
+    refused(&b, ERR_FORMAT, "type longrope are not supported");
     gguf_model_config(&b, &small);
     build_u32(&b, "llama.expert_count", 8);
     refused(&b, ERR_FORMAT, "a mixture of 8 experts");
