@@ -221,6 +221,20 @@ static void texts_by_rule_and_reference(void **state)
     refuses(EVAL "--corpora file:$T/text.txt --rule halves", 2, "windows, second-half");
 }
 
+/* What cannot be written whole is an error, and leaves nothing behind. */
+static void samples_need_room(void **state)
+{
+    (void)state;
+    refuses(EVAL "--tasks arc_easy --items 1 --samples /dev/full", 1,
+            "something that is no file is in the way");
+    refuses(EVAL "--tasks arc_easy --items 1 --samples $T/none/items.jsonl", 1,
+            "none/items.jsonl: cannot write: No such file or directory");
+    struct result r = shell("ulimit -f 2; " EVAL "--tasks arc_easy --samples $T/room.jsonl");
+    if (r.status != 1 || !strstr(r.err, "room.jsonl: cannot write: File too large"))
+        fail_msg("%d <%s> <%s>", r.status, r.out, r.err);
+    works("test -z \"$(ls $T | grep room)\"");
+}
+
 /* Questions compressed by gzip are the same questions; an archive that is cut is an error. */
 static void compressed_questions(void **state)
 {
@@ -243,6 +257,7 @@ int main(void)
         cmocka_unit_test(texts_by_rule_and_reference),
         cmocka_unit_test(wrong_words_are_refused),
         cmocka_unit_test(compressed_questions),
+        cmocka_unit_test(samples_need_room),
     };
     folder = fixture_folder("eval");
     if (program_start(folder) != 0)
