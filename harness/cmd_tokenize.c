@@ -156,9 +156,11 @@ static int parse_ids(const struct strbuf *text, int32_t **ids, size_t *count)
         char *end;
         errno = 0;
         long id = strtol(at, &end, 10);
-        if (end == at || (*end && !strchr(space, *end)) || errno || id < 0 || id > INT32_MAX)
-            return err_set(ERR_FORMAT, "input, byte %zu: '%.20s' is not a token id",
-                           (size_t)(at - text->data), at);
+        if (end == at || (*end && !strchr(space, *end)) || errno || id < 0 || id > INT32_MAX) {
+            size_t length = strcspn(at, space);
+            return err_set(ERR_FORMAT, "input, byte %zu: '%.*s' is not a token id",
+                           (size_t)(at - text->data), (int)(length < 20 ? length : 20), at);
+        }
         (*ids)[used++] = (int32_t)id;
         at = end;
     }

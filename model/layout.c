@@ -60,8 +60,7 @@ static int check_surplus(const struct model *model, const unsigned char *known)
                    "%s: tensor '%s' has no place in the model that %s describes (%s, %d layers, "
                    "%s)%s",
                    first->file, first->name, model_config_source(model), config->architecture,
-                   config->layers,
-                   config->tied_head ? "tied head" : "head of its own", others);
+                   config->layers, config->tied_head ? "tied head" : "head of its own", others);
 }
 
 /* The error of a tensor that is not there, with the number of those that are missing beside it. */

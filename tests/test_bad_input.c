@@ -317,6 +317,7 @@ static void ids_that_are_none(void **state)
     refuses("printf '1 2 99999' | $B tokenize -t $T/model --decode", 1, "id 99999 (number 2)");
     refuses("printf '1 -2' | $B tokenize -t $T/model --decode", 1, "byte 2: '-2' is not a token");
     refuses("printf '1 \\0 2' | $B tokenize -t $T/model --decode", 1, "byte 2: '' is not a token");
+    refuses("echo '1 x' | $B tokenize -t $T/model --decode", 1, "byte 2: 'x' is not a token id");
     refuses("printf '9%%040d' 1 | $B tokenize -t $T/model --decode", 1, "is not a token id");
     refuses("$B tokenize -t $T/model /no/such", 3, "/no/such: No such file");
     refuses("$B tokenize -t $T/model $T", 1, "not a regular file");
