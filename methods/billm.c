@@ -7,6 +7,7 @@
 #include "core/err.h"
 #include "core/pool.h"
 #include "linalg/matmul.h"
+#include "methods/common_options.h"
 
 #include <math.h>
 #include <string.h>
@@ -33,13 +34,7 @@ static const struct option billm_options[] = {
      .high = BILLM_MAX_BLOCK,
      .special = "-1=the whole row",
      .help = "columns that are searched, scaled and updated together"},
-    {.name = "percdamp",
-     .type = OPTION_REAL,
-     .offset = FIELD(percdamp),
-     .fallback = "0.01",
-     .low = 0,
-     .high = 1000,
-     .help = "share of the Hessian diagonal's mean that is added to it"},
+    COMMON_PERCDAMP(struct billm_options),
     {.name = "gptq",
      .type = OPTION_BOOL,
      .offset = FIELD(gptq),
@@ -73,12 +68,7 @@ static const struct option billm_options[] = {
      .help = "code: with the hessian metric the searches run on saliency, and count the rest with "
              "order 2; paper: on the "
              "weights, with the orders that are used"},
-    {.name = "scale_bits",
-     .type = OPTION_CHOICE,
-     .offset = FIELD(scale_bits),
-     .fallback = "32",
-     .choices = "32|16",
-     .help = "bits of a stored scale: 32 as the references compute, 16 as the papers count"},
+    COMMON_SCALE_BITS(struct billm_options),
     {0}};
 
 static int parse_orders(const char *text, int orders[3])

@@ -5,6 +5,7 @@
 #include "core/mem.h"
 #include "core/pool.h"
 #include "linalg/matmul.h"
+#include "methods/common_options.h"
 #include "methods/grid.h"
 #include "methods/method.h"
 #include "methods/uniform.h"
@@ -42,12 +43,7 @@ static const struct option bitnet_options[] = {
      .special = "0=not quantized",
      .help = "bits of the layer's inputs, on a grid up to each token's largest; the paper's "
              "models have 8"},
-    {.name = "scale_bits",
-     .type = OPTION_CHOICE,
-     .offset = FIELD(scale_bits),
-     .fallback = "32",
-     .choices = "32|16",
-     .help = "bits of a stored scale: 32 as the references compute, 16 as the papers count"},
+    COMMON_SCALE_BITS(struct bitnet_options),
     {0}};
 
 static struct grid bitnet_grid(const struct bitnet_options *o, int rows, int columns)

@@ -2,6 +2,7 @@
  * Hessian's Cholesky factor. Decisions follow the authors' code: see docs/methods/gptq.md. */
 #include "core/err.h"
 #include "core/pool.h"
+#include "methods/common_options.h"
 #include "methods/feedback.h"
 #include "methods/grid.h"
 #include "methods/method.h"
@@ -17,26 +18,9 @@ struct gptq_options {
 
 #define FIELD(field) offsetof(struct gptq_options, field)
 static const struct option gptq_options[] = {
-    {.name = "bits",
-     .type = OPTION_INT,
-     .offset = FIELD(bits),
-     .fallback = "4",
-     .low = 1,
-     .high = 8,
-     .help = "bits of a code"},
-    {.name = "sym",
-     .type = OPTION_BOOL,
-     .offset = FIELD(sym),
-     .fallback = "false",
-     .help = "grid symmetric about zero instead of from the smallest to the largest weight"},
-    {.name = "group_size",
-     .type = OPTION_INT,
-     .offset = FIELD(group_size),
-     .fallback = "-1",
-     .low = 1,
-     .high = 1 << 20,
-     .special = "-1=the whole row",
-     .help = "columns that share a scale"},
+    COMMON_BITS(struct gptq_options),
+    COMMON_SYM(struct gptq_options),
+    COMMON_GROUP_SIZE(struct gptq_options),
     {.name = "act_order",
      .type = OPTION_BOOL,
      .offset = FIELD(act_order),
@@ -47,32 +31,10 @@ static const struct option gptq_options[] = {
      .offset = FIELD(static_groups),
      .fallback = "false",
      .help = "scales of all groups from the original weights, before any feedback"},
-    {.name = "mse",
-     .type = OPTION_BOOL,
-     .offset = FIELD(mse),
-     .fallback = "false",
-     .help = "shrink the range where that lessens the error sum |w_q - w|^2.4"},
-    {.name = "percdamp",
-     .type = OPTION_REAL,
-     .offset = FIELD(percdamp),
-     .fallback = "0.01",
-     .low = 0,
-     .high = 1000,
-     .help = "share of the Hessian diagonal's mean that is added to it"},
-    {.name = "block_size",
-     .type = OPTION_INT,
-     .offset = FIELD(block_size),
-     .fallback = "128",
-     .low = 1,
-     .high = 65536,
-     .special = "-1=the whole row",
-     .help = "columns between two updates of the rest of the matrix"},
-    {.name = "scale_bits",
-     .type = OPTION_CHOICE,
-     .offset = FIELD(scale_bits),
-     .fallback = "32",
-     .choices = "32|16",
-     .help = "bits of a stored scale: 32 as the references compute, 16 as the papers count"},
+    COMMON_MSE(struct gptq_options),
+    COMMON_PERCDAMP(struct gptq_options),
+    COMMON_BLOCK_SIZE(struct gptq_options),
+    COMMON_SCALE_BITS(struct gptq_options),
     {0}};
 
 static int gptq_check(const void *options)

@@ -6,6 +6,7 @@
 #include "core/err.h"
 #include "core/pool.h"
 #include "linalg/select.h"
+#include "methods/common_options.h"
 #include "methods/feedback.h"
 #include "methods/uniform.h"
 
@@ -58,21 +59,8 @@ static const struct option pbllm_options[] = {
      .high = 1 << 20,
      .special = "-1=the whole row",
      .help = "columns that share low scales and a salience threshold"},
-    {.name = "block_size",
-     .type = OPTION_INT,
-     .offset = FIELD(block_size),
-     .fallback = "128",
-     .low = 1,
-     .high = 65536,
-     .special = "-1=the whole row",
-     .help = "columns between two updates of the rest of the matrix"},
-    {.name = "percdamp",
-     .type = OPTION_REAL,
-     .offset = FIELD(percdamp),
-     .fallback = "0.01",
-     .low = 0,
-     .high = 1000,
-     .help = "share of the Hessian diagonal's mean that is added to it"},
+    COMMON_BLOCK_SIZE(struct pbllm_options),
+    COMMON_PERCDAMP(struct pbllm_options),
     {.name = "gptq",
      .type = OPTION_BOOL,
      .offset = FIELD(gptq),
@@ -86,12 +74,7 @@ static const struct option pbllm_options[] = {
      .help = "code: low statistics count salient weights as 0, 2bit and 4bit share a zero point's "
              "scale; paper: only low "
              "weights count, each row has its own"},
-    {.name = "scale_bits",
-     .type = OPTION_CHOICE,
-     .offset = FIELD(scale_bits),
-     .fallback = "32",
-     .choices = "32|16",
-     .help = "bits of a stored scale: 32 as the references compute, 16 as the papers count"},
+    COMMON_SCALE_BITS(struct pbllm_options),
     {0}};
 
 int pbllm_low_bits(const struct pbllm_options *o)

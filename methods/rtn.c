@@ -2,6 +2,7 @@
  * The baseline of every paper; its quantizer is the one in GPTQ's code (arXiv:2210.17323). */
 #include "core/err.h"
 #include "core/pool.h"
+#include "methods/common_options.h"
 #include "methods/grid.h"
 #include "methods/method.h"
 #include "methods/uniform.h"
@@ -18,31 +19,10 @@ struct rtn_options {
 
 #define FIELD(field) offsetof(struct rtn_options, field)
 static const struct option rtn_options[] = {
-    {.name = "bits",
-     .type = OPTION_INT,
-     .offset = FIELD(bits),
-     .fallback = "4",
-     .low = 1,
-     .high = 8,
-     .help = "bits of a code"},
-    {.name = "sym",
-     .type = OPTION_BOOL,
-     .offset = FIELD(sym),
-     .fallback = "false",
-     .help = "grid symmetric about zero instead of from the smallest to the largest weight"},
-    {.name = "group_size",
-     .type = OPTION_INT,
-     .offset = FIELD(group_size),
-     .fallback = "-1",
-     .low = 1,
-     .high = 1 << 20,
-     .special = "-1=the whole row",
-     .help = "columns that share a scale"},
-    {.name = "mse",
-     .type = OPTION_BOOL,
-     .offset = FIELD(mse),
-     .fallback = "false",
-     .help = "shrink the range where that lessens the error sum |w_q - w|^2.4"},
+    COMMON_BITS(struct rtn_options),
+    COMMON_SYM(struct rtn_options),
+    COMMON_GROUP_SIZE(struct rtn_options),
+    COMMON_MSE(struct rtn_options),
     {.name = "trits",
      .type = OPTION_BOOL,
      .offset = FIELD(trits),
@@ -55,12 +35,7 @@ static const struct option rtn_options[] = {
      .choices = "minmax|sign_mean",
      .help =
          "minmax: a grid over the range; sign_mean: the sign times the mean of |w| (with bits: 1)"},
-    {.name = "scale_bits",
-     .type = OPTION_CHOICE,
-     .offset = FIELD(scale_bits),
-     .fallback = "32",
-     .choices = "32|16",
-     .help = "bits of a stored scale: 32 as the references compute, 16 as the papers count"},
+    COMMON_SCALE_BITS(struct rtn_options),
     {0}};
 
 static int rtn_check(const void *options)
