@@ -177,3 +177,23 @@ int pool_run(pool_task *task, void *context, int count)
     }
     return atomic_load(&pool.failed_index) < count ? err_restore(&pool.failure) : 0;
 }
+
+struct rows {
+    pool_rows_task *task;
+    void *context;
+    long count;
+    int step;
+};
+
+static int run_rows(void *context, int index, int worker)
+{
+    const struct rows *r = context;
+    const long first = (long)index * r->step, rest = r->count - first;
+    return r->task(r->context, first, first + (rest < r->step ? rest : r->step), worker);
+}
+
+int pool_run_rows(pool_rows_task *task, void *context, long count, int step)
+{
+    struct rows rows = {task, context, count, step};
+    return pool_run(run_rows, &rows, (int)((count + step - 1) / step));
+}

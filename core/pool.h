@@ -21,4 +21,9 @@ int pool_threads(void);
 typedef int pool_task(void *context, int index, int worker);
 int pool_run(pool_task *task, void *context, int count);
 
+/* The same for rows 0..count-1, `step` of them in a task: task(context, first, end, worker) does
+ * rows first..end-1. */
+typedef int pool_rows_task(void *context, long first, long end, int worker);
+int pool_run_rows(pool_rows_task *task, void *context, long count, int step);
+
 #endif

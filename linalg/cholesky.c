@@ -71,28 +71,27 @@ enum { REVERSE_ROWS = 32 };
 #undef POTRF
 #undef TRTRI
 
-static int reverse_out(void *context, int index, int worker)
+static int reverse_out(void *context, long first, long end, int worker)
 {
     const struct reversing *r = context;
-    long n = r->n, last = smaller(r->n, (index + 1) * REVERSE_ROWS);
-    for (long i = (long)index * REVERSE_ROWS; i < last; i++) {
+    long n = r->n;
+    for (long i = first; i < end; i++) {
         const double *from = (const double *)r->work + (n - 1 - i) * n + (n - 1);
         float *upper = r->upper + i * n;
         memset(upper, 0, sizeof *upper * (size_t)i);
         for (long j = i; j < n; j++)
             upper[j] = (float)from[-j];
     }
-    (void)worker;
     return 0;
 }
 
 /* Rows i and n - 1 - i of upper exchange their contents, back to front, after the rubbish above the
  * diagonal has been cleared: so the lower triangle becomes the upper one with zeros below it. */
-static int reverse_pairs(void *context, int index, int worker)
+static int reverse_pairs(void *context, long first, long end, int worker)
 {
     const struct reversing *r = context;
-    long n = r->n, last = smaller((r->n + 1) / 2, (index + 1) * REVERSE_ROWS);
-    for (long i = (long)index * REVERSE_ROWS; i < last; i++) {
+    long n = r->n;
+    for (long i = first; i < end; i++) {
         float *low = r->upper + i * n, *high = r->upper + (n - 1 - i) * n;
         memset(low + i + 1, 0, sizeof *low * (size_t)(n - 1 - i));
         memset(high + n - i, 0, sizeof *high * (size_t)i);
@@ -103,7 +102,6 @@ static int reverse_pairs(void *context, int index, int worker)
             high[n - 1 - j] = swapped;
         }
     }
-    (void)worker;
     return 0;
 }
 
@@ -117,17 +115,17 @@ int cholesky_inverse_upper(const float *h, const float *diagonal, const int *ord
                           .n = n,
                           .work = large ? (void *)upper : work,
                           .upper = upper};
-    int rc = 0, tasks = (n + REVERSE_ROWS - 1) / REVERSE_ROWS;
+    int rc = 0;
     if (large) {
-        TRY(pool_run(reverse_in_float, &r, tasks));
+        TRY(pool_run_rows(reverse_in_float, &r, n, REVERSE_ROWS));
         TRY(cholesky_lower_float(upper, n));
         TRY(triangle_invert_float(upper, n));
-        TRY(pool_run(reverse_pairs, &r, tasks));
+        TRY(pool_run_rows(reverse_pairs, &r, (n + 1) / 2, REVERSE_ROWS));
     } else {
-        TRY(pool_run(reverse_in_double, &r, tasks));
+        TRY(pool_run_rows(reverse_in_double, &r, n, REVERSE_ROWS));
         TRY(cholesky_lower_double(work, n));
         TRY(triangle_invert_double(work, n));
-        TRY(pool_run(reverse_out, &r, tasks));
+        TRY(pool_run_rows(reverse_out, &r, n, REVERSE_ROWS));
     }
 out:
     return rc;

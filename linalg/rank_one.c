@@ -17,11 +17,10 @@ struct sizes {
     double *to;
 };
 
-static int times_columns(void *context, int index, int worker)
+static int times_columns(void *context, long first, long end, int worker)
 {
     const struct sizes *s = context;
-    long end = (long)(index + 1) * TILE < s->rows ? (long)(index + 1) * TILE : s->rows;
-    for (long r = (long)index * TILE; r < end; r++) {
+    for (long r = first; r < end; r++) {
         const float *w = s->weight + r * s->columns;
         double sums[4] = {0};
         long i = 0;
@@ -32,20 +31,18 @@ static int times_columns(void *context, int index, int worker)
             sums[0] += (double)fabsf(w[i]) * s->from[i];
         s->to[r] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     }
-    (void)worker;
     return 0;
 }
 
-static int times_rows(void *context, int index, int worker)
+static int times_rows(void *context, long first, long end, int worker)
 {
     const struct sizes *s = context;
-    long first = (long)index * TILE, width = s->columns - first < TILE ? s->columns - first : TILE;
+    const long width = end - first;
     double sums[TILE] = {0};
     for (long r = 0; r < s->rows; r++)
         for (long i = 0; i < width; i++)
             sums[i] += (double)fabsf(s->weight[r * s->columns + first + i]) * s->from[r];
     memcpy(s->to + first, sums, sizeof *sums * (size_t)width);
-    (void)worker;
     return 0;
 }
 
@@ -54,7 +51,7 @@ static int right(struct sizes *s, const double *from, double *to)
 {
     s->from = from;
     s->to = to;
-    return pool_run(times_columns, s, (int)((s->rows + TILE - 1) / TILE));
+    return pool_run_rows(times_columns, s, s->rows, TILE);
 }
 
 /* to (columns) = |W|^T from (rows) */
@@ -62,7 +59,7 @@ static int left(struct sizes *s, const double *from, double *to)
 {
     s->from = from;
     s->to = to;
-    return pool_run(times_rows, s, (int)((s->columns + TILE - 1) / TILE));
+    return pool_run_rows(times_rows, s, s->columns, TILE);
 }
 
 static double norm(const double *x, long count)

@@ -135,19 +135,16 @@ struct work {
 
 enum { LANES = 16, TILE_ROWS = 128 };
 
-static int copy_rows(void *context, int index, int worker)
+static int copy_rows(void *context, long first, long end, int worker)
 {
     const struct work *work = context;
-    long n = work->form.columns, end = (long)(index + 1) * LANES < work->form.rows
-                                           ? (long)(index + 1) * LANES
-                                           : work->form.rows;
+    long n = work->form.columns;
     const float *h = work->problem->hessian->matrix;
-    for (long r = (long)index * LANES; r < end; r++)
+    for (long r = first; r < end; r++)
         memcpy(work->weights + r * n, work->problem->weight + r * n, sizeof(float) * (size_t)n);
     for (long i = 0; i < n; i++)
-        for (long r = (long)index * LANES; h[i * n + i] == 0 && r < end; r++)
+        for (long r = first; h[i * n + i] == 0 && r < end; r++)
             work->weights[r * n + i] = 0;
-    (void)worker;
     return 0;
 }
 
@@ -189,16 +186,15 @@ static void group_row(const struct work *work, long row, uint8_t *group)
 }
 
 /* Quantizes a tile of rows in the block and feeds its errors to the columns behind. */
-static int quantize_rows(void *context, int index, int worker)
+static int quantize_rows(void *context, long first, long end, int worker)
 {
     const struct work *work = context;
     const struct billm_form *form = &work->form;
-    long n = form->columns, first = (long)index * TILE_ROWS, per_block = form->first[form->groups];
-    int rows = form->rows - first < TILE_ROWS ? (int)(form->rows - first) : TILE_ROWS;
-    int rest = form->columns - work->start - work->width;
+    long n = form->columns, per_block = form->first[form->groups];
+    int rows = (int)(end - first), rest = form->columns - work->start - work->width;
     float *errors = work->errors + (long)worker * TILE_ROWS * form->block;
     const uint8_t *kept = work->problem->kept;
-    for (long r = first; r < first + rows; r++) {
+    for (long r = first; r < end; r++) {
         const float *w = work->weights + r * n + work->start;
         float *q = work->quantized + r * n + work->start,
               *error = errors + (r - first) * form->block;
@@ -284,7 +280,7 @@ static int prepare(struct work *work)
     TRY(arena_alloc(arena, &work->errors, (size_t)pool_threads() * TILE_ROWS * (size_t)form->block,
                     sizeof *work->errors));
     TRY(billm_search_init(&work->search, form, arena));
-    TRY(pool_run(copy_rows, work, (form->rows + LANES - 1) / LANES));
+    TRY(pool_run_rows(copy_rows, work, form->rows, LANES));
 out:
     return rc;
 }
@@ -311,7 +307,7 @@ static int billm_quantize(const void *options, const struct layer_problem *probl
                                                               : form->block;
         TRY(pool_run(rate_rows, &work, (form->rows + LANES - 1) / LANES));
         TRY(billm_search_block(&work.search, work.width));
-        TRY(pool_run(quantize_rows, &work, (form->rows + TILE_ROWS - 1) / TILE_ROWS));
+        TRY(pool_run_rows(quantize_rows, &work, form->rows, TILE_ROWS));
         salient[block] = work.search.salient_count;
         memcpy(splits + block * (form->groups - 2), work.search.splits,
                sizeof *splits * (size_t)(form->groups - 2));

@@ -80,19 +80,12 @@ static double sum_sizes(const float *w, long count)
            ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-static long last_row(const struct work *work, int task)
-{
-    long end = (long)(task + 1) * ROWS_A_TASK;
-    return end < work->grid.rows ? end : work->grid.rows;
-}
-
-static int sum_rows(void *context, int index, int worker)
+static int sum_rows(void *context, long first, long end, int worker)
 {
     const struct work *work = context;
     long n = work->grid.columns;
-    for (long r = (long)index * ROWS_A_TASK; r < last_row(work, index); r++)
+    for (long r = first; r < end; r++)
         work->sums[r] = sum_sizes(work->problem->weight + r * n, n);
-    (void)worker;
     return 0;
 }
 
@@ -103,12 +96,12 @@ static int code_of(float w, float gamma)
     return ratio > 0.5f ? 2 : ratio < -0.5f ? 0 : 1;
 }
 
-static int quantize_rows(void *context, int index, int worker)
+static int quantize_rows(void *context, long first, long end, int worker)
 {
     const struct work *work = context;
     const struct grid *g = &work->grid;
     long n = g->columns, groups = grid_groups(g);
-    for (long r = (long)index * ROWS_A_TASK; r < last_row(work, index); r++)
+    for (long r = first; r < end; r++)
         for (long i = 0; i < n; i++) {
             float *scale = work->arrays.scale + (g->one_scale ? 0 : r * groups + i / g->group);
             const float *w = work->problem->weight + r * n + i;
@@ -120,7 +113,6 @@ static int quantize_rows(void *context, int index, int worker)
             work->arrays.codes[r * n + i] = (uint8_t)code_of(*w, *scale);
             work->quantized[r * n + i] = grid_value(g, work->arrays.codes[r * n + i], *scale, 0);
         }
-    (void)worker;
     return 0;
 }
 
@@ -131,19 +123,19 @@ static int bitnet_quantize(const void *options, const struct layer_problem *prob
     struct work work = {.problem = problem,
                         .quantized = result->quantized,
                         .grid = bitnet_grid(o, problem->rows, problem->columns)};
-    int rc = 0, tasks = (problem->rows + ROWS_A_TASK - 1) / ROWS_A_TASK;
+    int rc = 0;
     TRY(layer_check(problem, false));
     TRY(grid_add_details(&work.grid, &result->details, &work.arrays));
     if (work.grid.one_scale) {
         double sum = 0;
         TRY(arena_alloc(problem->arena, &work.sums, (size_t)problem->rows, sizeof *work.sums));
-        TRY(pool_run(sum_rows, &work, tasks));
+        TRY(pool_run_rows(sum_rows, &work, problem->rows, ROWS_A_TASK));
         for (int r = 0; r < problem->rows; r++)
             sum += work.sums[r];
         float gamma = (float)(sum / problem->rows / problem->columns);
         work.arrays.scale[0] = work.grid.half ? uniform_half(gamma) : gamma;
     }
-    TRY(pool_run(quantize_rows, &work, tasks));
+    TRY(pool_run_rows(quantize_rows, &work, problem->rows, ROWS_A_TASK));
     result->paper_bits = grid_paper_bits(&work.grid);
     if (o->granularity == BY_GROUP)
         layer_check_group(result, "group_size", o->group_size, problem->columns);

@@ -75,14 +75,12 @@ enum { ROWS_A_TASK = 8 };
 
 /* Scales of all groups from the original weights; dead columns count as 0 only with groups, as in
  * the reference. */
-static int fit_rows(void *context, int index, int worker)
+static int fit_rows(void *context, long first, long end, int worker)
 {
     const struct gptq_work *work = context;
     const struct grid *g = &work->grid;
-    long end = (long)(index + 1) * ROWS_A_TASK < g->rows ? (long)(index + 1) * ROWS_A_TASK
-                                                         : g->rows;
     float *row = work->scratch + (long)worker * g->columns;
-    for (long r = (long)index * ROWS_A_TASK; r < end; r++) {
+    for (long r = first; r < end; r++) {
         memcpy(row, work->problem->weight + r * g->columns, sizeof *row * (size_t)g->columns);
         for (int i = 0; work->options->static_groups && i < g->columns; i++)
             if (work->dead[i])
@@ -146,7 +144,7 @@ static int prepare(struct gptq_work *work, const struct hessian_factor *factor)
     for (size_t i = 0; work->arrays.perm && i < columns; i++)
         work->arrays.perm[i] = factor->order[i];
     if (!work->dynamic)
-        TRY(pool_run(fit_rows, work, (problem->rows + ROWS_A_TASK - 1) / ROWS_A_TASK));
+        TRY(pool_run_rows(fit_rows, work, problem->rows, ROWS_A_TASK));
 out:
     return rc;
 }

@@ -58,12 +58,11 @@ static float sign_value(int sign)
     return sign == 2 ? 0.0f : sign == 1 ? 1.0f : -1.0f;
 }
 
-static int quantize_rows(void *context, int index, int worker)
+static int quantize_rows(void *context, long first, long end, int worker)
 {
     const struct work *work = context;
-    long n = work->problem->columns, end = (long)(index + 1) * ROWS_A_TASK;
-    end = end < work->problem->rows ? end : work->problem->rows;
-    for (long r = (long)index * ROWS_A_TASK; r < end; r++)
+    long n = work->problem->columns;
+    for (long r = first; r < end; r++)
         for (long i = 0; i < n; i++) {
             float w = work->problem->weight[r * n + i], size = work->a[r] * work->b[i];
             int sign = w > 0 ? 1 : w < 0 ? 0 : 2;
@@ -72,7 +71,6 @@ static int quantize_rows(void *context, int index, int worker)
             work->sign[r * n + i] = (uint8_t)sign;
             work->quantized[r * n + i] = sign_value(sign) * size;
         }
-    (void)worker;
     return 0;
 }
 
@@ -105,7 +103,7 @@ static int onebit_quantize(const void *options, const struct layer_problem *prob
         round_halves(work.a, problem->rows);
         round_halves(work.b, problem->columns);
     }
-    TRY(pool_run(quantize_rows, &work, (problem->rows + ROWS_A_TASK - 1) / ROWS_A_TASK));
+    TRY(pool_run_rows(quantize_rows, &work, problem->rows, ROWS_A_TASK));
     result->paper_bits = 1 + 16.0 / problem->columns + 16.0 / problem->rows;
 out:
     if (rc)

@@ -112,18 +112,12 @@ static int group_width(const struct work *work)
     return work->columns - start < work->group ? work->columns - start : work->group;
 }
 
-static long last_row(const struct work *work, int task)
-{
-    long end = (long)(task + 1) * ROWS_A_TASK;
-    return end < work->rows ? end : work->rows;
-}
-
-static int rate_rows(void *context, int index, int worker)
+static int rate_rows(void *context, long first, long end, int worker)
 {
     const struct work *work = context;
     long start = (long)work->current * work->group, width = group_width(work), n = work->columns;
     const float *divisors = work->divisors + start;
-    for (long r = (long)index * ROWS_A_TASK; r < last_row(work, index); r++) {
+    for (long r = first; r < end; r++) {
         const float *w = work->problem->weight + r * n + start;
         float *to = work->saliency + r * width;
         if (work->options->salient_metric == METRIC_HESSIAN)
@@ -135,7 +129,6 @@ static int rate_rows(void *context, int index, int worker)
         for (long i = 0; i < width; i++)
             to[i] = work->dead[start + i] ? 0 : to[i];
     }
-    (void)worker;
     return 0;
 }
 
@@ -158,12 +151,12 @@ static uint8_t *leave_out_pruned(const struct work *work, long at, const uint8_t
 
 /* The group's mask and low statistics for a few rows; with the first group also the rows' high
  * grid. */
-static int fit_rows(void *context, int index, int worker)
+static int fit_rows(void *context, long first, long end, int worker)
 {
     const struct work *work = context;
     const struct pbllm_options *o = work->options;
     long start = (long)work->current * work->group, width = group_width(work), n = work->columns;
-    for (long r = (long)index * ROWS_A_TASK; r < last_row(work, index); r++) {
+    for (long r = first; r < end; r++) {
         float *w = work->saliency + r * width,
               *scale = work->low_scale + (long)work->current * work->rows + r;
         uint8_t *mask = work->mask + r * n + start;
@@ -203,15 +196,15 @@ static void fit_zeros(struct work *work)
 
 static int fit_groups(struct work *work)
 {
-    int rc = 0, tasks = (work->rows + ROWS_A_TASK - 1) / ROWS_A_TASK;
+    int rc = 0;
     for (work->current = 0; work->current < work->groups; work->current++) {
         size_t count = (size_t)group_width(work) * (size_t)work->rows;
         size_t rank = (size_t)((double)count * work->options->low_frac);
-        TRY(pool_run(rate_rows, work, tasks));
+        TRY(pool_run_rows(rate_rows, work, work->rows, ROWS_A_TASK));
         work->threshold = INFINITY; /* low_frac 1: all */
         if (rank < count)
             TRY(select_rank(work->saliency, count, rank, work->problem->arena, &work->threshold));
-        TRY(pool_run(fit_rows, work, tasks));
+        TRY(pool_run_rows(fit_rows, work, work->rows, ROWS_A_TASK));
         if (work->low_zero)
             fit_zeros(work);
     }

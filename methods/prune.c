@@ -65,20 +65,13 @@ struct work {
     size_t ties;     /* weights of the matrix that are pruned though their score is the threshold */
 };
 
-static long last_row(const struct work *work, int task)
-{
-    long end = (long)(task + 1) * ROWS_A_TASK;
-    return end < work->problem->rows ? end : work->problem->rows;
-}
-
-static int score_rows(void *context, int index, int worker)
+static int score_rows(void *context, long first, long end, int worker)
 {
     const struct work *work = context;
     long n = work->problem->columns;
-    for (long r = (long)index * ROWS_A_TASK; r < last_row(work, index); r++)
+    for (long r = first; r < end; r++)
         for (long i = 0; i < n; i++)
             work->scores[r * n + i] = fabsf(work->problem->weight[r * n + i]) * work->norms[i];
-    (void)worker;
     return 0;
 }
 
@@ -107,12 +100,12 @@ static size_t below(const float *scores, size_t count, float threshold)
     return n;
 }
 
-static int prune_rows(void *context, int index, int worker)
+static int prune_rows(void *context, long first, long end, int worker)
 {
     const struct work *work = context;
     size_t n = (size_t)work->problem->columns, gone = (size_t)((double)n * work->options->share);
     float *sorted = work->sorted + (size_t)worker * n;
-    for (long r = (long)index * ROWS_A_TASK; r < last_row(work, index); r++) {
+    for (long r = first; r < end; r++) {
         const float *scores = work->scores + (size_t)r * n;
         memcpy(sorted, scores, n * sizeof *sorted);
         qsort(sorted, n, sizeof *sorted, by_value);
@@ -179,7 +172,7 @@ static int prune_quantize(const void *options, const struct layer_problem *probl
     const struct prune_options *o = options;
     size_t rows = (size_t)problem->rows, columns = (size_t)problem->columns;
     struct work work = {.options = o, .problem = problem, .quantized = result->quantized};
-    int rc = 0, tasks = (problem->rows + ROWS_A_TASK - 1) / ROWS_A_TASK;
+    int rc = 0;
     TRY(layer_check(problem, o->metric == METRIC_WANDA));
     if (o->metric == METRIC_WANDA &&
         first_not_finite(problem->hessian->matrix, columns * columns) >= 0) {
@@ -194,8 +187,9 @@ static int prune_quantize(const void *options, const struct layer_problem *probl
     for (size_t i = 0; i < columns; i++)
         work.norms[i] = o->metric == METRIC_WANDA ? sqrtf(problem->hessian->matrix[i * columns + i])
                                                   : 1;
-    TRY(pool_run(score_rows, &work, tasks));
-    TRY(o->scope == SCOPE_ROW ? pool_run(prune_rows, &work, tasks) : prune_matrix(&work));
+    TRY(pool_run_rows(score_rows, &work, problem->rows, ROWS_A_TASK));
+    TRY(o->scope == SCOPE_ROW ? pool_run_rows(prune_rows, &work, problem->rows, ROWS_A_TASK)
+                              : prune_matrix(&work));
     TRY(finish(&work, result));
 out:
     if (rc)

@@ -93,14 +93,12 @@ static void sign_mean(const struct rtn_work *work, const float *w, int count, fl
     }
 }
 
-static int rtn_rows(void *context, int index, int worker)
+static int rtn_rows(void *context, long first, long end, int worker)
 {
     const struct rtn_work *work = context;
     const struct grid *g = &work->grid;
     int groups = grid_groups(g);
-    long end = (long)(index + 1) * ROWS_A_TASK < g->rows ? (long)(index + 1) * ROWS_A_TASK
-                                                         : g->rows;
-    for (long r = (long)index * ROWS_A_TASK; r < end; r++)
+    for (long r = first; r < end; r++)
         for (long k = 0; k < groups; k++) {
             long at = r * g->columns + k * g->group, scale = r * groups + k;
             int count = k == groups - 1 ? g->columns - (int)k * g->group : g->group;
@@ -115,7 +113,6 @@ static int rtn_rows(void *context, int index, int worker)
             uniform_fit(&work->uniform, w, count, s, z);
             uniform_quantize(&work->uniform, w, count, *s, *z, codes, work->quantized + at);
         }
-    (void)worker;
     return 0;
 }
 
@@ -135,7 +132,7 @@ static int rtn_quantize(const void *options, const struct layer_problem *problem
                                     .trits = o->trits,
                                     .half = work.grid.half};
     TRY(grid_add_details(&work.grid, &result->details, &work.arrays));
-    TRY(pool_run(rtn_rows, &work, (problem->rows + ROWS_A_TASK - 1) / ROWS_A_TASK));
+    TRY(pool_run_rows(rtn_rows, &work, problem->rows, ROWS_A_TASK));
     result->paper_bits = grid_paper_bits(&work.grid);
     layer_check_group(result, "group_size", o->group_size, problem->columns);
 out:

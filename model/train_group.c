@@ -57,16 +57,14 @@ static int shard_task(void *context, int index, int worker)
 }
 
 /* The first shard's gradient += the others', which become zero. */
-static int gather_task(void *context, int index, int worker)
+static int gather_task(void *context, long begin, long end, int worker)
 {
     struct batch_pass *p = context;
     struct train_model *first = &p->group->shards[0];
-    size_t at = (size_t)index * PIECE,
-           count = first->parameters - at < PIECE ? first->parameters - at : PIECE;
-    (void)worker;
+    const size_t count = (size_t)(end - begin);
     for (int i = 1; i < p->group->count; i++) {
-        float *gradient = p->group->shards[i].gradients + at;
-        simd.axpy(first->gradients + at, 1.0f, gradient, (int)count);
+        float *gradient = p->group->shards[i].gradients + begin;
+        simd.axpy(first->gradients + begin, 1.0f, gradient, (int)count);
         memset(gradient, 0, count * sizeof *gradient);
     }
     return 0;
@@ -94,7 +92,7 @@ int train_group_loss(struct train_group *group, const int32_t *tokens, const int
         TRY(err_set(ERR_USAGE, "training batch: no row has a target"));
     TRY(pool_run(shard_task, &p, group->count));
     if (backward && group->count > 1)
-        TRY(pool_run(gather_task, &p, (int)((first->parameters + PIECE - 1) / PIECE)));
+        TRY(pool_run_rows(gather_task, &p, (long)first->parameters, PIECE));
     for (int i = 0; i < group->count; i++)
         total += p.sums[i];
     *loss = total / p.counted;

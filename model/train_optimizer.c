@@ -53,17 +53,14 @@ static int square_task(void *context, int index, int worker)
 }
 
 /* One tensor's share of a piece: only matrices shrink. */
-static int update_task(void *context, int index, int worker)
+static int update_task(void *context, long begin, long end, int worker)
 {
     struct update *u = context;
     struct train_model *m = u->model;
-    size_t begin = (size_t)index * PIECE,
-           end = begin + PIECE < m->parameters ? begin + PIECE : m->parameters;
-    (void)worker;
     for (int t = 0; t < m->tensor_count; t++) {
         const struct train_tensor *tensor = &m->tensors[t];
-        size_t first = tensor->offset,
-               last = first + (size_t)(tensor->rows ? tensor->rows : 1) * (size_t)tensor->columns;
+        long first = (long)tensor->offset,
+             last = first + (long)(tensor->rows ? tensor->rows : 1) * tensor->columns;
         first = first > begin ? first : begin;
         last = last < end ? last : end;
         if (first >= last)
@@ -102,7 +99,7 @@ int train_optimizer_step(struct train_optimizer *optimizer, struct train_model *
                                 .correct2 = (float)(1.0 / (1.0 - pow(optimizer->beta2, step))),
                                 .epsilon = (float)optimizer->epsilon,
                                 .scale = clip > 0.0 && total > clip ? (float)(clip / total) : 1.0f};
-    TRY(pool_run(update_task, &u, pieces));
+    TRY(pool_run_rows(update_task, &u, (long)model->parameters, PIECE));
     optimizer->step++;
     *norm = total;
 out:

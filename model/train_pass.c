@@ -28,21 +28,16 @@ struct stage {
     bool dropout;
 };
 
-static int stage_task(void *context, int index, int worker)
+static int stage_task(void *context, long first, long end, int worker)
 {
     const struct stage *s = context;
-    int first = index * TRAIN_TILE,
-        count = s->rows - first < TRAIN_TILE ? s->rows - first : TRAIN_TILE;
-    (void)worker;
-    s->run(s, first, count);
+    s->run(s, (int)first, (int)(end - first));
     return 0;
 }
 
 static int run_stage(struct stage s)
 {
-    if (s.rows == 0)
-        s.rows = s.model->rows;
-    return pool_run(stage_task, &s, (s.rows + TRAIN_TILE - 1) / TRAIN_TILE);
+    return pool_run_rows(stage_task, &s, s.rows ? s.rows : s.model->rows, TRAIN_TILE);
 }
 
 /* The key of a row block's mask: the step's key, stirred with the place. */

@@ -27,30 +27,27 @@ struct norm_job {
     const struct model *model;
     const float *x;
     float *y;
-    int rows;
 };
 
-static int norm_tile(void *context, int index, int worker)
+static int norm_rows(void *context, long first, long end, int worker)
 {
     const struct norm_job *job = context;
-    int first = index * TILE_ROWS,
-        rows = job->rows - first < TILE_ROWS ? job->rows - first : TILE_ROWS;
     size_t at = (size_t)first * (size_t)job->model->config.width;
     const struct model_config *c = &job->model->config;
     const float *norm = job->model->final_norm;
-    transformer_norm(c, norm, norm + c->width, job->x + at, rows, job->y + at);
+    transformer_norm(c, norm, norm + c->width, job->x + at, (int)(end - first), job->y + at);
     return 0;
 }
 
 int transformer_final_norm(const struct model *model, const float *x, int rows, float *y)
 {
-    struct norm_job job = {model, x, y, rows};
+    struct norm_job job = {model, x, y};
     if (model->config.no_final_norm) {
         if (y != x)
             memcpy(y, x, (size_t)rows * (size_t)model->config.width * sizeof *y);
         return 0;
     }
-    return pool_run(norm_tile, &job, (rows + TILE_ROWS - 1) / TILE_ROWS);
+    return pool_run_rows(norm_rows, &job, rows, TILE_ROWS);
 }
 
 static int bad_token(const struct model *model, int32_t token, int row)

@@ -48,6 +48,37 @@ static void every_task_runs_once(void **state)
     pool_stop();
 }
 
+struct marked_rows {
+    long count, step;
+    atomic_int runs[TASKS];
+    atomic_int odd_ranges;
+};
+
+static int mark_rows(void *context, long first, long end, int worker)
+{
+    struct marked_rows *m = context;
+    if (first % m->step != 0 || end <= first || end > m->count ||
+        (end - first != m->step && end != m->count))
+        atomic_fetch_add(&m->odd_ranges, 1);
+    for (long r = first; r < end; r++)
+        atomic_fetch_add(&m->runs[r], 1);
+    return 0;
+}
+
+static void every_row_is_in_one_task(void **state)
+{
+    static const long counts[] = {0, 1, 15, 16, 17, 32, 100};
+    pool_start(3);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        struct marked_rows m = {.count = counts[i], .step = 16};
+        assert_int_equal(pool_run_rows(mark_rows, &m, m.count, (int)m.step), 0);
+        assert_int_equal(atomic_load(&m.odd_ranges), 0);
+        for (long r = 0; r < TASKS; r++)
+            assert_int_equal(atomic_load(&m.runs[r]), r < m.count);
+    }
+    pool_stop();
+}
+
 static void many_short_runs_lose_nothing(void **state)
 {
     pool_start(4);
@@ -150,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_number_of_threads_is_sane),
         cmocka_unit_test(every_task_runs_once),
+        cmocka_unit_test(every_row_is_in_one_task),
         cmocka_unit_test(many_short_runs_lose_nothing),
         cmocka_unit_test(the_lowest_failing_task_is_reported),
         cmocka_unit_test(one_and_many_threads_give_the_same_bytes),
