@@ -188,26 +188,7 @@ out:
     return rc;
 }
 
-static int gptq_pack(const void *options, const struct layer_problem *problem,
-                     const struct layer_result *result, struct packed *packed)
-{
-    struct grid grid = gptq_grid(options, problem->rows, problem->columns);
-    return grid_pack(&grid, &result->details, packed);
-}
-
-static int gptq_unpack(const void *options, const struct packed *packed, int rows, int columns,
-                       float *weight)
-{
-    struct grid grid = gptq_grid(options, rows, columns);
-    return grid_unpack(&grid, packed, weight);
-}
-
-static int gptq_matvec(const void *options, const struct packed *packed, int rows, int columns,
-                       const float *x, float *y)
-{
-    struct grid grid = gptq_grid(options, rows, columns);
-    return grid_matvec(&grid, packed, x, y);
-}
+GRID_METHOD(gptq)
 
 const struct quant_method method_gptq = {
     .name = "gptq",

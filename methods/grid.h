@@ -4,8 +4,7 @@
 #ifndef METHODS_GRID_H
 #define METHODS_GRID_H
 
-#include "core/arena.h"
-#include "methods/packed.h"
+#include "methods/method.h"
 
 #include <stdbool.h>
 
@@ -51,5 +50,27 @@ double grid_paper_bits(const struct grid *grid);
 int grid_pack(const struct grid *grid, const struct packed *details, struct packed *packed);
 int grid_unpack(const struct grid *grid, const struct packed *packed, float *weight);
 int grid_matvec(const struct grid *grid, const struct packed *packed, const float *x, float *y);
+
+/* NAME_pack, NAME_unpack and NAME_matvec of a method that stores the grid which NAME_grid(options,
+ * rows, columns) describes. */
+#define GRID_METHOD(NAME)                                                                          \
+    static int NAME##_pack(const void *options, const struct layer_problem *problem,               \
+                           const struct layer_result *result, struct packed *packed)               \
+    {                                                                                              \
+        struct grid grid = NAME##_grid(options, problem->rows, problem->columns);                  \
+        return grid_pack(&grid, &result->details, packed);                                         \
+    }                                                                                              \
+    static int NAME##_unpack(const void *options, const struct packed *packed, int rows,           \
+                             int columns, float *weight)                                           \
+    {                                                                                              \
+        struct grid grid = NAME##_grid(options, rows, columns);                                    \
+        return grid_unpack(&grid, packed, weight);                                                 \
+    }                                                                                              \
+    static int NAME##_matvec(const void *options, const struct packed *packed, int rows,           \
+                             int columns, const float *x, float *y)                                \
+    {                                                                                              \
+        struct grid grid = NAME##_grid(options, rows, columns);                                    \
+        return grid_matvec(&grid, packed, x, y);                                                   \
+    }
 
 #endif

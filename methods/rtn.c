@@ -141,26 +141,7 @@ out:
     return rc;
 }
 
-static int rtn_pack(const void *options, const struct layer_problem *problem,
-                    const struct layer_result *result, struct packed *packed)
-{
-    struct grid grid = rtn_grid(options, problem->rows, problem->columns);
-    return grid_pack(&grid, &result->details, packed);
-}
-
-static int rtn_unpack(const void *options, const struct packed *packed, int rows, int columns,
-                      float *weight)
-{
-    struct grid grid = rtn_grid(options, rows, columns);
-    return grid_unpack(&grid, packed, weight);
-}
-
-static int rtn_matvec(const void *options, const struct packed *packed, int rows, int columns,
-                      const float *x, float *y)
-{
-    struct grid grid = rtn_grid(options, rows, columns);
-    return grid_matvec(&grid, packed, x, y);
-}
+GRID_METHOD(rtn)
 
 const struct quant_method method_rtn = {
     .name = "rtn",
