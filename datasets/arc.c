@@ -17,12 +17,6 @@ out:
     return rc;
 }
 
-static int load(const struct task *task, struct questions *out, size_t limit, uint64_t seed)
-{
-    (void)seed;
-    return zeroshot_load(task, NULL, see, out, limit);
-}
-
 const struct task task_arc_easy = {
     .name = "arc_easy",
     .title = "ARC-Easy: school science, three to five answers",
@@ -33,7 +27,8 @@ const struct task task_arc_easy = {
     .pairs = PAIRS_PLAIN,
     .lengths = LENGTH_TRIMMED,
     .file = "arc/ARC-Easy-Test.jsonl",
-    .load = load,
+    .see = see,
+    .load = zeroshot_load,
 };
 
 const struct task task_arc_challenge = {
@@ -46,5 +41,6 @@ const struct task task_arc_challenge = {
     .pairs = PAIRS_PLAIN,
     .lengths = LENGTH_TRIMMED,
     .file = "arc/ARC-Challenge-Test.jsonl",
-    .load = load,
+    .see = see,
+    .load = zeroshot_load,
 };

@@ -21,12 +21,6 @@ out:
     return rc;
 }
 
-static int load(const struct task *task, struct questions *out, size_t limit, uint64_t seed)
-{
-    (void)seed;
-    return zeroshot_load(task, NULL, see, out, limit);
-}
-
 const struct task task_boolq = {
     .name = "boolq",
     .title = "BoolQ: yes or no to a question on a passage",
@@ -36,5 +30,6 @@ const struct task task_boolq = {
     .pairs = PAIRS_PLAIN,
     .lengths = LENGTH_TRIMMED,
     .file = "boolq/val.jsonl",
-    .load = load,
+    .see = see,
+    .load = zeroshot_load,
 };

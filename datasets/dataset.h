@@ -6,6 +6,7 @@
 #include "core/hash.h"
 #include "core/mem.h"
 #include "core/options.h"
+#include "datasets/jsonlines.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -135,6 +136,8 @@ struct task {
                             which any choice may stand; NULL: only the start of the text */
     const char *corpus;  /* the built-in corpus whose test documents it is made of, or NULL */
     const char *file;    /* within the folder of data sets ("piqa/valid.jsonl"), or NULL */
+    const char *labels;  /* the same for the answers, where they have a file of their own */
+    json_line_see *see;  /* of zeroshot_load: adds the question of a line of the file, or NULL */
     const char *path;    /* the file of a task of one's own, else NULL */
     /* At most limit questions (0: all), drawn with seed where the task draws: the first n of a
      * larger limit are the questions of limit n. */

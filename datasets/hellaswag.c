@@ -94,12 +94,6 @@ out:
     return rc;
 }
 
-static int load(const struct task *task, struct questions *out, size_t limit, uint64_t seed)
-{
-    (void)seed;
-    return zeroshot_load(task, NULL, see, out, limit);
-}
-
 const struct task task_hellaswag = {
     .name = "hellaswag",
     .title = "HellaSwag: how a scene goes on, four endings",
@@ -110,5 +104,6 @@ const struct task task_hellaswag = {
     .pairs = PAIRS_PLAIN,
     .lengths = LENGTH_TRIMMED,
     .file = "hellaswag/hellaswag_val.jsonl",
-    .load = load,
+    .see = see,
+    .load = zeroshot_load,
 };

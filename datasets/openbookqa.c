@@ -11,12 +11,6 @@ static int see(void *context, const json_t *object, const struct json_place *pla
                              question.gold);
 }
 
-static int load(const struct task *task, struct questions *out, size_t limit, uint64_t seed)
-{
-    (void)seed;
-    return zeroshot_load(task, NULL, see, out, limit);
-}
-
 const struct task task_openbookqa = {
     .name = "openbookqa",
     .title = "OpenBookQA: elementary science, four endings",
@@ -27,5 +21,6 @@ const struct task task_openbookqa = {
     .pairs = PAIRS_PLAIN,
     .lengths = LENGTH_TRIMMED,
     .file = "openbookqa/test.jsonl",
-    .load = load,
+    .see = see,
+    .load = zeroshot_load,
 };

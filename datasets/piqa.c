@@ -19,12 +19,6 @@ out:
     return rc;
 }
 
-static int load(const struct task *task, struct questions *out, size_t limit, uint64_t seed)
-{
-    (void)seed;
-    return zeroshot_load(task, "piqa/valid-labels.lst", see, out, limit);
-}
-
 const struct task task_piqa = {
     .name = "piqa",
     .title = "PIQA: physical commonsense, two solutions",
@@ -35,5 +29,7 @@ const struct task task_piqa = {
     .pairs = PAIRS_PLAIN,
     .lengths = LENGTH_TRIMMED,
     .file = "piqa/valid.jsonl",
-    .load = load,
+    .labels = "piqa/valid-labels.lst",
+    .see = see,
+    .load = zeroshot_load,
 };

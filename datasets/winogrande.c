@@ -35,12 +35,6 @@ out:
     return rc;
 }
 
-static int load(const struct task *task, struct questions *out, size_t limit, uint64_t seed)
-{
-    (void)seed;
-    return zeroshot_load(task, NULL, see, out, limit);
-}
-
 const struct task task_winogrande = {
     .name = "winogrande",
     .title = "WinoGrande: which of two words a gap stands for",
@@ -50,5 +44,6 @@ const struct task task_winogrande = {
     .pairs = PAIRS_PLAIN,
     .lengths = LENGTH_CONTEXT,
     .file = "winogrande/dev.jsonl",
-    .load = load,
+    .see = see,
+    .load = zeroshot_load,
 };

@@ -22,8 +22,7 @@ out:
     return rc;
 }
 
-int zeroshot_load(const struct task *task, const char *labels, json_line_see *see,
-                  struct questions *out, size_t limit)
+int zeroshot_load(const struct task *task, struct questions *out, size_t limit, uint64_t seed)
 {
     struct zeroshot z = {.task = task};
     char *path = NULL, *labels_path = NULL, *text = NULL, who[80];
@@ -31,7 +30,7 @@ int zeroshot_load(const struct task *task, const char *labels, json_line_see *se
     snprintf(who, sizeof who, "task %s", task->name);
     TRY(data_folder_path(&path, task->file, who));
     /* Hugging Face's form has the answers among the questions; who needs the file says so. */
-    rc = labels ? data_folder_path(&labels_path, labels, who) : 0;
+    rc = task->labels ? data_folder_path(&labels_path, task->labels, who) : 0;
     if (rc && rc != ERR_MISSING)
         goto out;
     if (labels_path) {
@@ -39,7 +38,7 @@ int zeroshot_load(const struct task *task, const char *labels, json_line_see *se
         z.labels = text;
         z.labels_path = labels_path;
     }
-    TRY(json_lines(path, limit, see, &z));
+    TRY(json_lines(path, limit, task->see, &z));
     if (z.labels && limit == 0 && z.labels[strspn(z.labels, " \t\r\n")])
         TRY(err_set(ERR_FORMAT, "%s: has more lines than the %zu questions of %s", labels_path,
                     z.questions.count, path));

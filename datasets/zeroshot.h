@@ -3,7 +3,6 @@
 #ifndef DATASETS_ZEROSHOT_H
 #define DATASETS_ZEROSHOT_H
 
-#include "datasets/jsonlines.h"
 #include "datasets/questions.h"
 
 struct zeroshot {
@@ -19,10 +18,9 @@ enum { ZEROSHOT_CHOICES = 8 };
 int zeroshot_add(struct zeroshot *z, const char *const *contexts, int contexts_count,
                  const char *const *choices, int count, int gold);
 
-/* task.load of these tasks: gives each object of task->file, and of the file of answers beside it
- * (NULL: there is none), to see, whose context is a struct zeroshot. */
-int zeroshot_load(const struct task *task, const char *labels, json_line_see *see,
-                  struct questions *out, size_t limit);
+/* task.load of these tasks: gives each object of task->file to task->see, whose context is a struct
+ * zeroshot. */
+int zeroshot_load(const struct task *task, struct questions *out, size_t limit, uint64_t seed);
 
 /* *label = a whole number from low to high: of the object's member, written as a number, as a text
  * or as true or false; without such a member (and where there is one) of the next line of the file
