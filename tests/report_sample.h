@@ -58,7 +58,7 @@ static inline void write_page(struct strbuf *page)
     store_close(store);
 }
 
-static inline void holds(const struct strbuf *page, const char *part)
+static inline void page_holds(const struct strbuf *page, const char *part)
 {
     if (!strstr(page->data, part))
         fail_msg("'%s' is not in the page", part);

@@ -6,6 +6,7 @@
 #include "core/err.h"
 #include "harness/statistics.h"
 #include "harness/store.h"
+#include "tests/expect.h"
 
 #include <ftw.h>
 #include <math.h>
@@ -180,13 +181,6 @@ static inline struct store *open_writer(void)
     if (store_experiment(store, "trial", "A trial", "trial.yaml", "text: 1\n") != 0)
         fail_msg("%s", err_text());
     return store;
-}
-
-static inline void error_names(int rc, int want, const char *part)
-{
-    if (rc != want || !strstr(err_text(), part) || strchr(err_text(), '\n'))
-        fail_msg("got %s (%s), wanted %s with '%s'", err_name(rc), err_text(), err_name(want),
-                 part);
 }
 
 #endif

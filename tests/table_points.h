@@ -4,6 +4,7 @@
 
 #include "harness/store_internal.h"
 #include "harness/table.h"
+#include "tests/expect.h"
 #include "tests/store_sample.h"
 
 enum { POINT_WINDOWS = 10, POINT_ITEMS = 5 };
@@ -90,19 +91,7 @@ static inline void refused(const struct table_request *request, int want, const 
     int rc;
     char *text = answer(request, &rc);
     free(text);
-    error_names(rc, want, part);
-}
-
-static inline void holds(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("'%s' is not in\n%s", part, text);
-}
-
-static inline void lacks(const char *text, const char *part)
-{
-    if (strstr(text, part))
-        fail_msg("'%s' is in\n%s", part, text);
+    expect_error(rc, want, part);
 }
 
 #endif

@@ -86,9 +86,9 @@ static void names(void **state)
     assert_ptr_equal(row, &table.rows[2]);
     assert_int_equal(compare_find(&table, "4000", &row), 0);
     assert_ptr_equal(row, &table.rows[3]);
-    error_names(compare_find(&table, "400", &row), ERR_USAGE, "no point '400', only 'full'");
-    error_names(compare_find(&table, "the same", &row), ERR_USAGE, "2 points 'the same'");
-    error_names(compare_find(&table, "", &row), ERR_USAGE, "no point ''");
+    expect_error(compare_find(&table, "400", &row), ERR_USAGE, "no point '400', only 'full'");
+    expect_error(compare_find(&table, "the same", &row), ERR_USAGE, "2 points 'the same'");
+    expect_error(compare_find(&table, "", &row), ERR_USAGE, "no point ''");
     arena_release(&arena);
     store_close(store);
     (void)state;
@@ -110,8 +110,8 @@ static void other_windows(void **state)
     sample_store(store, &s, 1);
     assert_int_equal(table_load(&table, store, "trial", &arena), 0);
     const struct table_row *rows[] = {&table.rows[1]};
-    error_names(compare_make(&compare, store, &table, &table.rows[0], rows, 1, &arena), ERR_USAGE,
-                "nothing was measured on both");
+    expect_error(compare_make(&compare, store, &table, &table.rows[0], rows, 1, &arena), ERR_USAGE,
+                 "nothing was measured on both");
     arena_release(&arena);
     store_close(store);
     (void)state;

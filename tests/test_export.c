@@ -118,9 +118,9 @@ static void test_export(void **state)
         snprintf(name, sizeof name, "%s%s", other, beside[i]);
         assert_false(file_exists(name));
     }
-    error_names(export_to("one", other), ERR_USAGE, "is there already");
+    expect_error(export_to("one", other), ERR_USAGE, "is there already");
     unlink(other);
-    error_names(export_to("three", other), ERR_USAGE, "there is no experiment 'three'");
+    expect_error(export_to("three", other), ERR_USAGE, "there is no experiment 'three'");
     assert_false(file_exists(other));
 }
 
@@ -192,7 +192,7 @@ static void test_merge_into_nothing(void **state)
     assert_int_equal(seen.joined, 2);
     assert_string_equal(seen.different, "");
     same_lines(database, other, "one");
-    error_names(merge(other, other, &seen), ERR_USAGE, "into itself");
+    expect_error(merge(other, other, &seen), ERR_USAGE, "into itself");
 }
 
 static void test_merge_two(void **state)
@@ -242,7 +242,7 @@ static void test_merge_fails(void **state)
     put(other, "one", "spec 1", 9, 0, 0);
     execute(other, "CREATE TRIGGER t BEFORE INSERT ON points WHEN new.id LIKE '%4' BEGIN SELECT "
                    "RAISE(ABORT, 'no'); END");
-    error_names(merge(other, database, &seen), ERR_INTERNAL, "no");
+    expect_error(merge(other, database, &seen), ERR_INTERNAL, "no");
     assert_int_equal(seen.files, 0);
     assert_int_equal(number(other, "SELECT count(*) FROM points"), 1);
     assert_int_equal(number(other, "SELECT count(*) FROM experiments"), 1);
@@ -261,7 +261,7 @@ static void test_bad_files(void **state)
     snprintf(bad, sizeof bad, "%s/bad.db", folder);
     put(database, "one", "spec", 1, 0, 0);
     put(other, "one", "spec", 2, 0, 1);
-    error_names(merge(database, bad, &seen), ERR_MISSING, "no such database");
+    expect_error(merge(database, bad, &seen), ERR_MISSING, "no such database");
     check(file_read(other, &bytes, &size));
     for (size_t length = 0; length < size; length += length < 256 ? 37 : 1009) {
         FILE *file = fopen(bad, "wbe");
@@ -273,9 +273,9 @@ static void test_bad_files(void **state)
     assert_int_equal(number(database, "SELECT count(*) FROM points"), 1);
     unlink(bad);
     execute(bad, "CREATE TABLE x (y)");
-    error_names(merge(database, bad, &seen), ERR_FORMAT, "another program");
+    expect_error(merge(database, bad, &seen), ERR_FORMAT, "another program");
     execute(other, "PRAGMA user_version = 99");
-    error_names(merge(database, other, &seen), ERR_FORMAT, "newer");
+    expect_error(merge(database, other, &seen), ERR_FORMAT, "newer");
 }
 
 /* An older schema is brought up on a copy: the file keeps its bytes. */
@@ -316,7 +316,7 @@ static void test_unknown_table(void **state)
     put(database, "one", "spec", 1, 0, 0);
     put(other, "one", "spec", 2, 0, 1);
     execute(other, "CREATE TABLE strange (x TEXT) STRICT");
-    error_names(merge(other, database, &seen), ERR_INTERNAL, "strange");
+    expect_error(merge(other, database, &seen), ERR_INTERNAL, "strange");
     assert_int_equal(number(other, "SELECT count(*) FROM points"), 1);
 }
 

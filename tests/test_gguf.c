@@ -8,16 +8,10 @@
 #include <cmocka.h>
 
 #include "model/gguf.h"
+#include "tests/expect.h"
 #include "tests/gguf_build.h"
 
 #include <math.h>
-
-static void expect_error(int rc, enum err_code code, const char *words)
-{
-    if (rc != (int)code || !strstr(err_text(), words) || strchr(err_text(), '\n'))
-        fail_msg("expected %s with '%s', not %s: %s", err_name(code), words, err_name(rc),
-                 err_text());
-}
 
 static int open_built(const struct gguf_build *b, uint32_t version, struct gguf **file,
                       struct strbuf *bytes)

@@ -9,18 +9,12 @@
 #include <cmocka.h>
 
 #include "model/checkpoint.h"
+#include "tests/expect.h"
 #include "tests/gguf_model_build.h"
 #include "tests/golden.h"
 #include "tests/smollm2.h"
 
 static char *folder, *gguf_file;
-
-static void expect_error(int rc, enum err_code code, const char *words)
-{
-    if (rc != (int)code || !strstr(err_text(), words) || strchr(err_text(), '\n'))
-        fail_msg("expected %s with '%s', not %s: %s", err_name(code), words, err_name(rc),
-                 err_text());
-}
 
 static const struct model_config small = {.architecture = "llama",
                                           .layers = 2,

@@ -162,7 +162,7 @@ static void spoiled(const char *text, const char *old, const char *new, const ch
     assert_non_null(at);
     check(mem_printf(&bad, "%s%.*s%s%s", text, (int)(at - text), text, new, at + strlen(old)));
     write_text(bad);
-    error_names(merge(lines), ERR_FORMAT, names);
+    expect_error(merge(lines), ERR_FORMAT, names);
     assert_false(file_exists(other)); /* nothing half-made */
     mem_free(bad);
 }
@@ -198,11 +198,11 @@ static void bad_lines(void **state)
         check(mem_printf(&bad, "%.*s%s%s", (int)(place - other_id), other_id, rows[i].new,
                          place + strlen(rows[i].old)));
         write_text(bad);
-        error_names(merge(lines), ERR_FORMAT, rows[i].names);
+        expect_error(merge(lines), ERR_FORMAT, rows[i].names);
         mem_free(bad);
     }
     unlink(lines);
-    error_names(merge(lines), ERR_MISSING, "a.jsonl");
+    expect_error(merge(lines), ERR_MISSING, "a.jsonl");
     mem_free(text);
     mem_free(other_id);
 }

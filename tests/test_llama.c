@@ -11,6 +11,7 @@
 #include "linalg/matmul.h"
 #include "linalg/simd.h"
 #include "model/transformer.h"
+#include "tests/expect.h"
 #include "tests/golden.h"
 #include "tests/plain_model.h"
 
@@ -370,14 +371,6 @@ static void the_configuration_survives_a_round(void **state)
         json_decref(json);
         json_decref(again);
     }
-}
-
-/* One line, of that kind, that holds the words. */
-static void expect_error(int rc, enum err_code code, const char *words)
-{
-    if (rc != (int)code || !strstr(err_text(), words) || strchr(err_text(), '\n'))
-        fail_msg("expected %s with '%s', not %s: %s", err_name(code), words, err_name(rc),
-                 err_text());
 }
 
 static void bad_configurations_are_refused(void **state)

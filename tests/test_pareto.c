@@ -1,6 +1,7 @@
 /* Pareto fronts against ones worked out by hand. */
 #include "harness/pareto.h"
 #include "harness/table_pareto.h"
+#include "tests/expect.h"
 #include "tests/store_sample.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
@@ -61,12 +62,6 @@ static void put(struct store *store, int number, const char *method, double bits
     s.metrics[0].value = value;
     s.timings[0] = (struct timing_record){"quantize", 5 - bits, 1, 0};
     sample_store(store, &s, number);
-}
-
-static void holds(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("'%s' is not in\n%s", part, text);
 }
 
 static char *printed(struct store *store, enum table_format format)

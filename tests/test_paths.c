@@ -32,7 +32,7 @@ static void test_variable(void **state)
 static void test_missing(void **state)
 {
     char *path = NULL;
-    error_names(paths_data(&path, "no/such.file"), ERR_MISSING, "no/such.file: not found");
+    expect_error(paths_data(&path, "no/such.file"), ERR_MISSING, "no/such.file: not found");
     assert_null(path);
 }
 

@@ -171,7 +171,7 @@ static void test_training(void **state)
     need_gnuplot();
     snprintf(path, sizeof path, "%s/log.csv", folder);
     request.data = path;
-    error_names(plot_draw(&request, take, &seen), ERR_MISSING, "log.csv: no such file");
+    expect_error(plot_draw(&request, take, &seen), ERR_MISSING, "log.csv: no such file");
     write_text("log.csv",
                "step,tokens,train_loss,validation_loss,kjv_loss,kjv_bits_per_byte,new_loss,"
                "new_bits_per_byte\n1,1000,5,,,,,\n2,2000,4,,,,,\n2,2000,,4.1,4,1.9,,\n"
@@ -182,9 +182,9 @@ static void test_training(void **state)
     is_picture(seen.last, "svg");
     assert_non_null(strstr(seen.last, "/pictures/training-loss.svg"));
     write_text("log.csv", "step,tokens,train_loss,validation_loss,kjv_loss,kjv_bits_per_byte\n");
-    error_names(plot_draw(&request, take, &seen), ERR_INTERNAL, "has no rows yet");
+    expect_error(plot_draw(&request, take, &seen), ERR_INTERNAL, "has no rows yet");
     write_text("log.csv", "a,b,c\n1,2,3\n");
-    error_names(plot_draw(&request, take, &seen), ERR_INTERNAL, "is no training log");
+    expect_error(plot_draw(&request, take, &seen), ERR_INTERNAL, "is no training log");
     assert_int_equal(seen.drawn, 1);
 }
 
@@ -195,7 +195,7 @@ static void test_weights(void **state)
     struct seen seen = {0};
     struct plot_request request = request_for("weight-histogram", "svg");
     need_gnuplot();
-    error_names(plot_draw(&request, take, &seen), ERR_MISSING, "--layer BLOCK.NAME");
+    expect_error(plot_draw(&request, take, &seen), ERR_MISSING, "--layer BLOCK.NAME");
     snprintf(path, sizeof path, "%s/counts.tsv", folder);
     request.data = path;
     write_text("counts.tsv", "about\tit's \"100%\"\t0.x\t4\t3\t2\t0.5\nbin\t-1\t0\t3\t0\t2\n"
@@ -205,9 +205,9 @@ static void test_weights(void **state)
         fail_msg("%s", err_text());
     is_picture(seen.last, "svg");
     write_text("counts.tsv", "about\tx\t0.x\t4\t3\t2\tnan\n");
-    error_names(plot_draw(&request, take, &seen), ERR_INTERNAL, "all weights are zero");
+    expect_error(plot_draw(&request, take, &seen), ERR_INTERNAL, "all weights are zero");
     write_text("counts.tsv", "a,b\n1,2\n");
-    error_names(plot_draw(&request, take, &seen), ERR_INTERNAL, "is not what bitbench plot");
+    expect_error(plot_draw(&request, take, &seen), ERR_INTERNAL, "is not what bitbench plot");
     assert_int_equal(seen.drawn, 1);
 }
 
@@ -216,12 +216,12 @@ static void test_wrong_requests(void **state)
     struct seen seen = {0};
     struct plot_request request = request_for("perplexity", "svg");
     write_points();
-    error_names(plot_draw(&request, take, &seen), ERR_USAGE, "only perplexity-bits, ");
+    expect_error(plot_draw(&request, take, &seen), ERR_USAGE, "only perplexity-bits, ");
     request.name = "perplexity-bits";
     request.experiment = "tryal";
-    error_names(plot_draw(&request, take, &seen), ERR_USAGE, "no experiment 'tryal', only trial");
+    expect_error(plot_draw(&request, take, &seen), ERR_USAGE, "no experiment 'tryal', only trial");
     request.database = "/nowhere/x.db";
-    error_names(plot_draw(&request, take, &seen), ERR_MISSING, "no such database");
+    expect_error(plot_draw(&request, take, &seen), ERR_MISSING, "no such database");
     assert_int_equal(seen.drawn + seen.left_out, 0);
 }
 
@@ -258,7 +258,7 @@ static void test_several_experiments(void **state)
     snprintf(path, sizeof path, "%s/other-one-stage-time.svg", pictures);
     is_picture(path, "svg");
     request.experiment = "without points";
-    error_names(plot_draw(&request, take, &seen), ERR_MISSING, "nothing to draw: without points");
+    expect_error(plot_draw(&request, take, &seen), ERR_MISSING, "nothing to draw: without points");
 }
 
 /* Nothing measured: alone an error, among all a remark. */
@@ -267,7 +267,7 @@ static void test_nothing_to_draw(void **state)
     struct seen seen = {0};
     struct plot_request request = request_for("perplexity-bits", "svg");
     store_close(open_writer());
-    error_names(plot_draw(&request, take, &seen), ERR_MISSING, "nothing to draw");
+    expect_error(plot_draw(&request, take, &seen), ERR_MISSING, "nothing to draw");
     request.name = "all";
     int rc = draw_without_gnuplot(&request, &seen);
     assert_true(rc == 0 || rc == ERR_MISSING); /* where the embedded model's log is there to draw */
@@ -281,7 +281,7 @@ static void test_no_gnuplot(void **state)
     struct plot_request request = request_for("stage-time", "svg");
     write_points();
     int rc = draw_without_gnuplot(&request, &seen);
-    error_names(rc, ERR_MISSING, "apt-get install gnuplot-nox");
+    expect_error(rc, ERR_MISSING, "apt-get install gnuplot-nox");
     assert_int_equal(count_files(pictures), 0);
 }
 
@@ -315,15 +315,15 @@ static void test_broken_scripts(void **state)
         draw_own("#size 400, 300 * one_count\n#list one: SELECT 1\nplot sin(x)\n", &seen), 0);
     snprintf(picture, sizeof picture, "%s/trial-mine.svg", pictures);
     is_picture(picture, "svg");
-    error_names(draw_own("plot sin(x)\nplot 5 * nonesuch\n", &seen), ERR_INTERNAL,
-                "line 2: undefined variable");
-    error_names(draw_own("#sql a: SELECT nonesuch\nplot $a\n", &seen), ERR_INTERNAL,
-                "no such column: nonesuch");
-    error_names(draw_own("#sql a SELECT 1\n", &seen), ERR_FORMAT, "'#sql' is not followed by");
-    error_names(draw_own("#list : SELECT 1\n", &seen), ERR_FORMAT, "'#list' is not followed by");
-    error_names(draw_own("#sql a: DELETE FROM points\n", &seen), ERR_FORMAT, "is not a SELECT");
-    error_names(draw_own("#sql a:\n", &seen), ERR_FORMAT, "is not a SELECT");
-    error_names(draw_own("#sql a: SELECT 1 WHERE 0\n", &seen), ERR_MISSING, "nothing to draw");
+    expect_error(draw_own("plot sin(x)\nplot 5 * nonesuch\n", &seen), ERR_INTERNAL,
+                 "line 2: undefined variable");
+    expect_error(draw_own("#sql a: SELECT nonesuch\nplot $a\n", &seen), ERR_INTERNAL,
+                 "no such column: nonesuch");
+    expect_error(draw_own("#sql a SELECT 1\n", &seen), ERR_FORMAT, "'#sql' is not followed by");
+    expect_error(draw_own("#list : SELECT 1\n", &seen), ERR_FORMAT, "'#list' is not followed by");
+    expect_error(draw_own("#sql a: DELETE FROM points\n", &seen), ERR_FORMAT, "is not a SELECT");
+    expect_error(draw_own("#sql a:\n", &seen), ERR_FORMAT, "is not a SELECT");
+    expect_error(draw_own("#sql a: SELECT 1 WHERE 0\n", &seen), ERR_MISSING, "nothing to draw");
     /* Comments, optional blocks, continued lines. */
     assert_int_equal(
         draw_own("# a word\n#+ of text\n#sql a?: SELECT 1\n#+ WHERE 0\nplot a_rows\n", &seen), 0);
@@ -332,7 +332,7 @@ static void test_broken_scripts(void **state)
     assert_int_equal(seen.drawn, 2);
     write_text("plots/plots.list", "mine\n");
     struct plot_request request = request_for("mine", "svg");
-    error_names(plot_draw(&request, take, &seen), ERR_FORMAT, "'mine' has no source");
+    expect_error(plot_draw(&request, take, &seen), ERR_FORMAT, "'mine' has no source");
 }
 
 /* What gnuplot reads for hard texts: no tabs, line ends or quotes that it would take as its own. */
@@ -370,7 +370,7 @@ static void test_unwritable(void **state)
     write_points();
     write_text("file", "");
     snprintf(pictures, sizeof pictures, "%s/file/pictures", folder);
-    error_names(plot_draw(&request, take, &seen), ERR_IO, "/file");
+    expect_error(plot_draw(&request, take, &seen), ERR_IO, "/file");
     request.folder = "/proc/self";
     int rc = plot_draw(&request, take, &seen);
     assert_true(rc == ERR_INTERNAL || rc == ERR_IO);

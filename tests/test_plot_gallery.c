@@ -279,8 +279,8 @@ static void test_one_point(void **state)
     snprintf(pictures, sizeof pictures, "%s/pictures", folder);
     struct plot_request request = {
         .name = "perplexity-salient", .database = database, .format = "svg", .folder = pictures};
-    error_names(plot_draw(&request, take, &seen), ERR_MISSING,
-                "bitbench run experiments/sweep-salient-fraction.yaml");
+    expect_error(plot_draw(&request, take, &seen), ERR_MISSING,
+                 "bitbench run experiments/sweep-salient-fraction.yaml");
     static const char *const drawn[] = {"perplexity-bits", "perplexity-paper-bits", "bits-ledger",
                                         "accuracy-task",   "layer-error",           "block-drift",
                                         "stage-time"};

@@ -7,6 +7,7 @@
 #include "harness/spec.h"
 #include "harness/table.h"
 #include "harness/table_published.h"
+#include "tests/expect.h"
 #include "tests/store_sample.h"
 
 static const char csv_head[] =
@@ -365,12 +366,6 @@ static char *printed_form(enum table_form form, enum table_format format)
 static char *printed(enum table_format format)
 {
     return printed_form(TABLE_PUBLISHED, format);
-}
-
-static void holds(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("'%s' is not in\n%s", part, text);
 }
 
 static void lines_stand_beside_each_other(void **state)

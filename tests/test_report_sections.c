@@ -60,16 +60,17 @@ static void test_extras(void **state)
     store_close(store);
     write_page(&page);
     is_balanced(page.data);
-    holds(&page, "<td>0.0625</td><td>0.0125</td><td>87.5 %</td>");
+    page_holds(&page, "<td>0.0625</td><td>0.0125</td><td>87.5 %</td>");
     /* items 0 and 1 of the full model: wrong and right, here the other way round */
-    holds(&page, "<td>2</td><td>1</td><td>1</td><td>100.0 %</td><td>+0.0</td>");
-    holds(&page, "<td>7.12 %</td><td class=\"text\">above the limit, allowed by the spec</td>");
-    holds(&page, "<td>1.23e+06</td>");
-    holds(&page, "<td>2</td><td>12.5 %</td><td>0.4321</td><td>0.015</td><td>2</td>");
-    holds(&page, "<td>0.111</td><td>0.222</td>");
-    holds(&page, "<td>2</td><td class=\"wrap\">asked 128, took 8: not divisible</td>"
-                 "<td class=\"wrap\">0.mlp.up_proj, 1.mlp.up_proj</td>");
-    holds(&page, "<td>3.5 → 4.5</td><td class=\"text\">⚠ busy</td><td>12.25</td>");
+    page_holds(&page, "<td>2</td><td>1</td><td>1</td><td>100.0 %</td><td>+0.0</td>");
+    page_holds(&page,
+               "<td>7.12 %</td><td class=\"text\">above the limit, allowed by the spec</td>");
+    page_holds(&page, "<td>1.23e+06</td>");
+    page_holds(&page, "<td>2</td><td>12.5 %</td><td>0.4321</td><td>0.015</td><td>2</td>");
+    page_holds(&page, "<td>0.111</td><td>0.222</td>");
+    page_holds(&page, "<td>2</td><td class=\"wrap\">asked 128, took 8: not divisible</td>"
+                      "<td class=\"wrap\">0.mlp.up_proj, 1.mlp.up_proj</td>");
+    page_holds(&page, "<td>3.5 → 4.5</td><td class=\"text\">⚠ busy</td><td>12.25</td>");
     strbuf_release(&page);
 }
 
@@ -89,12 +90,12 @@ static void test_nothing(void **state)
     store_close(store);
     write_page(&page);
     is_balanced(page.data);
-    holds(&page, "No divergence from full precision");
-    holds(&page, "Nothing was quantized.");
-    holds(&page, "No layer was quantized.");
-    holds(&page, "No times were recorded.");
-    holds(&page, "There is no full-precision point");
-    holds(&page, "nothing worked");
+    page_holds(&page, "No divergence from full precision");
+    page_holds(&page, "Nothing was quantized.");
+    page_holds(&page, "No layer was quantized.");
+    page_holds(&page, "No times were recorded.");
+    page_holds(&page, "There is no full-precision point");
+    page_holds(&page, "nothing worked");
     strbuf_release(&page);
 }
 

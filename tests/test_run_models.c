@@ -1,6 +1,7 @@
 /* Specs with several models, models by name, --full, and --dry-run of what is not here, from the
  * outside. */
 #include "core/file.h"
+#include "tests/expect.h"
 #include "tests/fixture.h"
 #include "tests/program.h"
 
@@ -22,12 +23,6 @@ static void has(const char *text, const char *part)
 {
     if (!strstr(text, part))
         fail_msg("'%s' is not in\n%s", part, text);
-}
-
-static void lacks(const char *text, const char *part)
-{
-    if (strstr(text, part))
-        fail_msg("'%s' is in\n%s", part, text);
 }
 
 static struct result runs(const char *line, int status)

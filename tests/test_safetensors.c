@@ -12,6 +12,7 @@
 #include "core/mem.h"
 #include "core/rng.h"
 #include "model/safetensors.h"
+#include "tests/expect.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,13 +20,6 @@
 #include <unistd.h>
 
 static const char path[] = "build/test_safetensors/file.safetensors";
-
-static void expect_error(int rc, enum err_code code, const char *words)
-{
-    if (rc != (int)code || !strstr(err_text(), words) || strchr(err_text(), '\n'))
-        fail_msg("expected %s with '%s', not %s: %s", err_name(code), words, err_name(rc),
-                 err_text());
-}
 
 /* A file of the given length field (-1: the true one), header text and `data` zero bytes. */
 static void write_raw(long long length, const char *header, size_t size, size_t data)

@@ -162,7 +162,7 @@ static void test_writer(void **state)
     assert_int_equal(writer.process, (long)getpid());
     assert_int_equal(strspn(writer.label, "x"), sizeof writer.label - 1);
     struct store *second;
-    error_names(store_open(&second, database, 1), ERR_BUSY, "is writing to this database");
+    expect_error(store_open(&second, database, 1), ERR_BUSY, "is writing to this database");
     store_close(store);
     store_find_writer(database, &writer);
     assert_false(writer.there);

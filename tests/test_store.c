@@ -153,13 +153,13 @@ static void test_all_or_nothing(void **state)
                       "CREATE TRIGGER trap BEFORE INSERT ON timings WHEN NEW.stage = 'evaluate' "
                       "BEGIN SELECT RAISE(ABORT, 'planned'); END"),
         0);
-    error_names(store_write_point(store, &s.point, 2), ERR_INTERNAL, "planned");
+    expect_error(store_write_point(store, &s.point, 2), ERR_INTERNAL, "planned");
     assert_int_equal(store_execute(store, "DROP TRIGGER trap"), 0);
     s.metrics[1] = s.metrics[0]; /* the same metric twice */
     assert_int_equal(store_write_point(store, &s.point, 2), ERR_INTERNAL);
     s.point.experiment = "unknown";
     s.point.metric_count = 1;
-    error_names(store_write_point(store, &s.point, 2), ERR_INTERNAL, "'unknown'");
+    expect_error(store_write_point(store, &s.point, 2), ERR_INTERNAL, "'unknown'");
     assert_int_equal(integer(store, "SELECT count(*) FROM points"), 1);
     assert_int_equal(integer(store, "SELECT count(*) FROM layers"), 2);
     assert_int_equal(integer(store, "SELECT count(*) FROM windows"), 3);
@@ -175,7 +175,7 @@ static void test_two_connections(void **state)
     char wanted[32];
     write_sample(writer, 1);
     snprintf(wanted, sizeof wanted, "(process %ld)", (long)getpid());
-    error_names(opening(1), ERR_BUSY, wanted);
+    expect_error(opening(1), ERR_BUSY, wanted);
     assert_int_equal(store_open(&reader, database, 0), 0); /* reading works while a run writes */
     assert_int_equal(integer(reader, "SELECT count(*) FROM points"), 1);
     assert_int_equal(store_begin(writer), 0);
@@ -183,7 +183,7 @@ static void test_two_connections(void **state)
     assert_int_equal(integer(reader, "SELECT count(*) FROM experiment_points"), 1);
     assert_int_equal(store_end(writer, 0), 0);
     assert_int_equal(integer(reader, "SELECT count(*) FROM experiment_points"), 0);
-    error_names(store_execute(reader, "DELETE FROM points"), ERR_IO, "read-only");
+    expect_error(store_execute(reader, "DELETE FROM points"), ERR_IO, "read-only");
     store_close(writer);
     assert_int_equal(opening(1), 0); /* the lock is free again */
     store_close(reader);
@@ -194,7 +194,7 @@ static void test_two_connections(void **state)
     assert_int_equal(symlink(database, linked), 0);
     writer = open_writer();
     snprintf(database, sizeof database, "%.90s", linked);
-    error_names(opening(1), ERR_BUSY, wanted);
+    expect_error(opening(1), ERR_BUSY, wanted);
     snprintf(database, sizeof database, "%.90s", kept);
     store_close(writer);
 }
@@ -238,21 +238,21 @@ static void put_file(const char *path, const char *bytes, size_t count)
 static void test_foreign_files(void **state)
 {
     static char text[8192];
-    error_names(opening(0), ERR_MISSING, "no such database");
+    expect_error(opening(0), ERR_MISSING, "no such database");
     memset(text, 'x', sizeof text);
     put_file(database, text, sizeof text);
-    error_names(opening(0), ERR_FORMAT, "not a SQLite database");
-    error_names(opening(1), ERR_FORMAT, "not a SQLite database");
+    expect_error(opening(0), ERR_FORMAT, "not a SQLite database");
+    expect_error(opening(1), ERR_FORMAT, "not a SQLite database");
     unlink(database);
     sqlite3 *db;
     assert_int_equal(sqlite3_open(database, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "CREATE TABLE bookmarks (x)", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
-    error_names(opening(0), ERR_FORMAT, "of another program");
-    error_names(opening(1), ERR_FORMAT, "of another program");
+    expect_error(opening(0), ERR_FORMAT, "of another program");
+    expect_error(opening(1), ERR_FORMAT, "of another program");
     unlink(database);
     put_file(database, "", 0); /* an empty file is a database without a schema: a run fills it */
-    error_names(opening(0), ERR_FORMAT, "empty");
+    expect_error(opening(0), ERR_FORMAT, "empty");
     assert_int_equal(opening(1), 0);
     assert_int_equal(opening(0), 0);
     snprintf(database, sizeof database, "%s/a/b/x.db", folder); /* folders are made */
@@ -278,11 +278,11 @@ static void test_damaged(void **state)
         fwrite(garbage, 1, sizeof garbage, file);
     }
     fclose(file);
-    error_names(opening(1), ERR_FORMAT, "damaged");
+    expect_error(opening(1), ERR_FORMAT, "damaged");
     if (store_open(&store, database, 0) == 0) { /* the reader finds it where it reads */
         int64_t count;
-        error_names(store_integer(store, "SELECT count(*) FROM windows, points", &count),
-                    ERR_FORMAT, "damaged");
+        expect_error(store_integer(store, "SELECT count(*) FROM windows, points", &count),
+                     ERR_FORMAT, "damaged");
         store_close(store);
     }
     assert_int_equal(truncate(database, 5000), 0);
@@ -294,8 +294,8 @@ static void test_newer_schema(void **state)
     struct store *store = open_writer();
     assert_int_equal(store_execute(store, "PRAGMA user_version = 99"), 0);
     store_close(store);
-    error_names(opening(0), ERR_FORMAT, "version 99, newer than this program's");
-    error_names(opening(1), ERR_FORMAT, "version 99, newer than this program's");
+    expect_error(opening(0), ERR_FORMAT, "version 99, newer than this program's");
+    expect_error(opening(1), ERR_FORMAT, "version 99, newer than this program's");
 }
 
 /* Two steps on: both or none, and readers ask for a writer to do it. */
@@ -310,7 +310,7 @@ static void test_migration(void **state)
     struct store *store = open_writer(), *reader;
     int older;
     write_sample(store, 1);
-    error_names(store_schema(store, &migrations, &older), ERR_INTERNAL, "migration to version 4");
+    expect_error(store_schema(store, &migrations, &older), ERR_INTERNAL, "migration to version 4");
     assert_int_equal(integer(store, "PRAGMA user_version"), 2);
     assert_int_equal(
         integer(store, "SELECT count(*) FROM pragma_table_info('points') WHERE name = 'extra'"), 0);
@@ -343,7 +343,7 @@ static void test_full_disk(void **state)
         rc = store_write_point(store, &s.point, written);
         sample_release(&s);
     }
-    error_names(rc, ERR_IO, "the disk is full");
+    expect_error(rc, ERR_IO, "the disk is full");
     assert_int_equal(integer(store, "SELECT count(*) FROM points"), written - 1);
     assert_int_equal(integer(store, "SELECT count(*) FROM timings"), 2 * (written - 1));
     store_close(store);

@@ -3,6 +3,7 @@
 #include "harness/store_internal.h"
 #include "harness/table.h"
 #include "harness/table_grid.h"
+#include "tests/expect.h"
 #include "tests/store_sample.h"
 
 /* A sample with nothing that would have to be noted. */
@@ -78,18 +79,6 @@ static char *printed(const char *experiment, enum table_format format)
     store_close(store);
     fclose(out);
     return text;
-}
-
-static void holds(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("'%s' is not in\n%s", part, text);
-}
-
-static void lacks(const char *text, const char *part)
-{
-    if (strstr(text, part))
-        fail_msg("'%s' is in\n%s", part, text);
 }
 
 /* Compares line by line, so that a failure shows the line. */
@@ -284,17 +273,17 @@ static void test_refusals(void **state)
 {
     struct store *store = open_writer();
     FILE *out = fopen("/dev/full", "w");
-    error_names(table_print(store, NULL, TABLE_CSV, out), ERR_MISSING, "has no points yet");
+    expect_error(table_print(store, NULL, TABLE_CSV, out), ERR_MISSING, "has no points yet");
     write_experiment(store);
     assert_int_equal(store_experiment(store, "other", "", "", ""), 0);
-    error_names(table_print(store, NULL, TABLE_CSV, out), ERR_USAGE,
-                "name one of them: other, trial");
-    error_names(table_print(store, "tryal", TABLE_CSV, out), ERR_USAGE, "no experiment 'tryal'");
-    error_names(table_print(store, "trial", TABLE_CSV, out), ERR_IO, "cannot write");
+    expect_error(table_print(store, NULL, TABLE_CSV, out), ERR_USAGE,
+                 "name one of them: other, trial");
+    expect_error(table_print(store, "tryal", TABLE_CSV, out), ERR_USAGE, "no experiment 'tryal'");
+    expect_error(table_print(store, "trial", TABLE_CSV, out), ERR_IO, "cannot write");
     fclose(out);
     assert_int_equal(store_execute(store, "DELETE FROM experiments"), 0);
     out = fopen("/dev/null", "w");
-    error_names(table_print(store, NULL, TABLE_CSV, out), ERR_MISSING, "no experiments in it yet");
+    expect_error(table_print(store, NULL, TABLE_CSV, out), ERR_MISSING, "no experiments in it yet");
     fclose(out);
     store_close(store);
 }

@@ -8,17 +8,11 @@
 #include <cmocka.h>
 
 #include "model/torch.h"
+#include "tests/expect.h"
 #include "tests/plain_model.h"
 #include "tests/torch_build.h"
 
 static char *folder, *path;
-
-static void expect_error(int rc, enum err_code code, const char *words)
-{
-    if (rc != (int)code || !strstr(err_text(), words) || strchr(err_text(), '\n'))
-        fail_msg("expected %s with '%s', not %s: %s", err_name(code), words, err_name(rc),
-                 err_text());
-}
 
 static void write_bytes(const char *to, const char *bytes, size_t size)
 {

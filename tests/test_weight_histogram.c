@@ -103,12 +103,12 @@ static void test_wrong_requests(void **state)
     static const char *const three[] = {"split_groups=3"}, *const bad[] = {"block_size"};
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
         const struct weight_histogram request = request_of(layers[i], NULL, 0);
-        error_names(weight_histogram_write(&request, out_path), ERR_USAGE, "mlp.down_proj");
+        expect_error(weight_histogram_write(&request, out_path), ERR_USAGE, "mlp.down_proj");
     }
     struct weight_histogram request = request_of("0.mlp.up_proj", three, 1);
-    error_names(weight_histogram_write(&request, out_path), ERR_USAGE, "split_groups must be 2");
+    expect_error(weight_histogram_write(&request, out_path), ERR_USAGE, "split_groups must be 2");
     request.options = bad;
-    error_names(weight_histogram_write(&request, out_path), ERR_USAGE, "KEY=VALUE");
+    expect_error(weight_histogram_write(&request, out_path), ERR_USAGE, "KEY=VALUE");
     request = request_of("0.mlp.up_proj", NULL, 0);
     request.model = "/nowhere";
     assert_int_equal(weight_histogram_write(&request, out_path), ERR_MISSING);

@@ -2,6 +2,7 @@
 #ifndef TESTS_VARIANTS_H
 #define TESTS_VARIANTS_H
 
+#include "tests/expect.h"
 #include "tests/fixture.h"
 #include "tests/plain_model.h"
 
@@ -94,14 +95,6 @@ static inline float *forward(const struct model *model, const int32_t *tokens, c
     FIXTURE_OK(mem_alloc(&x, (size_t)offsets[count] * (size_t)model->config.width, sizeof *x));
     FIXTURE_OK(model_forward(model, &batch, x));
     return x;
-}
-
-/* One line, of that kind, that holds the words. */
-static inline void expect_error(int rc, enum err_code code, const char *words)
-{
-    if (rc != (int)code || !strstr(err_text(), words) || strchr(err_text(), '\n'))
-        fail_msg("expected %s with '%s', not %s: %s", err_name(code), words, err_name(rc),
-                 err_text());
 }
 
 #endif
