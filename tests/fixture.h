@@ -6,7 +6,11 @@
 #include "core/err.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "core/pool.h"
+#include "core/progress.h"
 #include "core/rng.h"
+#include "linalg/cpu.h"
+#include "linalg/matmul.h"
 #include "model/bpe_train.h"
 #include "model/train.h"
 
@@ -23,6 +27,15 @@
             abort();                                                                               \
         }                                                                                          \
     } while (0)
+
+/* What main does first where matrices are multiplied; threads as for pool_start. */
+static inline void fixture_start(char **argv, int threads)
+{
+    cpu_prepare(argv);
+    matmul_init();
+    FIXTURE_OK(pool_start(threads));
+    progress_set_mode(PROGRESS_QUIET);
+}
 
 static inline int fixture_remove(const char *path, const struct stat *info, int type,
                                  struct FTW *walk)
@@ -79,8 +92,8 @@ static inline char *fixture_text(int words, uint64_t seed)
     return text.data;
 }
 
-/* FOLDER/model (untrained, 3 blocks, width 64, grouped-query attention, tied head) and
- * FOLDER/text.txt. */
+/* FOLDER/model (untrained, 3 blocks, width 64, grouped-query attention, tied head), FOLDER/text.txt
+ * and FOLDER/questions.jsonl. */
 static inline void fixture_model(const char *folder)
 {
     char *text = fixture_text(20000, 1), *model;
@@ -103,6 +116,11 @@ static inline void fixture_model(const char *folder)
     struct train_model training = {0};
     int tokens;
     fixture_write(folder, "text.txt", text);
+    fixture_write(folder, "questions.jsonl",
+                  "{\"context\": \"The king saw\", \"choices\": [\" the mountain.\", \" a golden "
+                  "cup.\"], \"answer\": 0}\n"
+                  "{\"context\": \"My brother\", \"choices\": [\" followed many sheep.\", \" "
+                  "zzz\"], \"answer\": 0}\n");
     FIXTURE_OK(file_join(&model, folder, "model"));
     FIXTURE_OK(file_make_directories(model));
     FIXTURE_OK(bpe_train_folder(&source, 1, &options, model, &tokens));

@@ -20,11 +20,6 @@ static inline void packing_begin(const char *name)
 {
     packing_root = fixture_folder(name);
     fixture_model(packing_root);
-    fixture_write(packing_root, "questions.jsonl",
-                  "{\"context\": \"The king saw\", \"choices\": [\" the mountain.\", \" a golden "
-                  "cup.\"], \"answer\": 0}\n"
-                  "{\"context\": \"My brother\", \"choices\": [\" followed many sheep.\", \" "
-                  "zzz\"], \"answer\": 0}\n");
 }
 
 /* What the packed models are measured on: windows of a text, and two questions. */

@@ -3,11 +3,7 @@
 #ifndef TESTS_RUN_ROWS_H
 #define TESTS_RUN_ROWS_H
 
-#include "core/pool.h"
-#include "core/progress.h"
 #include "harness/run.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "tests/fixture.h"
 
 #include <setjmp.h>
@@ -22,17 +18,9 @@ static char *folder;
 /* What main does first: `folder` with the model, a text and two questions. */
 static inline void run_start(const char *name, char **argv)
 {
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(2));
-    progress_set_mode(PROGRESS_QUIET);
+    fixture_start(argv, 2);
     folder = fixture_folder(name);
     fixture_model(folder);
-    fixture_write(folder, "questions.jsonl",
-                  "{\"context\": \"The king saw\", \"choices\": [\" the mountain.\", \" a golden "
-                  "cup.\"], \"answer\": 0}\n"
-                  "{\"context\": \"My brother\", \"choices\": [\" followed many sheep.\", \" "
-                  "zzz\"], \"answer\": 0}\n");
 }
 
 static int run_jobs;                /* of the next runs: run_options */
@@ -173,6 +161,14 @@ static inline char *run_rows(const char *database)
                   "experiment_points t JOIN experiments e ON e.id = experiment_id ORDER BY "
                   "e.name, t.position");
     return all.data;
+}
+
+static inline void expect_same_rows(const char *a, const char *b)
+{
+    char *x = run_rows(a), *y = run_rows(b);
+    assert_string_equal(x, y);
+    mem_free(x);
+    mem_free(y);
 }
 
 #endif

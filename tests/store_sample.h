@@ -5,7 +5,7 @@
 
 #include "core/err.h"
 #include "harness/statistics.h"
-#include "harness/store.h"
+#include "harness/store_internal.h"
 #include "tests/expect.h"
 
 #include <ftw.h>
@@ -173,14 +173,30 @@ static inline void sample_store(struct store *store, struct sample *s, int order
     sample_release(s);
 }
 
+static inline void check(int rc)
+{
+    if (rc)
+        fail_msg("%s", err_text());
+}
+
 static inline struct store *open_writer(void)
 {
     struct store *store;
-    if (store_open(&store, database, 1) != 0)
-        fail_msg("%s", err_text());
-    if (store_experiment(store, "trial", "A trial", "trial.yaml", "text: 1\n") != 0)
-        fail_msg("%s", err_text());
+    check(store_open(&store, database, 1));
+    check(store_experiment(store, "trial", "A trial", "trial.yaml", "text: 1\n"));
     return store;
+}
+
+/* The first column of the first row of sql is this text. */
+static inline void text_is(const struct store *store, const char *sql, const char *want)
+{
+    sqlite3_stmt *statement;
+    int row;
+    if (store_prepare(store, &statement, sql) != 0 || store_step(store, statement, &row) != 0 ||
+        !row)
+        fail_msg("%s: %s", sql, err_text());
+    assert_string_equal((const char *)sqlite3_column_text(statement, 0), want);
+    sqlite3_finalize(statement);
 }
 
 #endif

@@ -1,10 +1,9 @@
 /* BiLLM in float32 against its twin in double precision (tests/billm_double.h), decision by
  * decision, on matrices made here. */
 #include "core/pool.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "methods/method.h"
 #include "tests/billm_double.h"
+#include "tests/fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -204,9 +203,7 @@ static void test_wrong_decisions_show(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(0));
+    fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_made_matrices),
                                        cmocka_unit_test(test_wrong_decisions_show)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

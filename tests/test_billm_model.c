@@ -4,10 +4,8 @@
 #include "harness/pipeline.h"
 
 #include "core/pool.h"
-#include "core/progress.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "tests/billm_double.h"
+#include "tests/fixture.h"
 #include "tests/golden.h"
 #include "tests/plain_chain.h"
 
@@ -395,10 +393,7 @@ static void test_noise(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(0));
-    progress_set_mode(PROGRESS_QUIET);
+    fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole_model),
                                        cmocka_unit_test(test_noise)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

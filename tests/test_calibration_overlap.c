@@ -3,10 +3,7 @@
 #include "harness/calibration_overlap.h"
 
 #include "core/pool.h"
-#include "core/progress.h"
 #include "harness/run.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "tests/fixture.h"
 
 #include <math.h>
@@ -234,10 +231,7 @@ static void bad_values_are_refused(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(2));
-    progress_set_mode(PROGRESS_QUIET);
+    fixture_start(argv, 2);
     folder = fixture_folder("calibration_overlap");
     fixture_model(folder);
     fixture_write(folder, "questions.jsonl",

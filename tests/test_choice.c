@@ -4,10 +4,7 @@
 #include "harness/run.h"
 
 #include "core/pool.h"
-#include "core/progress.h"
 #include "harness/token_pair.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "tests/fixture.h"
 
 #include <math.h>
@@ -370,10 +367,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(long_questions),
     };
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    progress_set_mode(PROGRESS_QUIET);
-    FIXTURE_OK(pool_start(2));
+    fixture_start(argv, 2);
     folder = fixture_folder("choice");
     fixture_model(folder);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

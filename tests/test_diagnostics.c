@@ -1,7 +1,5 @@
 /* What is said of a layer beside its error: condition number, salient share, split, exceptions. */
 #include "core/pool.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "methods/method.h"
 #include "tests/fixture.h"
 
@@ -258,9 +256,7 @@ static void salient_and_split(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(2));
+    fixture_start(argv, 2);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conditions_agree),        cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(another_hessians_factor), cmocka_unit_test(groups_that_do_not_fit),

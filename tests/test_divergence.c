@@ -1,11 +1,8 @@
 /* The distance to full precision: against values of textbooks and a plain twin in double; the
  * summary over windows; and what a run stores, whichever way the reference was made. */
 #include "core/pool.h"
-#include "core/progress.h"
 #include "harness/memory_limit.h"
 #include "harness/run.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "model/transformer.h"
 #include "model/workspace.h"
 #include "tests/fixture.h"
@@ -454,10 +451,7 @@ static void the_second_half_by_hand(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(2));
-    progress_set_mode(PROGRESS_QUIET);
+    fixture_start(argv, 2);
     folder = fixture_folder("divergence");
     fixture_model(folder);
     fixture_write(folder, "questions.jsonl",

@@ -4,8 +4,6 @@
 #include "core/pool.h"
 #include "harness/model_folder.h"
 #include "harness/pipeline.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "tests/fixture.h"
 
 #include <math.h>
@@ -269,9 +267,7 @@ static void memory_fails(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(2));
+    fixture_start(argv, 2);
     open_all();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_plain_loops),

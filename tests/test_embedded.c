@@ -4,10 +4,7 @@
 #include "harness/statistics.h"
 
 #include "core/pool.h"
-#include "core/progress.h"
 #include "harness/model_folder.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "tests/fixture.h"
 #include "tests/plain_model.h"
 
@@ -221,10 +218,7 @@ static void test_questions(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(0));
-    progress_set_mode(PROGRESS_QUIET);
+    fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logits_agree_with_plain_forward),
         cmocka_unit_test(test_full_precision),

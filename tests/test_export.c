@@ -15,12 +15,6 @@ static int export_setup(void **state)
     return rc;
 }
 
-static void check(int rc)
-{
-    if (rc)
-        fail_msg("%s", err_text());
-}
-
 static struct store *open_named(const char *path, int for_writing)
 {
     struct store *store;

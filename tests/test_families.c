@@ -10,6 +10,7 @@
 
 #include "core/pool.h"
 #include "linalg/matmul.h"
+#include "tests/fixture.h"
 #include "tests/variants.h"
 
 enum { LENGTH = 90 };
@@ -229,29 +230,18 @@ static void taps_and_own_products_change_nothing(void **state)
     }
 }
 
-static int set_up(void **state)
+int main(int argc, char **argv)
 {
-    (void)state;
-    matmul_init();
+    fixture_start(argv, 2);
     folder = fixture_folder("families");
-    return pool_start(2);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pool_stop();
-    mem_free(folder);
-    return 0;
-}
-
-int main(void)
-{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_agree_with_the_plain_pass),
         cmocka_unit_test(a_batch_is_its_sequences),
         cmocka_unit_test(branches_equal_whole_sequences),
         cmocka_unit_test(taps_and_own_products_change_nothing),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    pool_stop();
+    mem_free(folder);
+    return failed;
 }

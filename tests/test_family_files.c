@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "core/pool.h"
-#include "linalg/matmul.h"
 #include "model/train.h"
+#include "tests/fixture.h"
 #include "tests/variants.h"
 
 /* Read, written and read again, a configuration is the same. */
@@ -291,24 +291,10 @@ static void only_the_plain_llama_is_trained(void **state)
     }
 }
 
-static int set_up(void **state)
+int main(int argc, char **argv)
 {
-    (void)state;
-    matmul_init();
+    fixture_start(argv, 2);
     folder = fixture_folder("family_files");
-    return pool_start(2);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pool_stop();
-    mem_free(folder);
-    return 0;
-}
-
-int main(void)
-{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configurations_survive_a_round),
         cmocka_unit_test(frequencies_are_those_of_transformers),
@@ -319,5 +305,8 @@ int main(void)
         cmocka_unit_test(short_memory_is_an_error),
         cmocka_unit_test(only_the_plain_llama_is_trained),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    pool_stop();
+    mem_free(folder);
+    return failed;
 }

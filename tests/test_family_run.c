@@ -3,10 +3,8 @@
 #include "tests/packing.h"
 
 #include "core/pool.h"
-#include "core/progress.h"
 #include "harness/packed_model.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
+#include "tests/fixture.h"
 #include "tests/program.h"
 #include "tests/variants.h"
 
@@ -239,10 +237,7 @@ static void inspect_refuses(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(2));
-    progress_set_mode(PROGRESS_QUIET);
+    fixture_start(argv, 2);
     packing_begin("family_runs");
     folder = packing_root;
     if (program_start(packing_root) != 0)

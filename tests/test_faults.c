@@ -5,10 +5,7 @@
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/pool.h"
-#include "core/progress.h"
 #include "harness/run.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "tests/fixture.h"
 
 #include <setjmp.h>
@@ -247,21 +244,13 @@ static const char *const spec_text =
 
 int main(int argc, char **argv)
 {
-    cpu_prepare(argv);
-    matmul_init();
+    fixture_start(argv, 1);
     json_set_alloc_funcs(json_allocate, free);
-    FIXTURE_OK(pool_start(1));
-    progress_set_mode(PROGRESS_QUIET);
     folder = fixture_folder("faults");
     fixture_model(folder);
     char *text = fixture_text(600, 2);
     fixture_write(folder, "text.txt", text);
     mem_free(text);
-    fixture_write(folder, "questions.jsonl",
-                  "{\"context\": \"The king saw\", \"choices\": [\" the mountain.\", \" a golden "
-                  "cup.\"], \"answer\": 0}\n"
-                  "{\"context\": \"My brother\", \"choices\": [\" followed many sheep.\", \" "
-                  "zzz\"], \"answer\": 0}\n");
     fixture_write(folder, "spec.yaml", spec_text);
     if (chdir(folder) != 0)
         return 1;

@@ -352,23 +352,10 @@ static void smollm2_gives_the_reference_losses(void **state)
     mem_free(x);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    folder = fixture_folder("gguf_model");
-    return file_join(&gguf_file, folder, "model.gguf");
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    mem_free(gguf_file);
-    mem_free(folder);
-    return 0;
-}
-
 int main(void)
 {
+    folder = fixture_folder("gguf_model");
+    FIXTURE_OK(file_join(&gguf_file, folder, "model.gguf"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_is_the_same_in_both_containers),
         cmocka_unit_test(scalings_are_understood),
@@ -378,5 +365,8 @@ int main(void)
         cmocka_unit_test(failing_allocations_are_reported),
         cmocka_unit_test(smollm2_gives_the_reference_losses),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    mem_free(gguf_file);
+    mem_free(folder);
+    return failed;
 }

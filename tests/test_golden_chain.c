@@ -3,9 +3,7 @@
  * changes what all later layers see. What the methods make of a given Hessian is tested in
  * test_golden_model. */
 #include "core/pool.h"
-#include "linalg/cpu.h"
 #include "linalg/hessian.h"
-#include "linalg/matmul.h"
 #include "model/model.h"
 #include "tests/fixture.h"
 #include "tests/golden.h"
@@ -200,9 +198,7 @@ static void test_llama(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(0));
+    fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_opt), cmocka_unit_test(test_llama)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pool_stop();

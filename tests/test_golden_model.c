@@ -5,9 +5,6 @@
 #include "harness/pipeline.h"
 
 #include "core/pool.h"
-#include "core/progress.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "tests/fixture.h"
 #include "tests/golden.h"
 
@@ -372,10 +369,7 @@ static void test_tiny_opt(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(0));
-    progress_set_mode(PROGRESS_QUIET);
+    fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiny_llama),
                                        cmocka_unit_test(test_tiny_opt),
                                        cmocka_unit_test(test_saved_hessians)};

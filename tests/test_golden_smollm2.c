@@ -5,9 +5,6 @@
 #include "harness/run.h"
 
 #include "core/pool.h"
-#include "core/progress.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "tests/fixture.h"
 #include "tests/golden.h"
 #include "tests/smollm2.h"
@@ -196,10 +193,7 @@ static void the_references_are_met(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(0));
-    progress_set_mode(PROGRESS_QUIET);
+    fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_references_are_met)};
     int failed = cmocka_run_group_tests_name("SmolLM2 against the references", tests, NULL, NULL);
     pool_stop();

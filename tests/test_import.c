@@ -17,12 +17,6 @@ static int import_setup(void **state)
     return rc;
 }
 
-static void check(int rc)
-{
-    if (rc)
-        fail_msg("%s", err_text());
-}
-
 static void put(int id, int position)
 {
     static const int32_t ids[6] = {1, -2, 65536, 4, 2147483647, -2147483647 - 1};

@@ -17,14 +17,6 @@ enum { POINTS = 8 };
 
 #define RUN "$B run $T/spec.yaml -q --no-table --threads 2 --database $T/"
 
-static void expect_same_rows(const char *a, const char *b)
-{
-    char *x = run_rows(a), *y = run_rows(b);
-    assert_string_equal(x, y);
-    mem_free(x);
-    mem_free(y);
-}
-
 static void expect_answer(const char *database, const char *sql, const char *answer)
 {
     char *text = run_query(database, sql);

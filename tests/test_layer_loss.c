@@ -2,8 +2,6 @@
 #include "harness/layer_loss.h"
 
 #include "core/pool.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "tests/fixture.h"
 
 #include <math.h>
@@ -120,9 +118,7 @@ static void without_hessian_only_the_mean_square(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(2));
+    fixture_start(argv, 2);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_plain_loops),
         cmocka_unit_test(threads_do_not_matter),

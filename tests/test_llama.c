@@ -12,6 +12,7 @@
 #include "linalg/simd.h"
 #include "model/transformer.h"
 #include "tests/expect.h"
+#include "tests/fixture.h"
 #include "tests/golden.h"
 #include "tests/plain_model.h"
 
@@ -541,22 +542,9 @@ static void golden_model_agrees(void **state)
     model_close(&model);
 }
 
-static int set_up(void **state)
+int main(int argc, char **argv)
 {
-    (void)state;
-    matmul_init();
-    return pool_start(2);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pool_stop();
-    return 0;
-}
-
-int main(void)
-{
+    fixture_start(argv, 2);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_agree_with_a_plain_forward),
         cmocka_unit_test(every_instruction_set_agrees),
@@ -572,5 +560,7 @@ int main(void)
         cmocka_unit_test(short_memory_is_an_error),
         cmocka_unit_test(golden_model_agrees),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    pool_stop();
+    return failed;
 }

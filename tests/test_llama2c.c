@@ -270,28 +270,18 @@ static void stories_begin_as_they_should(void **state)
     model_close(&model);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    folder = fixture_folder("llama2c");
-    return file_join(&path, folder, "model.bin");
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    mem_free(path);
-    mem_free(folder);
-    return 0;
-}
-
 int main(void)
 {
+    folder = fixture_folder("llama2c");
+    FIXTURE_OK(file_join(&path, folder, "model.bin"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_versions_give_the_model),
         cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(failing_allocations_are_reported),
         cmocka_unit_test(stories_begin_as_they_should),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    mem_free(path);
+    mem_free(folder);
+    return failed;
 }

@@ -12,6 +12,7 @@
 #include "core/rng.h"
 #include "linalg/matmul.h"
 #include "linalg/panel.h"
+#include "tests/fixture.h"
 
 #include <math.h>
 #include <string.h>
@@ -131,26 +132,15 @@ static void packing_both_ways_agrees(void **state)
     mem_free(b);
 }
 
-static int set_up(void **state)
+int main(int argc, char **argv)
 {
-    (void)state;
-    matmul_init();
-    return pool_start(2);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pool_stop();
-    return 0;
-}
-
-int main(void)
-{
+    fixture_start(argv, 2);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_equal_plain_sums),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(packing_both_ways_agrees),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    pool_stop();
+    return failed;
 }

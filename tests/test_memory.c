@@ -3,14 +3,11 @@
 #include "core/interrupt.h"
 #include "core/machine.h"
 #include "core/pool.h"
-#include "core/progress.h"
 #include "core/size.h"
 #include "harness/memory_limit.h"
 #include "harness/memory_plan.h"
 #include "harness/pipeline.h"
 #include "harness/readahead.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "model/tensor_pages.h"
 #include "model/tensor_table.h"
 #include "tests/fixture.h"
@@ -401,10 +398,7 @@ int main(int argc, char **argv)
 {
     char *path;
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(2));
-    progress_set_mode(PROGRESS_QUIET);
+    fixture_start(argv, 2);
     folder = fixture_folder("memory");
     fixture_model(folder);
     FIXTURE_OK(file_join(&path, folder, "model"));

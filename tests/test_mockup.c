@@ -2,8 +2,6 @@
 #include "harness/mockup.h"
 
 #include "core/pool.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "model/tensor_table.h"
 #include "tests/fixture.h"
 
@@ -110,9 +108,7 @@ static void other_families_are_refused(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(2));
+    fixture_start(argv, 2);
     folder = fixture_folder("mockup");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_are_drawn_from_the_seed),

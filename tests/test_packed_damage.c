@@ -3,10 +3,8 @@
 #include "tests/packing.h"
 
 #include "core/pool.h"
-#include "core/progress.h"
 #include "harness/packed_model.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
+#include "tests/fixture.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -384,10 +382,7 @@ int main(int argc, char **argv)
 {
     static const char *const options[] = {"bits=4", "group_size=32", "sym=false", NULL};
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(1));
-    progress_set_mode(PROGRESS_QUIET);
+    fixture_start(argv, 1);
     packing_begin("packed_damage");
     packing_make("base", "rtn", options);
     char *damaged = packing_path("damaged");

@@ -4,12 +4,10 @@
 
 #include "core/interrupt.h"
 #include "core/pool.h"
-#include "core/progress.h"
 #include "harness/command.h"
 #include "harness/model_size.h"
 #include "harness/packed_model.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
+#include "tests/fixture.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -404,10 +402,7 @@ static void the_command_writes_a_model(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(2));
-    progress_set_mode(PROGRESS_QUIET);
+    fixture_start(argv, 2);
     packing_begin("packed_model");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_method_measures_the_same),

@@ -4,10 +4,9 @@
  * of which is ours as well. */
 #include "core/pool.h"
 #include "harness/layer_loss.h"
-#include "linalg/cpu.h"
-#include "linalg/matmul.h"
 #include "methods/method.h"
 #include "tests/billm_double.h"
+#include "tests/fixture.h"
 #include "tests/golden.h"
 
 #include <setjmp.h>
@@ -178,9 +177,7 @@ static void test_missed_case(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    cpu_prepare(argv);
-    matmul_init();
-    FIXTURE_OK(pool_start(0));
+    fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_missed_case)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pool_stop();

@@ -31,14 +31,6 @@ static int run_alone(const char *database)
     return runs;
 }
 
-static void expect_same_rows(const char *a, const char *b)
-{
-    char *x = run_rows(a), *y = run_rows(b);
-    assert_string_equal(x, y);
-    mem_free(x);
-    mem_free(y);
-}
-
 static void test_together_as_alone(void **state)
 {
     struct run_summary summary;

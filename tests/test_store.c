@@ -37,18 +37,6 @@ static int64_t integer(const struct store *store, const char *sql)
     return value;
 }
 
-/* The first column of the first row of sql is this text. */
-static void text_is(const struct store *store, const char *sql, const char *want)
-{
-    sqlite3_stmt *statement;
-    int row;
-    if (store_prepare(store, &statement, sql) != 0 || store_step(store, statement, &row) != 0 ||
-        !row)
-        fail_msg("%s: %s", sql, err_text());
-    assert_string_equal((const char *)sqlite3_column_text(statement, 0), want);
-    sqlite3_finalize(statement);
-}
-
 static int opening(int for_writing)
 {
     struct store *store;

@@ -5,18 +5,6 @@
 #include "harness/store_internal.h"
 #include "tests/store_sample.h"
 
-/* The first column of the first row of sql is this text. */
-static void text_is(const struct store *store, const char *sql, const char *want)
-{
-    sqlite3_stmt *statement;
-    int row;
-    if (store_prepare(store, &statement, sql) != 0 || store_step(store, statement, &row) != 0 ||
-        !row)
-        fail_msg("%s: %s", sql, err_text());
-    assert_string_equal((const char *)sqlite3_column_text(statement, 0), want);
-    sqlite3_finalize(statement);
-}
-
 static void rows_are_there(void **state)
 {
     struct store *store = open_writer();

@@ -429,23 +429,10 @@ static void a_model_in_one_file_and_in_shards(void **state)
     mem_free(whole);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    folder = fixture_folder("torch");
-    return file_join(&path, folder, "file.bin");
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    mem_free(path);
-    mem_free(folder);
-    return 0;
-}
-
 int main(void)
 {
+    folder = fixture_folder("torch");
+    FIXTURE_OK(file_join(&path, folder, "file.bin"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_come_back),
         cmocka_unit_test(what_torch_writes_around_tensors),
@@ -457,5 +444,8 @@ int main(void)
         cmocka_unit_test(failing_allocations_are_reported),
         cmocka_unit_test(a_model_in_one_file_and_in_shards),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    mem_free(path);
+    mem_free(folder);
+    return failed;
 }
