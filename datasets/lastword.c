@@ -59,7 +59,6 @@ static int load(const struct task *task, struct questions *out, size_t limit, ui
 {
     struct questions fresh = {0};
     int rc;
-    (void)seed;
     TRY(json_lines(task->path, limit, add_text, &fresh));
     questions_finish(&fresh);
     *out = fresh;

@@ -210,7 +210,6 @@ static int load(const struct task *task, struct questions *out, size_t limit, ui
     struct hash hash;
     struct heading heading = {.hash = &hash};
     int rc;
-    (void)seed;
     hash_init(&hash);
     TRY(json_lines(task->path, 1, see_first, &heading));
     reader.heading = heading.there;

@@ -67,7 +67,6 @@ static void judge(const struct choice_set *set, enum scoring rule, const struct 
                   const struct token_score *scores, struct metric_part *part)
 {
     *part = (struct metric_part){.index = item->id, .gold = item->gold, .margin = NAN};
-    (void)set;
     if (rule == SCORE_PERPLEXITY) {
         part->value = -log_likelihood(scores, requests->row, requests->tokens);
         part->count = 1;

@@ -42,7 +42,6 @@ static int compare_rows(void *context, int index, int worker)
         sums.cosine += aa == 0 && bb == 0 ? 1 : aa == 0 || bb == 0 ? 0 : ab / sqrt(aa * bb);
     }
     c->sums[index] = sums;
-    (void)worker;
     return 0;
 }
 

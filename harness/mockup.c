@@ -49,7 +49,6 @@ static void fill(void *context, const struct tensor_source *source, size_t first
                  float *values)
 {
     struct draw *draw = context;
-    (void)source;
     if (first == 0)
         rng_seed(&draw->rng, draw->seed);
     for (size_t i = 0; i < count; i++) {

@@ -64,8 +64,6 @@ out:
 static int is_method(const struct yaml *yaml, const struct point *point, const char *key,
                      const struct yaml_node *value, bool *has)
 {
-    (void)yaml;
-    (void)key;
     *has = strcmp(value->text, point->method ? point->method->name : "full") == 0;
     return 0;
 }

@@ -48,7 +48,6 @@ static int multiply_strip(void *context, int index, int worker)
                      h[(size_t)i * (size_t)n + (size_t)(first + i)]) *
                     p->x[first + i];
     }
-    (void)worker;
     return 0;
 }
 

@@ -66,7 +66,6 @@ static int accumulate_tile(void *context, int index, int worker)
     else
         gemm(true, false, m, w, a->rows, a->alpha, a->x + row, (int)n, a->x + column, (int)n,
              a->beta, c, (int)n);
-    (void)worker;
     return 0;
 }
 

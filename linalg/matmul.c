@@ -64,7 +64,6 @@ static int panel_tile(void *context, int index, int worker)
     const struct product *p = context;
     struct place at = place_of(p, index);
     float *c = p->c + (size_t)at.row * (size_t)p->n + at.column;
-    (void)worker;
     if (p->beta != 0.0f && p->beta != 1.0f)
         scale_tile(c, p->n, &at, p->beta);
     for (int start = 0; start < p->k; start += DEPTH) {
@@ -85,7 +84,6 @@ static int gradient_tile(void *context, int index, int worker)
 {
     const struct product *p = context;
     struct place at = place_of(p, index);
-    (void)worker;
     gemm(true, false, at.rows, at.columns, p->k, 1.0f, p->a + at.row, p->m, p->b + at.column, p->n,
          p->beta, p->c + (size_t)at.row * (size_t)p->n + at.column, p->n);
     return 0;

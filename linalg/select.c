@@ -30,7 +30,6 @@ static int count_chunk(void *context, int index, int worker)
         if ((bits & c->prefix_mask) == c->prefix)
             counts[bits >> c->shift & (BUCKETS - 1)]++;
     }
-    (void)worker;
     return 0;
 }
 
@@ -96,7 +95,6 @@ static int count_digits(void *context, int index, int worker)
     memset(counts, 0, BUCKETS * sizeof *counts);
     for (size_t i = start; i < end; i++)
         counts[digit(s->from[i], s->shift)]++;
-    (void)worker;
     return 0;
 }
 
@@ -108,7 +106,6 @@ static int move_digits(void *context, int index, int worker)
     uint32_t *next = s->counts + (size_t)index * BUCKETS;
     for (size_t i = start; i < end; i++)
         s->to[next[digit(s->from[i], s->shift)]++] = s->from[i];
-    (void)worker;
     return 0;
 }
 

@@ -168,7 +168,6 @@ static int rate_rows(void *context, int index, int worker)
     for (int l = rows; l < LANES; l++)
         for (int i = 0; i < work->width; i++)
             s->search[at + i * LANES + l] = s->rank[at + i * LANES + l] = 0;
-    (void)worker;
     return 0;
 }
 

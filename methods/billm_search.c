@@ -60,7 +60,6 @@ static int sum_columns(void *context, int index, int worker)
             sum += (double)fabsf(x[i * ROWS + l]);
         s->sums[(long)(index + 1) * s->width + i] = sum;
     }
-    (void)worker;
     return 0;
 }
 
@@ -162,7 +161,6 @@ static int gather_sizes(void *context, int index, int worker)
     for (int i = 0; i < s->width; i++)
         for (int l = 0; l < rows; l++)
             *to++ = s->salient[i] ? 0 : fabsf(x[i * ROWS + l]);
-    (void)worker;
     return 0;
 }
 

@@ -245,7 +245,6 @@ static int prune_unpack(const void *options, const struct packed *packed, int ro
     uint8_t *kept = NULL;
     float *values = NULL;
     int rc;
-    (void)options;
     TRY(open_packed(packed, rows, columns, &kept, &values));
     for (size_t i = 0, k = 0; i < count; i++)
         weight[i] = kept[i] ? values[k++] : 0;
@@ -261,7 +260,6 @@ static int prune_matvec(const void *options, const struct packed *packed, int ro
     uint8_t *kept = NULL;
     float *values = NULL;
     int rc;
-    (void)options;
     TRY(open_packed(packed, rows, columns, &kept, &values));
     const uint8_t *mask = kept;
     const float *value = values;

@@ -106,7 +106,6 @@ static int pack_part(void *context, int index, int worker)
     const struct piece *part = &a->parts[index];
     size_t row = (size_t)part->first_row + (size_t)part->start;
     size_t column = (size_t)part->kv_head * (size_t)shape->head_size;
-    (void)worker;
     panel_pack_transposed(a->k + row * (size_t)shape->k_stride + column, shape->k_stride,
                           part->count, shape->head_size, packed_keys(a, part, part->start));
     panel_pack(a->v + row * (size_t)shape->v_stride + column, shape->v_stride, shape->head_size,

@@ -63,7 +63,6 @@ static int forward_task(void *context, int index, int worker)
                  ldq);
         }
     }
-    (void)worker;
     return 0;
 }
 

@@ -51,7 +51,6 @@ static int shard_task(void *context, int index, int worker)
     struct batch_pass *p = context;
     struct train_model *shard = &p->group->shards[index];
     size_t at = (size_t)index * (size_t)shard->rows;
-    (void)worker;
     return train_model_pass(shard, p->tokens + at, p->targets + at, p->backward, p->counted,
                             &p->sums[index]);
 }

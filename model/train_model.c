@@ -307,14 +307,12 @@ void train_model_release(struct train_model *m)
 static int plain_forward(void *state, const struct train_linear *linear, const float *x, int rows,
                          float *y)
 {
-    (void)state;
     return matmul_nt(x, linear->weight, rows, linear->out, linear->in, 0.0f, y);
 }
 
 static int plain_backward(void *state, const struct train_linear *linear, const float *x,
                           const float *dy, int rows, float beta, float *dx)
 {
-    (void)state;
     int rc = matmul_nn(dy, linear->weight, rows, linear->out, linear->in, beta, dx);
     return rc ? rc : matmul_tn(dy, x, rows, linear->out, linear->in, 1.0f, linear->gradient);
 }

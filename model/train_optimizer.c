@@ -44,7 +44,6 @@ static int square_task(void *context, int index, int worker)
     struct update *u = context;
     size_t at = (size_t)index * PIECE,
            count = u->model->parameters - at < PIECE ? u->model->parameters - at : PIECE;
-    (void)worker;
     for (size_t i = 0; i < count; i += SUM) {
         const float *g = u->model->gradients + at + i;
         u->squares[index] += (double)simd.dot(g, g, (int)(count - i < SUM ? count - i : SUM));

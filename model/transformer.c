@@ -187,7 +187,6 @@ static int pack_weight(void *context, int index, int worker)
     const struct pass *p = context;
     const struct linear *linear = p->block->linears;
     float *const *packed = p->packed;
-    (void)worker;
     for (; index >= panels_of(linear); linear++, packed++)
         index -= panels_of(linear);
     int first = index * PANEL, columns = linear->out - first < PANEL ? linear->out - first : PANEL;

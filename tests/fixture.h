@@ -40,7 +40,6 @@ static inline void fixture_start(char **argv, int threads)
 static inline int fixture_remove(const char *path, const struct stat *info, int type,
                                  struct FTW *walk)
 {
-    (void)info, (void)type, (void)walk;
     return remove(path);
 }
 

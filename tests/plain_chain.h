@@ -101,7 +101,6 @@ static inline int chain_attend(void *context, int index, int worker)
     const struct model_config *c = h->config;
     int inner = c->heads * c->head_size, kv = c->kv_heads * c->head_size;
     double *q = h->q + index * h->length * inner, *k = h->k + index * h->length * kv;
-    (void)worker;
     for (int p = 0; p < h->length; p++) {
         plain_rotate(c, q + p * inner, c->heads, p);
         plain_rotate(c, k + p * kv, c->kv_heads, p);

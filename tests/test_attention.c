@@ -99,7 +99,6 @@ static void blocked_attention_equals_naive(void **state)
                      sizes[] = {8, 32, 40, 64, 80};
     struct rng rng;
     rng_seed(&rng, 11);
-    (void)state;
     for (size_t n = 0; n < sizeof lengths / sizeof *lengths; n++) {
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             int size = sizes[i];
@@ -123,7 +122,6 @@ static void windows_reach_back_so_far(void **state)
     struct rng rng;
     int branch[LENGTH];
     rng_seed(&rng, 14);
-    (void)state;
     for (size_t w = 0; w < sizeof windows / sizeof *windows; w++) {
         a.window = windows[w];
         check_attention(&a, NULL, 600 + (int)w * 60, &rng);
@@ -144,7 +142,6 @@ static void large_scores_do_not_overflow(void **state)
     struct batch batch = {.offsets = offsets, .count = 1};
     float *q = floats(LENGTH * SIZE), *k = floats(LENGTH * SIZE), *v = floats(LENGTH * SIZE);
     float *memory = floats(attention_floats(&a, &batch));
-    (void)state;
     for (int i = 0; i < LENGTH * SIZE; i++) {
         q[i] = 100;
         k[i] = (float)(i / SIZE); /* the latest key wins by far */
@@ -167,7 +164,6 @@ static void threads_do_not_change_a_bit(void **state)
     struct batch batch = {.offsets = offsets, .count = 3};
     struct rng rng;
     float *q[3], *k = floats(LENGTH * 128), *v = floats(LENGTH * 128);
-    (void)state;
     rng_seed(&rng, 12);
     for (int i = 0; i < LENGTH * 128; i++)
         k[i] = (float)rng_normal(&rng), v[i] = (float)rng_normal(&rng);
@@ -195,7 +191,6 @@ static void memory_grows_with_the_length(void **state)
     static const struct attention_shape a = {9, 3, 64, 576, 192, 192, 0};
     const int once[] = {0, 8192}, twice[] = {0, 16384};
     struct batch small = {.offsets = once, .count = 1}, large = {.offsets = twice, .count = 1};
-    (void)state;
     assert_true(attention_floats(&a, &large) < 2 * attention_floats(&a, &small));
 }
 

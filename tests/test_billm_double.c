@@ -140,7 +140,6 @@ enum { MADE = sizeof made / sizeof *made };
 
 static void test_made_matrices(void **state)
 {
-    (void)state;
     for (int i = 0; i < MADE; i++) {
         const struct made *m = &made[i];
         struct ours ours;
@@ -174,7 +173,6 @@ static void test_wrong_decisions_show(void **state)
     struct billm_double twin;
     size_t n = (size_t)m->columns, count = (size_t)m->rows * n, changed = count - 1;
     uint8_t *groups;
-    (void)state;
     run_ours(m, &ours);
     FIXTURE_OK(mem_alloc(&groups, count, 1));
     memcpy(groups, ours.groups, count);
@@ -202,7 +200,6 @@ static void test_wrong_decisions_show(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_made_matrices),
                                        cmocka_unit_test(test_wrong_decisions_show)};

@@ -200,7 +200,6 @@ static int quantize_linear(void *context, int index, int worker)
     if (task->other[index])
         follow_values(t, task->other[index], &task->rows[index]);
     task->loss[index] = double_loss(t);
-    (void)worker;
     return 0;
 }
 
@@ -329,7 +328,6 @@ static void test_whole_model(void **state)
 {
     struct whole w;
     struct party ours = {0}, our_twin, reference, reference_twin;
-    (void)state;
     open_golden(&w);
     recorder.noise = 0;
     run_pipeline(&w, &ours);
@@ -366,7 +364,6 @@ static void test_noise(void **state)
     enum { SEEDS = 6 };
     struct whole w;
     struct party ours, twin, reference;
-    (void)state;
     if (!getenv("BITBENCH_LONG")) {
         print_message("skipped: BITBENCH_LONG is not set\n");
         skip();
@@ -392,7 +389,6 @@ static void test_noise(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole_model),
                                        cmocka_unit_test(test_noise)};

@@ -38,7 +38,6 @@ static double share(const struct stream *calibration, const struct stream *strea
 static void crafted_ids(void **state)
 {
     struct stream calibration = {0}, text = {0};
-    (void)state;
     add(&calibration, 100, 20);
     add(&calibration, 120, 20); /* goes on where the other ends: but no 13-gram crosses */
     add(&text, 100, 20);        /* 0: all of its 8 */
@@ -63,7 +62,6 @@ static void questions_with_their_choices(void **state)
 {
     int32_t first[20], second[17];
     struct stream calibration = {0}, stream = {0};
-    (void)state;
     for (int i = 0; i < 20; i++)
         first[i] = 100 + i;
     for (int i = 0; i < 17; i++)
@@ -92,7 +90,6 @@ static void the_plain_twin_agrees(void **state)
     struct rng rng;
     int32_t ids[LENGTH];
     long found = 0, all = 0;
-    (void)state;
     rng_seed(&rng, 5);
     for (int s = 0; s < SEGMENTS + WINDOWS; s++) {
         for (int i = 0; i < LENGTH; i++) /* runs of zeros, broken now and then */
@@ -174,7 +171,6 @@ static const char *const gptq = "{method: gptq, bits: 3}", *const allowed = ", a
 static void above_the_limit_it_is_refused(void **state)
 {
     char refused[HASH_HEX_SIZE], marked[HASH_HEX_SIZE];
-    (void)state;
     assert_int_equal(run_spec("", gptq, refused), ERR_USAGE);
     const char *text = err_text();
     assert_non_null(strstr(text, "spec.yaml:9: the calibration on file:"));
@@ -196,7 +192,6 @@ static void above_the_limit_it_is_refused(void **state)
 /* A method that learns nothing from the calibration is measured whatever the text. */
 static void without_calibration_there_is_none(void **state)
 {
-    (void)state;
     assert_int_equal(run_spec("", "{method: [full, rtn]}", NULL), 0);
     assert_query("SELECT count(*) || ' ' || count(overlap) || ' ' || sum(overlap_allowed) FROM "
                  "metrics",
@@ -214,7 +209,6 @@ static void bad_values_are_refused(void **state)
                                         "evaluation: {divergence: 2}\n"},
                              *const words[] = {"allow_overlap", "allow_overlap", "allow_overlap",
                                                "divergence"};
-    (void)state;
     FIXTURE_OK(file_join(&spec, folder, "bad.yaml"));
     for (int i = 0; i < 4; i++) {
         char *text;
@@ -230,7 +224,6 @@ static void bad_values_are_refused(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 2);
     folder = fixture_folder("calibration_overlap");
     fixture_model(folder);

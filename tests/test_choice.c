@@ -366,7 +366,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(first_lines),
         cmocka_unit_test(long_questions),
     };
-    (void)argc;
     fixture_start(argv, 2);
     folder = fixture_folder("choice");
     fixture_model(folder);

@@ -72,7 +72,6 @@ static void textbook(void **state)
     assert_true(same->paired.above == 0 && same->paired.below == 0);
     arena_release(&arena);
     store_close(store);
-    (void)state;
 }
 
 static void names(void **state)
@@ -91,7 +90,6 @@ static void names(void **state)
     expect_error(compare_find(&table, "", &row), ERR_USAGE, "no point ''");
     arena_release(&arena);
     store_close(store);
-    (void)state;
 }
 
 /* Windows that do not match one by one are not compared. */
@@ -114,7 +112,6 @@ static void other_windows(void **state)
                  "nothing was measured on both");
     arena_release(&arena);
     store_close(store);
-    (void)state;
 }
 
 /* How far two points are from full precision: divergences are paired by window, 0.1 nats more a
@@ -160,7 +157,6 @@ static void against_full(void **state)
     assert_true(d.lines[2].base == 0 && d.lines[2].ours == 1);
     arena_release(&arena);
     store_close(store);
-    (void)state;
 }
 
 int main(void)

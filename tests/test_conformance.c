@@ -328,7 +328,6 @@ static void defaults_are_valid(void **state)
     }
     assert_null(method_find("gtpq"));
     assert_non_null(strstr(err_text(), "gptq"));
-    (void)state;
 }
 
 static void refused(const struct quant_method *method, const char *name, const char *value)
@@ -358,7 +357,6 @@ static void bounds_are_enforced(void **state)
             }
         }
     }
-    (void)state;
 }
 
 /* Each option's values one at a time, on every edge. */
@@ -391,7 +389,6 @@ static void every_option_on_every_edge(void **state)
         }
         layer_free(&layer);
     }
-    (void)state;
 }
 
 static void pair_of_options(const struct quant_method *method, const struct option *a,
@@ -424,7 +421,6 @@ static void every_pair_of_options(void **state)
             for (const struct option *b = a + 1; b->name; b++)
                 pair_of_options(methods[i], a, b, &layer);
     layer_free(&layer);
-    (void)state;
 }
 
 /* ---- errors ---- */
@@ -459,7 +455,6 @@ static void values_that_are_not_finite(void **state)
                 expect_failure(methods[i], &layer, "Hessian");
             layer_free(&layer);
         }
-    (void)state;
 }
 
 static void damping_is_raised(void **state)
@@ -481,7 +476,6 @@ static void damping_is_raised(void **state)
         mem_free(options);
         layer_free(&layer);
     }
-    (void)state;
 }
 
 /* Every allocation fails once; each time an error comes back and nothing is left behind. */
@@ -514,7 +508,6 @@ static void allocation_fails(void **state)
         layer_free(&layer);
         mem_free(options);
     }
-    (void)state;
 }
 
 /* What unpack reads may come from a damaged file: arrays missing or of another shape. */
@@ -542,7 +535,6 @@ static void damaged_arrays(void **state)
         layer_free(&layer);
         mem_free(options);
     }
-    (void)state;
 }
 
 int main(void)

@@ -77,7 +77,6 @@ static void conditions_agree(void **state)
             assert_true(again == found);
             hessian_release(&hessian);
         }
-    (void)state;
 }
 
 static void threads_do_not_matter(void **state)
@@ -93,7 +92,6 @@ static void threads_do_not_matter(void **state)
         hessian_release(&hessian);
     }
     assert_true(found[0] == found[1]);
-    (void)state;
 }
 
 static void another_hessians_factor(void **state)
@@ -108,7 +106,6 @@ static void another_hessians_factor(void **state)
     assert_true(condition == 5);
     hessian_release(&a);
     hessian_release(&b);
-    (void)state;
 }
 
 /* ---- methods ---- */
@@ -192,7 +189,6 @@ static void groups_that_do_not_fit(void **state)
         assert_string_equal(layer.result.exceptions[EXCEPTION_DAMPING], "");
         release(&layer);
     }
-    (void)state;
 }
 
 /* The share of salient weights is that of the marks, and the split lies among the weights. */
@@ -250,12 +246,10 @@ static void salient_and_split(void **state)
     quantize(&layer, "rtn", "");
     assert_true(isnan(layer.result.salient) && isnan(layer.result.split) && !layer.result.factor);
     release(&layer);
-    (void)state;
 }
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 2);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conditions_agree),        cmocka_unit_test(threads_do_not_matter),

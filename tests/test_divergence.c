@@ -57,7 +57,6 @@ static void textbook_divergences(void **state)
 {
     static const double uniform[] = {0.25, 0.25, 0.25, 0.25}, halves[] = {0.5, 0.25, 0.125, 0.125},
                         other[] = {0.125, 0.125, 0.25, 0.5};
-    (void)state;
     /* KL(halves || uniform) = log 4 - H(halves) = 2 log 2 - 1.75 log 2 */
     struct token_divergence d = between(halves, uniform);
     assert_true(fabs((double)d.kl - 0.25 * log(2)) < 1e-6 && d.same_top);
@@ -120,7 +119,6 @@ static void open_fixture(struct model *model)
 static void the_plain_twin_agrees(void **state)
 {
     struct model model, other;
-    (void)state;
     open_fixture(&model);
     size_t width = (size_t)model.config.width, tokens = (size_t)model.config.vocabulary;
     float *x, *y, *head, *ours, *theirs;
@@ -195,7 +193,6 @@ static void summaries_over_windows(void **state)
     struct metric_part alike[] = {
         {.kl = 1, .count = 10}, {.kl = 2, .count = 10}, {.kl = 3, .count = 10}};
     struct metric_part unlike[] = {{.kl = 1, .count = 10}, {.kl = 5, .count = 20}};
-    (void)state;
     /* window means 0.1, 0.2, 0.3: standard deviation 0.1, over sqrt(3) */
     divergence_summary(alike, 3, &mean, &error);
     assert_true(fabs(mean - 0.2) < 1e-15 && fabs(error - 0.1 / sqrt(3)) < 1e-15);
@@ -275,7 +272,6 @@ static void every_way_gives_the_same_bytes(void **state)
     static const char
         *const both = "  - {method: full}\n  - {method: rtn, bits: [2, 4], layer_errors: false}\n",
                *const quantized = "  - {method: rtn, bits: [2, 4], layer_errors: false}\n";
-    (void)state;
     run_spec("way.db", "", both, 0);
     char *whole = query("way.db", everything);
     assert_non_null(strstr(whole, "second-half"));
@@ -332,7 +328,6 @@ static void spilled_states_give_the_same_bytes(void **state)
     static const struct point full = {.label = NULL};
     int32_t ids[LENGTH];
     double sum = 0;
-    (void)state;
     open_fixture(&model);
     size_t weights = (size_t)model.config.vocabulary * (size_t)model.config.width;
     for (int i = 0; i < LENGTH; i++)
@@ -381,7 +376,6 @@ static void spilled_states_give_the_same_bytes(void **state)
 
 static void it_can_be_left_out(void **state)
 {
-    (void)state;
     run_spec("off.db", "  divergence: false\n",
              "  - {method: full}\n  - {method: rtn, bits: 2, layer_errors: false}\n", 0);
     assert_query("off.db", "SELECT count(kl_divergence), count(same_top) FROM metrics", "0 0 ");
@@ -404,7 +398,6 @@ static void the_second_half_by_hand(void **state)
     struct tokenizer *tokenizer;
     struct corpus_cache cache = {0};
     char *path, *text;
-    (void)state;
     FIXTURE_OK(file_join(&path, folder, "model"));
     fixture_write(path, "tokenizer_config.json",
                   "{\"tokenizer_class\": \"LlamaTokenizer\", \"bos_token\": \"<|endoftext|>\", "
@@ -450,7 +443,6 @@ static void the_second_half_by_hand(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 2);
     folder = fixture_folder("divergence");
     fixture_model(folder);

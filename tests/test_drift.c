@@ -67,7 +67,6 @@ static void agrees_with_plain_loops(void **state)
     assert_true(fabs(found[0].cosine - cosine / ROW_COUNT) < 1e-12);
     for (int i = 1; i < 3; i++) /* one thread; in files */
         assert_true(found[i].drift == found[0].drift && found[i].cosine == found[0].cosine);
-    (void)state;
 }
 
 /* ---- the pipeline ---- */
@@ -159,7 +158,6 @@ static void drift_by_block(void **state)
     pipeline_output_release(&late);
     pipeline_output_release(&again);
     drift_kept_release(&kept);
-    (void)state;
 }
 
 /* ---- what a method cannot do ---- */
@@ -206,7 +204,6 @@ static void layers_are_left(void **state)
     run(&refusing, 4, -1, false, NULL, &part, ERR_NUMERIC);
     assert_non_null(strstr(err_text(), "no layer could be quantized; the first of 14: left in"));
     pipeline_output_release(&all);
-    (void)state;
 }
 
 /* A Hessian with what is no number is told from a method that gives up. */
@@ -232,7 +229,6 @@ static void not_a_number(void **state)
         assert_int_equal(output.layers[i].method[0] == '\0',
                          isnan(output.layers[i].condition) != 0);
     pipeline_output_release(&output);
-    (void)state;
 }
 
 static void memory_fails(void **state)
@@ -261,12 +257,10 @@ static void memory_fails(void **state)
         failed += !pending;
     }
     assert_true(failed > 20);
-    (void)state;
 }
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 2);
     open_all();
     const struct CMUnitTest tests[] = {

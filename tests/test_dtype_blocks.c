@@ -43,7 +43,6 @@ static void random_blocks_give_known_values(void **state)
     };
     static uint8_t bytes[BLOCKS * MOST];
     static float values[BLOCKS * MOST];
-    (void)state;
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         const size_t size = dtype_size(cases[c].dtype), block = dtype_block(cases[c].dtype);
         uint32_t random = 1;
@@ -72,7 +71,6 @@ static void small_blocks_give_what_was_packed(void **state)
 {
     uint8_t q4_1[20] = {0}, q5_0[22] = {0};
     float out[32];
-    (void)state;
     put_half(q4_1, 0.5f);
     put_half(q4_1 + 2, -3);
     put_half(q5_0, 0.25f);
@@ -95,7 +93,6 @@ static void groups_give_what_was_packed(void **state)
 {
     uint8_t block[144] = {0};
     float out[256];
-    (void)state;
     put_half(block, 0.125f);
     put_half(block + 2, 0.5f);
     for (int g = 0; g < 8; g++) {
@@ -129,7 +126,6 @@ static void ternary_digits_give_what_was_packed(void **state)
     static const struct {
         int first, bytes, digits;
     } runs[] = {{0, 32, 5}, {32, 16, 5}, {48, 4, 4}};
-    (void)state;
     put_half(block + 52, 2);
     for (int r = 0; r < 3; r++) {
         for (int j = 0; j < runs[r].bytes; j++) {
@@ -151,7 +147,6 @@ static void ternary_digits_give_what_was_packed(void **state)
 static void names_and_sizes(void **state)
 {
     enum dtype dtype;
-    (void)state;
     assert_string_equal(dtype_name(DTYPE_TQ2_0), "TQ2_0");
     assert_true(dtype_block(DTYPE_F32) == 1 && dtype_size(DTYPE_F32) == 4);
     assert_true(dtype_block(DTYPE_Q6_K) == 256 && dtype_size(DTYPE_Q6_K) == 210);
@@ -177,7 +172,6 @@ static void views_change_the_order(void **state)
     uint8_t rows[8 * 34];
     int32_t whole[6];
     struct arena memory = {0};
-    (void)state;
     assert_int_equal(tensor_to_float(&t, out), 0);
     assert_memory_equal(out, right, sizeof right);
     assert_false(tensor_is_plain(&t));

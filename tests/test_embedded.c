@@ -27,7 +27,6 @@ static void test_logits_agree_with_plain_forward(void **state)
     char *folder;
     int32_t *ids;
     size_t count;
-    (void)state;
     FIXTURE_OK(model_folder(&folder, "embedded"));
     FIXTURE_OK(model_open(&model, folder));
     FIXTURE_OK(tokenizer_open(&tokenizer, folder));
@@ -141,7 +140,6 @@ static void measure_all(void)
  * two. */
 static void test_full_precision(void **state)
 {
-    (void)state;
     measure_all();
     for (int m = KJV; m <= PERLDOC; m++)
         print_message("%s: %.4f bits per byte, perplexity [%.2f, %.2f]\n",
@@ -165,7 +163,6 @@ static struct paired compare(int ours, int base, int metric)
 
 static void test_damage_shows(void **state)
 {
-    (void)state;
     measure_all();
     for (int m = KJV; m <= PERLDOC; m++) {
         struct paired two_bit = compare(RTN2, FULL, m), one_bit = compare(SIGN_MEAN, FULL, m);
@@ -179,7 +176,6 @@ static void test_damage_shows(void **state)
 
 static void test_gptq_below_rtn(void **state)
 {
-    (void)state;
     measure_all();
     for (int m = KJV; m <= PERLDOC; m++) {
         struct paired three = compare(GPTQ3, RTN3, m), two = compare(GPTQ2, RTN2, m);
@@ -195,7 +191,6 @@ static void test_questions(void **state)
 {
     struct run run = {0};
     struct metric_record answers[2];
-    (void)state;
     skip_under_sanitizers();
     open_run(&run, "questions", question_spec);
     for (int i = 0; i < 2; i++) {
@@ -217,7 +212,6 @@ static void test_questions(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logits_agree_with_plain_forward),

@@ -177,7 +177,6 @@ static void wrong_words_are_refused(void **state)
 static void texts_by_rule_and_reference(void **state)
 {
     struct result r = shell(EVAL "--corpora file:$T/text.txt --window 64 --windows 1");
-    (void)state;
     if (r.status != 0 || strstr(r.out, "nan") || !strstr(r.out, "  [-]  ") ||
         !strstr(r.out, "(1 window of 64: no interval from a single one)"))
         fail_msg("%d <%s> <%s>", r.status, r.out, r.err);

@@ -27,7 +27,6 @@ static void close_to(const char *name, const float *a, const float *b, size_t co
 static void logits_agree_with_the_plain_pass(void **state)
 {
     static const int offsets[] = {0, LENGTH};
-    (void)state;
     for (int v = 0; v < VARIANTS; v++) {
         struct plain plain;
         struct model model = {0};
@@ -58,7 +57,6 @@ static void logits_agree_with_the_plain_pass(void **state)
 static void a_batch_is_its_sequences(void **state)
 {
     static const int offsets[] = {0, 1, 40, LENGTH};
-    (void)state;
     for (int v = 0; v < VARIANTS; v++) {
         struct plain plain;
         struct model model = {0};
@@ -86,7 +84,6 @@ static void branches_equal_whole_sequences(void **state)
 {
     enum { TRUNK = 30, BRANCHES = 3, MOST = 60 };
     static const int lengths[BRANCHES] = {20, 1, 25};
-    (void)state;
     for (int v = 0; v < VARIANTS; v++) {
         struct plain plain;
         struct model model = {0};
@@ -192,7 +189,6 @@ static void check_targets(const struct model *model, const struct block *block, 
 static void taps_and_own_products_change_nothing(void **state)
 {
     static const int offsets[] = {0, 40, LENGTH};
-    (void)state;
     for (int v = 0; v < VARIANTS; v++) {
         struct plain plain;
         struct model model = {0};

@@ -15,7 +15,6 @@
 /* Read, written and read again, a configuration is the same. */
 static void configurations_survive_a_round(void **state)
 {
-    (void)state;
     for (int v = 0; v < VARIANTS; v++) {
         struct plain plain;
         struct model_config back;
@@ -74,7 +73,6 @@ static void frequencies_are_those_of_transformers(void **state)
          1,
          {1.0f, 0.0376060307f, 0.00729266508f, 0.000429556705f, 1.41927202e-07f}},
     };
-    (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         static const int pairs[] = {0, 4, 6, 8, 15};
         struct model_config config = {.head_size = 32, .max_positions = 4096};
@@ -138,7 +136,6 @@ static void bad_configurations_are_refused(void **state)
          "\"high_freq_factor\": 4}",
          "must be above low_freq_factor"},
     };
-    (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct plain plain;
         struct model model = {0};
@@ -168,7 +165,6 @@ static void positions_end(void **state)
     float *x;
     struct plain plain;
     struct model model = {0};
-    (void)state;
     open_variant(variant("opt"), &plain, &model);
     struct batch batch = {.tokens = tokens, .offsets = offsets, .count = 2};
     FIXTURE_OK(mem_alloc(&x, (3 + TOO_MANY) * (size_t)model.config.width, sizeof *x));
@@ -194,7 +190,6 @@ static void surplus_tensors(void **state)
         {"mistral", "model.layers.1.self_attn.q_proj.bias", false},
         {"qwen2", "model.layers.1.self_attn.o_proj.bias", false},
     };
-    (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct plain plain;
         struct model model = {0};
@@ -222,7 +217,6 @@ static void names_may_lack_their_root(void **state)
     static const char *const names[] = {"opt, projections", "mistral", "qwen2"};
     static const int offsets[] = {0, 5};
     static const int32_t tokens[5] = {3, 1, 4, 1, 5};
-    (void)state;
     for (int i = 0; i < 3; i++) {
         struct plain plain;
         struct model model = {0}, bare = {0};
@@ -253,7 +247,6 @@ static void short_memory_is_an_error(void **state)
     struct plain plain;
     float x[3 * 48];
     long k = 1;
-    (void)state;
     FIXTURE_OK(plain_random(&plain, variant("opt, projections"), 5));
     FIXTURE_OK(plain_write(&plain, folder, DTYPE_F32));
     FIXTURE_OK(plain_write_part(&plain, folder, "model.safetensors", DTYPE_F32, 0, plain.count,
@@ -277,7 +270,6 @@ static void short_memory_is_an_error(void **state)
 
 static void only_the_plain_llama_is_trained(void **state)
 {
-    (void)state;
     for (int v = 0; v < VARIANTS; v++) {
         struct train_model training = {0};
         const struct model_config *c = &variants[v].config;

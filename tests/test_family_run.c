@@ -57,7 +57,6 @@ static void assert_same(const char *what, const struct packing_result *made, con
  * the others by one of each kind. */
 static void packed_models_measure_the_same(void **state)
 {
-    (void)state;
     for (int m = 0; m < MODELS; m++) {
         struct run run;
         packing_open(&run, models[m].name);
@@ -86,7 +85,6 @@ static void packed_models_measure_the_same(void **state)
 /* Blocks and layers can be chosen; the others stay as they are, biases and all. */
 static void some_layers_stay(void **state)
 {
-    (void)state;
     for (int m = 0; m < MODELS; m++) {
         struct run run;
         struct point point;
@@ -121,7 +119,6 @@ static void positions_have_an_end(void **state)
     static const char *const windows[] = {
         "corpus file:", "windows of 65 tokens are longer than the model's 64 positions"};
     struct result r;
-    (void)state;
     works(EVAL "opt --window 64 >$T/o");
     r = shell(EVAL "opt --window 65");
     assert_int_equal(r.status, 2);
@@ -151,7 +148,6 @@ static void prints(const char *line, const char *const *texts)
 
 static void inspect_says_what_a_model_is(void **state)
 {
-    (void)state;
     prints("$B models inspect $T/opt",
            (const char *const[]){"container     safetensors, 1 file\n",
                                  "opt, 3 blocks, width 48, hidden 80, 4 heads of 12",
@@ -174,7 +170,6 @@ static void inspect_says_what_a_model_is(void **state)
 
 static void inspect_in_json(void **state)
 {
-    (void)state;
     struct result r = shell("$B models inspect $T/qwen --json");
     json_t *json = json_loads(r.out, 0, NULL);
     const char *family;
@@ -198,7 +193,6 @@ static void inspect_notes(void **state)
     struct model_config config = *variant("mistral");
     struct plain plain;
     char *path = packing_path("odd");
-    (void)state;
     for (int vocabulary = 300; vocabulary <= 340; vocabulary += 40) {
         config.vocabulary = vocabulary;
         FIXTURE_OK(plain_random(&plain, &config, 5));
@@ -223,7 +217,6 @@ static void inspect_notes(void **state)
 
 static void inspect_refuses(void **state)
 {
-    (void)state;
     works("cp -r $T/opt $T/bad && sed -i 's/\"num_hidden_layers\": 3/\"num_hidden_layers\": 5/' "
           "$T/bad/config.json");
     refuses("$B models inspect $T/bad", 3, "; 31 others are missing too");
@@ -236,7 +229,6 @@ static void inspect_refuses(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 2);
     packing_begin("family_runs");
     folder = packing_root;

@@ -59,7 +59,6 @@ static char *write_folder(const char *name)
 static void whole_or_absent(void **state)
 {
     struct folder_writer writer = {0};
-    (void)state;
     mem_free(write_folder("new//"));
     mem_free(write_folder("above/it/new"));
     char *path = in_root("new"), *file = in_root("new/file"), *text;
@@ -85,7 +84,6 @@ static void whole_or_absent(void **state)
 static void empty_folders_are_taken(void **state)
 {
     static const char *const names[] = {"empty", "empty/", "link", "./empty/../empty/."};
-    (void)state;
     char *empty = in_root("empty"), *link = in_root("link");
     assert_int_equal(symlink("empty", link), 0);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -101,7 +99,6 @@ static void empty_folders_are_taken(void **state)
 static void short_memory_is_an_error(void **state)
 {
     char *path = in_root("short");
-    (void)state;
     for (long k = 1, pending = 0; !pending; k++) {
         struct folder_writer writer = {0};
         mem_fail_at(k);

@@ -40,7 +40,6 @@ static void run_seed(const char *name, const void *bytes, size_t size)
     enum { CHANGED = 300 };
     uint8_t *copy;
     struct rng rng;
-    (void)name;
     seeds++;
     run(bytes, size);
     for (size_t length = 0; length < size; length += size < 1000 ? 1 : size / 500)

@@ -92,7 +92,6 @@ static void values_come_back(void **state)
     double real;
     bool flag;
     struct gguf_text text;
-    (void)state;
     build_values(&b);
     assert_int_equal(open_built(&b, 2, &file, &bytes), 0);
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
@@ -136,7 +135,6 @@ static void arrays_come_back(void **state)
     int64_t *whole = NULL;
     float *reals = NULL;
     size_t count;
-    (void)state;
     build_values(&b);
     assert_int_equal(open_built(&b, 3, &file, &bytes), 0);
     assert_int_equal(gguf_texts(file, "words", &texts, &count), 0);
@@ -174,7 +172,6 @@ static void tensors_come_back(void **state)
     struct gguf *file = NULL;
     struct strbuf bytes = {0};
     float out[32];
-    (void)state;
     build_tensor(&b, "matrix", 0, 3, 2, values, sizeof values);
     build_tensor(&b, "coded", 8, 32, 0, block, sizeof block);
     assert_int_equal(open_built(&b, 3, &file, &bytes), 0);
@@ -198,7 +195,6 @@ static void lying_tensors_are_refused(void **state)
 {
     static const uint8_t zeros[128];
     struct gguf_build b = {0};
-    (void)state;
     build_tensor(&b, "a", 0, 8, 0, zeros, 32);
     build_entry(&b, "b", 0, 8, 0, 64);
     refused(&b, "'b' takes 32 bytes from data byte 64, past the file's 32");
@@ -234,7 +230,6 @@ static void lying_tensors_are_refused(void **state)
 static void lying_metadata_is_refused(void **state)
 {
     struct gguf_build b = {0};
-    (void)state;
     b.pair_count = UINT64_C(1) << 60;
     refused(&b, "the number of metadata pairs");
     build_u32(&b, "general.alignment", 48);
@@ -270,7 +265,6 @@ static void other_files_are_refused(void **state)
     struct gguf *file = NULL;
     struct gguf_build b = {0};
     struct strbuf bytes = {0};
-    (void)state;
     expect_error(gguf_open_memory(&file, "GGML", 4, "old"), ERR_FORMAT, "no GGUF file");
     expect_error(gguf_open_memory(&file, "", 0, "empty"), ERR_FORMAT, "no GGUF file");
     expect_error(gguf_open_memory(&file, "GGUF\0\0\0\3", 8, "big"), ERR_FORMAT, "big-endian");
@@ -298,7 +292,6 @@ static void damaged_files_do_no_harm(void **state)
     struct strbuf bytes = {0};
     struct gguf *file = NULL;
     float out[1024];
-    (void)state;
     build_all(&b);
     build_finish(&b, 3, &bytes);
     char *copy;
@@ -332,7 +325,6 @@ static void failing_allocations_are_reported(void **state)
     struct gguf_build b = {0};
     struct strbuf bytes = {0};
     struct gguf *file = NULL;
-    (void)state;
     build_all(&b);
     build_finish(&b, 3, &bytes);
     for (long k = 1;; k++) {

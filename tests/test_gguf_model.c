@@ -101,7 +101,6 @@ static void check_family(const struct model_config *config)
 static void a_model_is_the_same_in_both_containers(void **state)
 {
     struct model_config config = small;
-    (void)state;
     check_family(&config);
     config.tied_head = true;
     config.head_size = 12; /* not width / heads */
@@ -137,7 +136,6 @@ static void scalings_are_understood(void **state)
 {
     struct gguf_build b = {0};
     struct rope_scaling rope;
-    (void)state;
     build_text(&b, "llama.rope.scaling.type", "none");
     open_scaled(&b, &small, &rope);
     assert_int_equal(rope.kind, ROPE_PLAIN);
@@ -159,7 +157,6 @@ static void factors_are_understood(void **state)
     struct rope_scaling rope;
     struct model_config config = small;
     float factors[4];
-    (void)state;
     config.rope_theta = 500000;
     config.rope = (struct rope_scaling){
         .kind = ROPE_LLAMA3, .factor = 8, .low = 1, .high = 4, .original = 8192};
@@ -196,7 +193,6 @@ static void models_that_cannot_be_are_refused(void **state)
     struct gguf_build b = {0};
     struct model_config config = small;
     float factors[4] = {1, 1, 2, 8}, value = 1;
-    (void)state;
     build_text(&b, "general.architecture", "gemma3");
     refused(&b, ERR_FORMAT, "architecture 'gemma3': of GGUF files, llama (with Mistral) and qwen2");
     build_u32(&b, "a", 1);
@@ -249,7 +245,6 @@ static void models_that_cannot_be_are_refused(void **state)
 static void a_lone_file_is_found_in_its_folder(void **state)
 {
     char *inner, *found;
-    (void)state;
     FIXTURE_OK(file_join(&inner, folder, "inner"));
     FIXTURE_OK(file_make_directories(inner));
     assert_int_equal(checkpoint_resolve(&found, inner), 0);
@@ -272,7 +267,6 @@ static void failing_allocations_are_reported(void **state)
 {
     struct gguf_build b = {0};
     struct model model = {0};
-    (void)state;
     gguf_model_config(&b, &small);
     build_without(&b, "");
     write_built(&b);
@@ -315,7 +309,6 @@ static void smollm2_gives_the_reference_losses(void **state)
     json_error_t where;
     int32_t *tokens;
     float *x;
-    (void)state;
     if (!golden || !path) {
         print_message("skipped: %s\n", getenv("BITBENCH_LONG")
                                            ? "SmolLM2 or ../shared/golden is not there"

@@ -352,7 +352,6 @@ static void every_case(void **state)
            tally.cases, tally.errors, tally.missing, tally.failed, tally.missed);
     assert_int_equal(tally.failed, 0);
     assert_true(tally.missed * 50 <= tally.cases);
-    (void)state;
 }
 
 /* H from X, fed as eight sequences; and the factor, against the references' own. */
@@ -404,7 +403,6 @@ static void hessians(void **state)
     }
     hessian_case(folder, "m1_344x256");
     hessian_case(folder, "m2_256x1000");
-    (void)state;
 }
 
 int main(void)

@@ -184,20 +184,17 @@ static void follow(const char *kind, const char *run)
 
 static void test_opt(void **state)
 {
-    (void)state;
     follow("tiny_opt", "gptq2");
 }
 
 static void test_llama(void **state)
 {
-    (void)state;
     follow("tiny_llama", "pb_xnor0.9_hess_g128");
     follow("tiny_llama", "billm_hess_bs128");
 }
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_opt), cmocka_unit_test(test_llama)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

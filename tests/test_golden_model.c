@@ -287,7 +287,6 @@ static void compare_saved_run(const char *folder, const char *model, const char 
 
 static void test_saved_hessians(void **state)
 {
-    (void)state;
     const char *folder = golden_folder();
     if (!folder) {
         print_message("skipped: ../shared/golden is not here\n");
@@ -356,19 +355,16 @@ static void compare_all(const char *kind)
 
 static void test_tiny_llama(void **state)
 {
-    (void)state;
     compare_all("tiny_llama");
 }
 
 static void test_tiny_opt(void **state)
 {
-    (void)state;
     compare_all("tiny_opt");
 }
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiny_llama),
                                        cmocka_unit_test(test_tiny_opt),

@@ -171,7 +171,6 @@ static void the_references_are_met(void **state)
     char override[1200];
     struct run run = {0};
     int missed = 0;
-    (void)state;
     if (!golden || !model) {
         print_message("skipped: %s\n", getenv("BITBENCH_LONG")
                                            ? "SmolLM2 or ../shared/golden is not there"
@@ -192,7 +191,6 @@ static void the_references_are_met(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_references_are_met)};
     int failed = cmocka_run_group_tests_name("SmolLM2 against the references", tests, NULL, NULL);

@@ -46,7 +46,6 @@ static void export_to(const char *from, const char *path)
 
 static void quiet(void *context, const char *path, const struct store_copied *copied)
 {
-    (void)context, (void)path, (void)copied;
 }
 
 static int merge(const char *path)

@@ -69,7 +69,6 @@ static pid_t child_of(pid_t parent)
 static void test_jobs_give_the_same_rows(void **state)
 {
     struct run_summary summary;
-    (void)state;
     run_spec_write("jobs", eight_points);
     assert_int_equal(run_spec("here.db", 0, &summary), 0);
     assert_int_equal(summary.computed, POINTS);
@@ -95,7 +94,6 @@ static void test_killed_worker(void **state)
     static const int signals[] = {SIGKILL, SIGSEGV, SIGABRT};
     static const char *const words[] = {"%killed (signal 9)%memory%", "%crashed: signal 11%",
                                         "%crashed: signal 6%"};
-    (void)state;
     for (int i = 0; i < 3; i++) {
         char sql[200];
         pid_t child = 0;
@@ -125,7 +123,6 @@ static void test_killed_run(void **state)
     const int kills = getenv("BITBENCH_LONG") ? 200 : 10;
     struct rng rng;
     long finished = 0;
-    (void)state;
     rng_seed(&rng, 12);
     remove_database("killed.db");
     for (int i = 0; i < kills; i++) {
@@ -165,7 +162,6 @@ static void test_killed_run(void **state)
 /* Two runs on one database: one of them has one clear line. */
 static void test_two_runs(void **state)
 {
-    (void)state;
     remove_database("both.db");
     struct result r = shell("(" RUN "both.db --jobs 2 2>$T/a; echo $? >>$T/a) & " RUN
                             "both.db 2>$T/b; echo $? >>$T/b; wait; cat $T/a $T/b");
@@ -182,7 +178,6 @@ static void test_two_runs(void **state)
 static void test_stopped_run(void **state)
 {
     static const int signals[] = {SIGINT, SIGTERM};
-    (void)state;
     for (int i = 0; i < 2; i++) {
         pid_t child = 0;
         remove_database("stopped.db");
@@ -200,7 +195,6 @@ static void test_stopped_run(void **state)
 static void test_computed_again(void **state)
 {
     struct run_summary summary;
-    (void)state;
     remove_database("again.db");
     assert_int_equal(run_spec("again.db", 0, &summary), 0);
     for (run_jobs = 0; run_jobs < 2; run_jobs++) {
@@ -238,7 +232,6 @@ static void test_memory_is_divided(void **state)
 {
     struct run_summary summary;
     char limit[32];
-    (void)state;
     remove_database("small.db");
     snprintf(limit, sizeof limit, "%zuK", (2 * machine_held() + (64 << 20)) >> 10);
     FIXTURE_OK(memory_limit_from_command_line(limit, "test"));
@@ -252,7 +245,6 @@ static void test_memory_is_divided(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     run_start("jobs", argv);
     if (program_start(folder) != 0)
         return 1;

@@ -86,7 +86,6 @@ static double printed_loss(const json_t *object)
  * same. */
 static void test_every_method(void **state)
 {
-    (void)state;
     for (int m = 0; methods[m]; m++) {
         const char *name = methods[m]->name;
         json_t *from_input = run_layer(name, "input $T/x.safetensors", "a.safetensors");
@@ -105,7 +104,6 @@ static void test_every_method(void **state)
 
 static void test_bad_input(void **state)
 {
-    (void)state;
     refuses("$B layer gptq --weight $T/w.safetensors --out $T/o", 2, "hessian");
     refuses("$B layer gptq --weight $T/w.safetensors:Z --hessian $T/h.safetensors --out $T/o", 3,
             "Z");

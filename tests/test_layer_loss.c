@@ -69,7 +69,6 @@ static double plain_norm(const struct layer *l, double factor)
 static void agrees_with_plain_loops(void **state)
 {
     static const int shapes[][2] = {{1, 1}, {7, 5}, {3, 257}, {513, 256}, {70, 600}};
-    (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct layer layer;
         struct arena arena = {0};
@@ -89,7 +88,6 @@ static void threads_do_not_matter(void **state)
 {
     struct layer layer;
     struct layer_loss losses[2];
-    (void)state;
     layer_init(&layer, 1100, 700, 0.5, 9);
     for (int i = 0; i < 2; i++) {
         struct arena arena = {0};
@@ -108,7 +106,6 @@ static void without_hessian_only_the_mean_square(void **state)
     const float weight[] = {1, 2, 3, 4}, quantized[] = {1, 1, 3, 2};
     struct arena arena = {0};
     struct layer_loss loss;
-    (void)state;
     FIXTURE_OK(layer_loss(weight, quantized, 2, 2, NULL, &arena, &loss));
     assert_true(loss.weight_mse == 1.25);
     assert_true(isnan(loss.hessian_loss) && isnan(loss.relative_loss));
@@ -117,7 +114,6 @@ static void without_hessian_only_the_mean_square(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 2);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_plain_loops),

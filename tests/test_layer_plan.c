@@ -97,7 +97,6 @@ static void the_first_rule_that_matches_decides(void **state)
             fail_msg("%s", err_text());
         experiment_release(&e);
     }
-    (void)state;
 }
 
 /* A rule with the entry's method begins with the entry's options, one with another method with that
@@ -140,7 +139,6 @@ static void rules_take_over_what_they_do_not_say(void **state)
     assert_false(layer_plan_same_block(&e.points[0], &e.points[1], BLOCKS, 3, names));
     assert_false(layer_plan_same_block(&e.points[0], &e.points[2], BLOCKS, 3, attention));
     experiment_release(&e);
-    (void)state;
 }
 
 /* A rule alone may ask for calibration. */
@@ -154,7 +152,6 @@ static void a_rule_may_need_calibration(void **state)
     assert_true(point_calibrates(&e.points[1]));
     assert_false(point_calibrates(&e.points[2]));
     experiment_release(&e);
-    (void)state;
 }
 
 static void useless_rules_are_named(void **state)
@@ -179,7 +176,6 @@ static void useless_rules_are_named(void **state)
             fail_msg("for <%s> got <%s>", cases[i].spec, err_text());
         experiment_release(&e);
     }
-    (void)state;
 }
 
 static void mistakes_have_a_line(void **state)
@@ -214,7 +210,6 @@ static void mistakes_have_a_line(void **state)
         if (!strstr(err_text(), cases[i].words))
             fail_msg("for <%s> got <%s>", cases[i].spec, err_text());
     }
-    (void)state;
 }
 
 /* ---- settings ---- */
@@ -245,7 +240,6 @@ static void only_points_with_a_plan_say_so(void **state)
                      3);
     json_decref(settings);
     experiment_release(&e);
-    (void)state;
 }
 
 /* ---- through the pipeline ---- */
@@ -315,7 +309,6 @@ static void rules_that_say_the_same_give_the_same(void **state)
     pipeline_output_release(&other);
     pipeline_output_release(&mixed);
     run_close(&run);
-    (void)state;
 }
 
 /* One layer without a weight that is 0. */
@@ -394,7 +387,6 @@ static void what_was_pruned_stays_0(void **state)
         }
         hessian_release(&hessian);
     }
-    (void)state;
 }
 
 static void rules_are_checked_against_the_model(void **state)
@@ -404,7 +396,6 @@ static void rules_are_checked_against_the_model(void **state)
     assert_int_equal(run_open(&run, &options), ERR_USAGE);
     assert_non_null(strstr(err_text(), "(match 'fc1', blocks '') matches no layer"));
     run_close(&run);
-    (void)state;
 }
 
 int main(void)

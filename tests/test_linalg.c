@@ -79,7 +79,6 @@ static void hessian_is_the_sum(void **state)
     }
     struct hessian bad;
     assert_int_equal(hessian_init(&bad, 0), ERR_USAGE);
-    (void)state;
 }
 
 /* ---- Cholesky ---- */
@@ -124,7 +123,6 @@ static void factor_of_the_inverse(void **state)
     const int sizes[] = {1, 2, 63, 64, 65, 129, 200, 577};
     for (int i = 0; i < 8; i++)
         factor_against_twin(sizes[i]);
-    (void)state;
 }
 
 /* Above CHOLESKY_DOUBLE: U^T U H = I, looked at through a vector. */
@@ -160,7 +158,6 @@ static void large_factor(void **state)
     mem_free(diagonal);
     mem_free(upper);
     mem_free(x);
-    (void)state;
 }
 
 /* By hand: H = [4 2; 2 3], H^-1 = [3 -2; -2 4] / 8 = U^T U with U = [sqrt(3/8) -2/sqrt(24); 0
@@ -180,7 +177,6 @@ static void factor_by_hand(void **state)
                                                                                            2 4] */
     assert_true(fabs((double)upper[0] - sqrt(4.0 / 8)) < 1e-7);
     assert_true(fabs((double)upper[3] - sqrt(1.0 / 4)) < 1e-7);
-    (void)state;
 }
 
 static void not_positive_definite(void **state)
@@ -190,7 +186,6 @@ static void not_positive_definite(void **state)
     double work[4];
     assert_int_equal(cholesky_inverse_upper(h, diagonal, NULL, 2, work, upper), ERR_NUMERIC);
     assert_non_null(strstr(err_text(), "pivot 2 of 2"));
-    (void)state;
 }
 
 static void factors_are_kept(void **state)
@@ -219,7 +214,6 @@ static void factors_are_kept(void **state)
     double mean = (diagonal[0] + diagonal[1] + diagonal[2] + diagonal[3]) / 4;
     assert_true(fabs((double)a->upper[15] - 1 / sqrt(1 + 0.01 * mean)) < 1e-6);
     hessian_release(&hessian);
-    (void)state;
 }
 
 /* ---- bits ---- */
@@ -248,7 +242,6 @@ static void packing_loses_nothing(void **state)
     bitpack_row(BITPACK_TERNARY, trits, 6, packed); /* 2 + 0 + 9 + 27 + 0, then 2 */
     assert_int_equal(packed[0], 38);
     assert_int_equal(packed[1], 2);
-    (void)state;
 }
 
 static void packed_products(void **state)
@@ -290,7 +283,6 @@ static void packed_products(void **state)
     }
     simd_choose(simd_set(0)->name);
     mem_free(x);
-    (void)state;
 }
 
 /* ---- kernels of the searches ---- */
@@ -345,7 +337,6 @@ static void search_kernels(void **state)
     simd.binary_error(hand, 3, sum, 1, got);
     assert_true(got[0] == 2);
     mem_free(x);
-    (void)state;
 }
 
 /* ---- order statistics ---- */
@@ -381,7 +372,6 @@ static void order_statistics(void **state)
     mem_free(values);
     mem_free(sorted);
     mem_free(scratch);
-    (void)state;
 }
 
 /* ---- rank one ---- */
@@ -441,7 +431,6 @@ static void rank_one(void **state)
     rank_one_of(40, 70, false);
     rank_one_of(150, 30, false);
     rank_one_of(20, 30, true);
-    (void)state;
 }
 
 int main(void)

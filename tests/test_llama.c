@@ -161,7 +161,6 @@ static void check_against_plain(const struct model_config *config, int length, e
 
 static void logits_agree_with_a_plain_forward(void **state)
 {
-    (void)state;
     check_against_plain(&grouped, 70, DTYPE_F32);
     check_against_plain(&untied, 140, DTYPE_F32);
     check_against_plain(&odd_heads, 33, DTYPE_F32);
@@ -173,7 +172,6 @@ static void every_instruction_set_agrees(void **state)
 {
     struct simd before = simd;
     const struct simd *set;
-    (void)state;
     for (int i = 0; (set = simd_set(i)) != NULL; i++) {
         assert_true(simd_choose(set->name));
         check_against_plain(&grouped, 70, DTYPE_F32);
@@ -183,7 +181,6 @@ static void every_instruction_set_agrees(void **state)
 
 static void half_precision_weights_are_read(void **state)
 {
-    (void)state;
     check_against_plain(&untied, 20, DTYPE_F16);
     check_against_plain(&grouped, 20, DTYPE_BF16);
 }
@@ -195,7 +192,6 @@ static void threads_do_not_change_a_bit(void **state)
     const int offsets[] = {0, 170, 171, LENGTH};
     struct token_score scores[3][LENGTH];
     float *x[3];
-    (void)state;
     struct model *model = open_model(&grouped, DTYPE_F32);
     draw_tokens(tokens, LENGTH, model->config.vocabulary, 5);
     draw_tokens(targets, LENGTH, model->config.vocabulary, 6);
@@ -221,7 +217,6 @@ static void a_batch_is_its_sequences(void **state)
     enum { LENGTH = 260 };
     int32_t tokens[LENGTH];
     const int offsets[] = {0, 1, 67, 68, 200, LENGTH};
-    (void)state;
     struct model *model = open_model(&grouped, DTYPE_F32);
     size_t width = (size_t)grouped.width;
     draw_tokens(tokens, LENGTH, grouped.vocabulary, 8);
@@ -269,7 +264,6 @@ static void taps_and_own_products_change_nothing(void **state)
     struct block block;
     struct linear saved[LLAMA_LINEARS];
     struct taps taps = {0};
-    (void)state;
     struct model *model = open_model(&grouped, DTYPE_F32);
     size_t size = LENGTH * (size_t)grouped.width;
     float *plain_x = floats(size), *tapped = floats(size), *own = floats(size);
@@ -330,7 +324,6 @@ static void shards_are_one_model(void **state)
     int32_t tokens[] = {1, 2, 3};
     const int offsets[] = {0, 3};
     struct model model = {0};
-    (void)state;
     struct model *single = open_model(&untied, DTYPE_F32);
     assert_int_equal(plain_random(&plain, &untied, 7), 0);
     assert_int_equal(plain_write_part(&plain, sharded, files[0], DTYPE_F32, 0, 8, 0), 0);
@@ -359,7 +352,6 @@ static void shards_are_one_model(void **state)
 static void the_configuration_survives_a_round(void **state)
 {
     static const struct model_config *const all[] = {&grouped, &untied, &odd_heads};
-    (void)state;
     for (int i = 0; i < 3; i++) {
         struct model_config back;
         json_t *json = NULL, *again = NULL;
@@ -401,7 +393,6 @@ static void bad_configurations_are_refused(void **state)
         {"rms_norm_eps", "\"small\"", "not a number"},
     };
     struct model model = {0};
-    (void)state;
     close_model(open_model(&grouped, DTYPE_F32));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         json_t *json = NULL;
@@ -420,7 +411,6 @@ static void bad_folders_are_refused(void **state)
     struct model model = {0};
     struct block block;
     struct plain plain;
-    (void)state;
     expect_error(model_open(&model, "build/test_llama/nothing"), ERR_MISSING, "config.json");
     close_model(open_model(&grouped, DTYPE_F32));
     assert_int_equal(remove("build/test_llama/model.safetensors"), 0);
@@ -450,7 +440,6 @@ static void bad_tokens_and_overflows_are_refused(void **state)
     struct batch batch = {.tokens = tokens, .offsets = offsets, .count = 1};
     struct token_score score;
     float x[96] = {0};
-    (void)state;
     struct model *model = open_model(&grouped, DTYPE_F32);
     expect_error(model->architecture->embed(model, &batch, x), ERR_FORMAT, "token 1500");
     expect_error(model_score(model, x, wrong, 1, &score), ERR_FORMAT, "target 1500");
@@ -466,7 +455,6 @@ static void short_memory_is_an_error(void **state)
     const int offsets[] = {0, 3};
     struct batch batch = {.tokens = tokens, .offsets = offsets, .count = 1};
     float x[3 * 96];
-    (void)state;
     close_model(open_model(&grouped, DTYPE_F32));
     int failures = 0;
     for (long k = 1; k < 200; k++) {
@@ -488,7 +476,6 @@ static void short_memory_is_an_error(void **state)
 
 static void golden_model_agrees(void **state)
 {
-    (void)state;
     if (!golden_folder()) {
         print_message("skipped: no reference results in ../shared/golden\n");
         skip();

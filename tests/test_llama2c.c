@@ -106,7 +106,6 @@ static void write_bytes(const char *bytes, size_t size)
 
 static void both_versions_give_the_model(void **state)
 {
-    (void)state;
     for (int kind = 0; kind < 4; kind++) {
         struct model_config config = small;
         struct plain plain, back;
@@ -138,7 +137,6 @@ static void other_files_are_refused(void **state)
     struct strbuf bytes = {0};
     json_t *config = NULL;
     struct tensor_table *tensors = NULL;
-    (void)state;
     assert_int_equal(plain_random(&plain, &small, 5), 0);
     build_old(&bytes, &plain);
     for (size_t size = 0; size < bytes.length; size += size < 40 ? 1 : 97) {
@@ -188,7 +186,6 @@ static void failing_allocations_are_reported(void **state)
     struct strbuf bytes = {0};
     json_t *config = NULL;
     struct tensor_table *tensors = NULL;
-    (void)state;
     assert_int_equal(plain_random(&plain, &small, 5), 0);
     build_old(&bytes, &plain);
     write_bytes(bytes.data, bytes.length);
@@ -240,7 +237,6 @@ static void stories_begin_as_they_should(void **state)
     struct model model = {0};
     int32_t tokens[LENGTH] = {1};
     float *x, logits[512];
-    (void)state;
     snprintf(file, sizeof file, "%s/models/stories260K.bin", shared);
     if (!file_exists(file)) {
         print_message("skipped: %s is not there\n", file);

@@ -22,7 +22,6 @@ static void reads_the_line(void **state)
     assert_true(isnan(load_machine_seconds("cpu0 1 2 3 4 5 6 7 8\n", 100)));
     assert_true(isnan(load_machine_seconds("", 100)));
     assert_true(isnan(load_machine_seconds(line, 0)));
-    (void)state;
 }
 
 /* Ten seconds on four cores: four seconds of others are a tenth. */
@@ -47,7 +46,6 @@ static void judges(void **state)
     assert_true(load_busy(&before, &ours, 2));
     ours.average = NAN;
     assert_false(load_busy(&before, &ours, 2));
-    (void)state;
 }
 
 static void knows_this_machine(void **state)
@@ -62,7 +60,6 @@ static void knows_this_machine(void **state)
         return; /* a system without /proc/stat */
     /* in ticks of a hundredth, and what we did is in it */
     assert_true(after.machine - before.machine > 0.1);
-    (void)state;
 }
 
 int main(void)

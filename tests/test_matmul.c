@@ -50,7 +50,6 @@ static void products_equal_plain_sums(void **state)
 {
     static const float betas[] = {0, 1, -0.5f};
     struct rng rng;
-    (void)state;
     rng_seed(&rng, 2);
     for (int s = 0; s < SIZES * 3; s++) {
         int rows = sizes[s / 3][0], out = sizes[s / 3][1], in = sizes[s / 3][2];
@@ -82,7 +81,6 @@ static void threads_do_not_change_a_bit(void **state)
 {
     enum { ROWS = 700, OUT = 150, IN = 600 };
     struct rng rng;
-    (void)state;
     rng_seed(&rng, 3);
     float *x = draw(&rng, ROWS * IN), *w = draw(&rng, OUT * IN), *y = draw(&rng, ROWS * OUT),
           *dx = draw(&rng, ROWS * IN);
@@ -114,7 +112,6 @@ static void packing_both_ways_agrees(void **state)
 {
     enum { N = 45, K = 21 };
     struct rng rng;
-    (void)state;
     rng_seed(&rng, 4);
     float *w = draw(&rng, N * K), turned[K * N], *a, *b;
     for (int i = 0; i < N * K; i++)

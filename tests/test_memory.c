@@ -42,7 +42,6 @@ static void sizes_are_read(void **state)
                                       "12 G", "nan", "inf", "0.1", "9999999T", "12Gi"};
     size_t bytes;
     char text[SIZE_TEXT];
-    (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         FIXTURE_OK(size_parse(good[i].text, "--memory", &bytes));
         assert_true((double)bytes == good[i].bytes);
@@ -74,7 +73,6 @@ static void write_in(const char *root, const char *name, const char *text)
 static void control_groups_limit_memory(void **state)
 {
     char *root;
-    (void)state;
     FIXTURE_OK(file_join(&root, folder, "root"));
     size_t whole = machine_memory_below(root);
     assert_true(whole > 1 << 20);
@@ -97,7 +95,6 @@ static void control_groups_limit_memory(void **state)
 
 static void states_come_back(void **state)
 {
-    (void)state;
     for (int spilled = 0; spilled < 2; spilled++) {
         struct states states = {0};
         float *x;
@@ -120,7 +117,6 @@ static void states_come_back(void **state)
 static void empty_states_are_legal(void **state)
 {
     struct states states = {0};
-    (void)state;
     states_close(&states);
     FIXTURE_OK(states_open(&states, "test", 0, 3, 0, folder));
     states_close(&states);
@@ -167,7 +163,6 @@ static void full_disk_is_one_line(void **state)
 {
     char text[1024];
     struct states states = {0};
-    (void)state;
     spill_under_limit(100000, text);
     assert_non_null(strstr(text, "calibration: cannot spill 391 KiB of hidden states to "));
     assert_non_null(strstr(text, "--spill-dir"));
@@ -200,7 +195,6 @@ static void plan_spills_what_it_must(void **state)
     struct block block = {0};
     struct memory_needs needs;
     struct memory_plan plan, all;
-    (void)state;
     FIXTURE_OK(model.architecture->load_block(&model, 0, &block));
     needs_of(&needs, &block);
     needs.held = 1000;
@@ -276,7 +270,6 @@ static void assert_same(const struct pipeline_output *a, const struct pipeline_o
 static void spilled_or_not_the_results_are_the_same(void **state)
 {
     struct pipeline_output in_memory, spilled;
-    (void)state;
     FIXTURE_OK(memory_limit_from_command_line("1T", ""));
     run_pipeline(&in_memory);
     int files = files_in(folder);
@@ -302,7 +295,6 @@ static void interruption_leaves_no_files(void **state)
     struct pipeline_output output = {0};
     const struct pipeline_input input = {
         .model = &model, .point = &gptq, .calibration = &calibration, .evaluation = &evaluation};
-    (void)state;
     limit_to_spill();
     int files = files_in(folder), descriptors = files_in("/proc/self/fd");
     interrupt_simulate(SIGINT);
@@ -320,7 +312,6 @@ static void allocations_may_fail(void **state)
     struct pipeline_output output = {0};
     const struct pipeline_input input = {
         .model = &model, .point = &gptq, .calibration = &calibration, .evaluation = &evaluation};
-    (void)state;
     int descriptors = files_in("/proc/self/fd"), failures = 0, pending = 0;
     for (long k = 1; !pending; k += 1 + k / 4) { /* fewer and fewer of the later ones */
         limit_to_spill();
@@ -344,7 +335,6 @@ static void work_ends_with_the_last_quantized_block(void **state)
     struct pipeline_output output, whole;
     struct point first = gptq;
     struct pipeline_input input = {.model = &model, .point = &first, .calibration = &calibration};
-    (void)state;
     first.harness.max_layer = 1;
     FIXTURE_OK(pipeline_run(&input, &output));
     input.evaluation = &evaluation;
@@ -366,7 +356,6 @@ static void dropped_pages_come_back(void **state)
     struct readahead ahead = {0};
     const struct tensor *tensor = tensor_table_at(model.tensors, 0);
     float *before, *after;
-    (void)state;
     FIXTURE_OK(mem_alloc(&before, tensor->count, sizeof *before));
     FIXTURE_OK(mem_alloc(&after, tensor->count, sizeof *after));
     FIXTURE_OK(tensor_to_float(tensor, before));
@@ -397,7 +386,6 @@ static void add_sequences(struct stream *stream, int count, int length, uint64_t
 int main(int argc, char **argv)
 {
     char *path;
-    (void)argc;
     fixture_start(argv, 2);
     folder = fixture_folder("memory");
     fixture_model(folder);

@@ -84,7 +84,6 @@ static void round_to_nearest(void **state)
     expect(q, (double[]){-0.7, 0.7, 1.3, 1.3}, 4);
     quantize("rtn", "bits=1", w, 1, 4, NULL, q, NULL); /* scale 3, zero round(1/3) = 0: 0 and 3 */
     expect(q, (double[]){0, 0, 0, 3}, 4);
-    (void)state;
 }
 
 static void absmean(void **state)
@@ -95,7 +94,6 @@ static void absmean(void **state)
     expect(q, (double[]){-1, 0, 1, 1}, 4);
     quantize("bitnet", "granularity=row", w, 2, 2, NULL, q, NULL); /* gamma 0.7 and 1.3 */
     expect(q, (double[]){-0.7, 0.7, 0, 1.3}, 4);
-    (void)state;
 }
 
 static void sign_and_values(void **state)
@@ -107,7 +105,6 @@ static void sign_and_values(void **state)
     quantize("onebit", "init=nmf", w, 2, 3, NULL, q, NULL);
     for (int i = 0; i < 6; i++)
         assert_true(fabs((double)q[i] - (double)w[i]) < 1e-3);
-    (void)state;
 }
 
 /* ---- GPTQ's textbook: after each column the rest is corrected by the inverse of what is left of H
@@ -186,7 +183,6 @@ static void gptq_is_its_textbook(void **state)
         }
         hessian_release(&hessian);
     }
-    (void)state;
 }
 
 /* ---- PB-LLM and BiLLM, without feedback, against plain loops ---- */
@@ -215,7 +211,6 @@ static void partial_binarization(void **state)
              &hessian, q, NULL);
     assert_true(fabs((double)q[0] - 0.1) < 1e-6 && fabs((double)q[1] + 0.2) < 1e-6);
     hessian_release(&hessian);
-    (void)state;
 }
 
 static double approximation_error(const float *w, const int *group, int count, int wanted,
@@ -333,7 +328,6 @@ static void structural_search(void **state)
         packed_release(&details);
         hessian_release(&hessian);
     }
-    (void)state;
 }
 
 /* ---- the references' own small pieces ---- */
@@ -381,7 +375,6 @@ static void residual_groups(void **state)
             mem_free(want);
         }
     tensor_table_free(file);
-    (void)state;
 }
 
 /* ---- documentation ---- */
@@ -414,7 +407,6 @@ static void whole_rows(void **state)
             assert_memory_not_equal(whole, blocks, sizeof whole);
         hessian_release(&hessian);
     }
-    (void)state;
 }
 
 static void pages_hold_the_tables(void **state)
@@ -432,7 +424,6 @@ static void pages_hold_the_tables(void **state)
         strbuf_release(&table);
         mem_free(page);
     }
-    (void)state;
 }
 
 int main(void)

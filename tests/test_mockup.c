@@ -47,7 +47,6 @@ static void weights_are_drawn_from_the_seed(void **state)
 {
     struct model one = {0}, same = {0}, other = {0};
     struct block block = {0};
-    (void)state;
     write_and_open("one", 2, 1, 5, &one);
     write_and_open("same", 2, 1, 5, &same);
     write_and_open("other", 2, 1, 6, &other);
@@ -81,7 +80,6 @@ static void blocks_without_weights_are_holes(void **state)
     struct stat info;
     struct model model = {0};
     char *path;
-    (void)state;
     write_and_open("holes", 3, 0, 0, &model);
     FIXTURE_OK(mem_printf(&path, "%s/holes/model.safetensors", folder));
     assert_int_equal(stat(path, &info), 0);
@@ -97,7 +95,6 @@ static void other_families_are_refused(void **state)
 {
     struct model_config config;
     const struct known_model *opt = known_model_find("OPT-125M");
-    (void)state;
     assert_non_null(opt);
     assert_int_equal(mockup_config(opt, &config), ERR_USAGE);
     assert_non_null(known_model_find("LLaMA-7B"));
@@ -107,7 +104,6 @@ static void other_families_are_refused(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 2);
     folder = fixture_folder("mockup");
     const struct CMUnitTest tests[] = {

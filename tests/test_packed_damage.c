@@ -119,7 +119,6 @@ static void configurations_that_lie(void **state)
         {"layers/model.layers.7.mlp.up_proj", "{\"rows\": 1, \"columns\": 1, \"arrays\": []}",
          "'model.layers.7.mlp.up_proj' is no layer of this model"},
     };
-    (void)state;
     copy("model.safetensors");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         edit_config(cases[i].path, cases[i].value);
@@ -203,7 +202,6 @@ static void tensors_that_lie(void **state)
         {"scale", NOT_A_NUMBER, 0, "column 32 is not finite"},
         {"codes", ADD, 0, "packed.more' has no place in the model"},
     };
-    (void)state;
     copy("config.json");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char name[80];
@@ -217,7 +215,6 @@ static void files_cut_off(void **state)
 {
     char *path = packing_path("base/model.safetensors"), *text;
     size_t size;
-    (void)state;
     copy("config.json");
     FIXTURE_OK(file_read(path, &text, &size));
     mem_free(path);
@@ -303,7 +300,6 @@ static void arrays_of_any_content(void **state)
 {
     static const char *const defaults[] = {NULL};
     struct rng rng;
-    (void)state;
     rng_seed(&rng, 5);
     for (int i = 0; methods[i]; i++) {
         struct model model = {0};
@@ -326,7 +322,6 @@ static void short_memory_is_an_error(void **state)
     struct point point;
     struct packing_result result;
     int rc, failed = 0;
-    (void)state;
     for (long k = 1, pending = 0; !pending; k += 1 + k / 16) {
         mem_fail_at(k);
         rc = open_and_load("base");
@@ -358,7 +353,6 @@ static void a_full_disk_leaves_nothing(void **state)
     struct point point;
     struct packing_result result;
     struct rlimit before, limit;
-    (void)state;
     packing_open(&run, "model");
     packing_point(&point, method_find("rtn"));
     getrlimit(RLIMIT_FSIZE, &before);
@@ -381,7 +375,6 @@ static void a_full_disk_leaves_nothing(void **state)
 int main(int argc, char **argv)
 {
     static const char *const options[] = {"bits=4", "group_size=32", "sym=false", NULL};
-    (void)argc;
     fixture_start(argv, 1);
     packing_begin("packed_damage");
     packing_make("base", "rtn", options);

@@ -60,7 +60,6 @@ static void a_file_becomes_a_folder(void **state)
     char path[4200];
     float *values;
     int64_t layers;
-    (void)state;
     assert_int_equal(plain_random(&plain, &small, 3), 0);
     write_file(&plain);
     works("$B quantize rtn --model $T/model.gguf --quant-only mlp --out $T/packed --quiet");
@@ -98,7 +97,6 @@ static void a_file_becomes_a_folder(void **state)
 /* A tokenizer of one's own goes along, under the name that is looked for. */
 static void a_named_tokenizer_goes_along(void **state)
 {
-    (void)state;
     works(
         "mkdir $T/bare && cp model/embedded/config.json model/embedded/model.safetensors $T/bare");
     works("cp model/embedded/tokenizer.json $T/words.json");

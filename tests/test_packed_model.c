@@ -131,7 +131,6 @@ static void every_method_measures_the_same(void **state)
     struct run run;
     struct point point;
     struct packing_result full, one, two;
-    (void)state;
     packing_open(&run, "model");
     packing_measure(&run, "model", &full);
     for (int i = 0; methods[i]; i++) {
@@ -198,7 +197,6 @@ static void every_option_measures_the_same(void **state)
     struct run run;
     struct point point;
     int tried = 0, taken = 0;
-    (void)state;
     FIXTURE_OK(pool_start(1));
     packing_open(&run, "model");
     for (int i = 0; methods[i]; i++) {
@@ -240,7 +238,6 @@ static void layers_left_alone_stay(void **state)
     struct point point;
     struct model packed = {0};
     const struct tensor *a, *b;
-    (void)state;
     packing_open(&run, "model");
     packing_point(&point, method_find("rtn"));
     point.harness.min_layer = 1;
@@ -276,7 +273,6 @@ static void a_packed_model_is_a_model(void **state)
     struct point point;
     struct packing_result result;
     static const char *const options[] = {"bits=4", NULL};
-    (void)state;
     packing_make("again", "rtn", options);
     packing_open(&run, "again");
     packing_point(&point, method_find("rtn"));
@@ -307,7 +303,6 @@ static void a_folder_is_whole_or_absent(void **state)
     struct run run;
     struct point point;
     struct packing_result result;
-    (void)state;
     packing_open(&run, "model");
     packing_point(&point, method_find("rtn"));
     assert_int_equal(packing_run(&run, &point, "model", &result), ERR_USAGE);
@@ -349,7 +344,6 @@ static void the_command_writes_a_model(void **state)
 {
     char *model = packing_path("model"), *out = packing_path("command"), *text;
     struct model packed = {0};
-    (void)state;
     FIXTURE_OK(mem_printf(&text, "--calibration.corpus=file:%s/text.txt", packing_root));
     const char *const gptq[] = {"bitbench",
                                 "quantize",
@@ -401,7 +395,6 @@ static void the_command_writes_a_model(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 2);
     packing_begin("packed_model");
     const struct CMUnitTest tests[] = {

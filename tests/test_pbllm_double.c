@@ -128,7 +128,6 @@ static void test_missed_case(void **state)
     struct layer_loss loss;
     struct arena arena = {0};
     double *wide = double_array((size_t)COLUMNS * COLUMNS);
-    (void)state;
     if (!folder) {
         mem_free(wide);
         print_message("skipped: ../shared/golden is not here\n");
@@ -176,7 +175,6 @@ static void test_missed_case(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     fixture_start(argv, 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_missed_case)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

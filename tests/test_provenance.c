@@ -50,7 +50,6 @@ static void what_was_asked(void **state)
     assert_string_equal(value("SELECT settings ->> '$.calibration.seed' FROM points"), "5");
     assert_string_equal(value("SELECT settings ->> '$.harness.seed' FROM points"), "0");
     assert_string_equal(value("SELECT settings ->> '$.harness.drift' FROM points"), "");
-    (void)state;
 }
 
 static void hashes(void **state)
@@ -73,7 +72,6 @@ static void hashes(void **state)
                               "calibrations c ON c.hash = settings ->> '$.calibration.hash' WHERE "
                               "length(c.ids) = 4 * 4 * 32 AND c.segments = 4 AND c.length = 32"),
                         "1");
-    (void)state;
 }
 
 static void program_and_machine(void **state)
@@ -113,7 +111,6 @@ static void program_and_machine(void **state)
     assert_string_equal(value("SELECT (host ->> '$.cores') > 0 AND (host ->> '$.memory_bytes') > "
                               "1e6 AND peak_memory > 1e6 FROM points"),
                         "1");
-    (void)state;
 }
 
 static void times(void **state)
@@ -130,7 +127,6 @@ static void times(void **state)
     assert_string_equal(value("SELECT count(*) > 4 AND sum(wall > 0) > 3 AND sum(cpu > 0) > 3 FROM "
                               "timings WHERE repetition = 0"),
                         "1");
-    (void)state;
 }
 
 static void diagnostics(void **state)
@@ -142,7 +138,6 @@ static void diagnostics(void **state)
     assert_string_equal(value("SELECT detail FROM exceptions WHERE block = 2 AND name = "
                               "'mlp.down_proj'"),
                         "group_size 48 asked, the layer has 128 columns: the last of a row has 32");
-    (void)state;
 }
 
 /* The seed of a draw of questions is told where there is a draw and it is not the default one. */
@@ -193,7 +188,6 @@ static void drift_left_out(void **state)
 
 static int start(void **state)
 {
-    (void)state;
     if (program_start(fixture_folder("provenance")) != 0)
         return -1;
     fixture_model(program_folder);
@@ -209,7 +203,6 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-    (void)state;
     sqlite3_close(db);
     mem_free(program_folder);
     return 0;

@@ -19,7 +19,6 @@
 static void test_second_run_skips_and_limit_resumes(void **state)
 {
     struct run_summary summary;
-    (void)state;
     run_spec_write("skips", four_points);
     assert_int_equal(run_spec("whole.db", 0, &summary), 0);
     assert_int_equal(summary.computed, 4);
@@ -45,7 +44,6 @@ static void test_second_run_skips_and_limit_resumes(void **state)
 static void test_threads_give_the_same_rows(void **state)
 {
     struct run_summary summary;
-    (void)state;
     run_spec_write("threads", four_points);
     FIXTURE_OK(pool_start(1));
     assert_int_equal(run_spec("one.db", 0, &summary), 0);
@@ -83,7 +81,6 @@ static void test_kill_loses_nothing(void **state)
     struct rng rng;
     long finished = 0;
     int kills = getenv("BITBENCH_LONG") ? 200 : 10;
-    (void)state;
     rng_seed(&rng, 11);
     run_spec_write("killed", four_points);
     assert_int_equal(run_spec("reference.db", 0, &summary), 0);
@@ -126,7 +123,6 @@ static void test_kill_loses_nothing(void **state)
 static void test_interrupt_ends_cleanly(void **state)
 {
     struct run_summary summary;
-    (void)state;
     run_spec_write("interrupted", four_points);
     interrupt_simulate(SIGINT);
     assert_int_equal(run_spec("interrupted.db", 0, &summary), ERR_INTERRUPTED);
@@ -140,7 +136,6 @@ static void test_interrupt_ends_cleanly(void **state)
 static void test_failed_point_is_stored(void **state)
 {
     struct run_summary summary;
-    (void)state;
     char *path = run_path("model/model.safetensors"), *bytes;
     size_t size;
     FIXTURE_OK(file_read(path, &bytes, &size));
@@ -173,7 +168,6 @@ static void test_failed_point_is_stored(void **state)
 
 static void test_bad_input(void **state)
 {
-    (void)state;
     run_spec_write("short", "  - {method: full}\n");
     char *spec = run_path("spec.yaml"), *database = run_path("bad.db");
     struct run run = {0};
@@ -201,7 +195,6 @@ static void test_bad_input(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     run_start("run", argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_second_run_skips_and_limit_resumes),

@@ -48,7 +48,6 @@ static void refused(const char *header, size_t data, const char *words)
 
 static void lying_headers_are_refused(void **state)
 {
-    (void)state;
     refused("", 0, "not valid JSON");
     refused("{", 0, "not valid JSON");
     refused("[]", 0, "not a JSON object");
@@ -130,7 +129,6 @@ static void false_lengths_are_refused(void **state)
     static const long long lengths[] = {3, 100, 0x7fffffffffffffffLL,
                                         (long long)0x8000000000000000ULL, -8};
     struct tensor_table *tensors = NULL;
-    (void)state;
     for (size_t i = 1; i < sizeof lengths / sizeof *lengths; i++) {
         write_raw(lengths[i], "{}", 2, 0);
         expect_error(safetensors_open_file(&tensors, path), ERR_FORMAT, "header claims");
@@ -152,7 +150,6 @@ static void deep_json_is_refused(void **state)
     struct tensor_table *tensors = NULL;
     char *deep;
     size_t size = 1 << 20;
-    (void)state;
     assert_int_equal(mem_alloc(&deep, size, 1), 0);
     memset(deep, '[', size);
     write_raw(-1, deep, size, 0);
@@ -177,7 +174,6 @@ static void damaged_files_do_no_harm(void **state)
     char *good;
     size_t size;
     struct tensor_table *tensors = NULL;
-    (void)state;
     assert_int_equal(safetensors_write(path, sources, 2, NULL), 0);
     assert_int_equal(file_read(path, &good, &size), 0);
     struct rng rng;
@@ -243,7 +239,6 @@ static void what_is_written_comes_back(void **state)
     struct tensor_table *tensors = NULL;
     float back[6];
     int32_t integers[3];
-    (void)state;
     json_t *metadata = json_pack("{s:s}", "format", "pt");
     assert_int_equal(safetensors_write(path, sources, COUNT, metadata), 0);
     json_decref(metadata);
@@ -293,7 +288,6 @@ static void the_layout_is_fixed(void **state)
         "\"u\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[4,5]}}       ";
     char *text;
     size_t size;
-    (void)state;
     assert_int_equal(safetensors_write(path, sources, 2, NULL), 0);
     assert_int_equal(file_read(path, &text, &size), 0);
     assert_int_equal((sizeof header - 1) % 8, 0);
@@ -314,7 +308,6 @@ static void values_that_cannot_be_are_refused(void **state)
     struct tensor_table *tensors = NULL;
     float back[3];
     int32_t integer;
-    (void)state;
     assert_int_equal(safetensors_write(path, sources, 2, NULL), 0);
     assert_int_equal(safetensors_open_file(&tensors, path), 0);
     expect_error(tensor_table_read(tensors, "f", 3, 0, back), ERR_NUMERIC,
@@ -350,7 +343,6 @@ static void bad_shards_are_refused(void **state)
     const struct tensor_source both[] = {
         {.name = "b", .dtype = DTYPE_F32, .rank = 1, .shape = {1}, .data = one}, a};
     struct tensor_table *tensors = NULL;
-    (void)state;
     assert_int_equal(file_make_directories(folder), 0);
     unlink(index);
     expect_error(tensor_table_open_folder(&tensors, folder), ERR_MISSING, "neither");
@@ -414,7 +406,6 @@ static void halves_round_to_nearest_even(void **state)
                  {INFINITY, 0x7c00},
                  {0x1.ffcp-15f, 0x400},
                  {0x1p-149f, 0}};
-    (void)state;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         assert_int_equal(float_to_half(known[i].value), known[i].half);
     for (uint32_t h = 0; h < 0x10000; h++) {
@@ -441,7 +432,6 @@ static void halves_round_to_nearest_even(void **state)
 
 static void brain_floats_round_to_nearest_even(void **state)
 {
-    (void)state;
     for (uint32_t h = 0; h < 0x7f80; h++) {
         float value = bfloat_to_float((uint16_t)h), next = bfloat_to_float((uint16_t)(h + 1));
         assert_int_equal(float_to_bfloat(value), h);
@@ -459,7 +449,6 @@ static void brain_floats_round_to_nearest_even(void **state)
 
 static int set_up(void **state)
 {
-    (void)state;
     return file_make_directories("build/test_safetensors");
 }
 

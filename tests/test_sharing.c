@@ -34,7 +34,6 @@ static int run_alone(const char *database)
 static void test_together_as_alone(void **state)
 {
     struct run_summary summary;
-    (void)state;
     run_seeds = "[3, 4]";
     run_spec_write("sharing", many_points);
     int count = run_alone("alone.db");
@@ -65,7 +64,6 @@ static void test_little_memory(void **state)
 {
     struct run_summary summary = {0};
     int limits = 0;
-    (void)state;
     run_spec_write("sharing", "  - {method: full}\n"
                               "  - {method: gptq, bits: 3, block_size: 32, max_layer: [-1, 2]}\n"
                               "  - {method: gptq, bits: 3, block_size: 32, min_layer: 2}\n");
@@ -88,7 +86,6 @@ static void test_little_memory(void **state)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     run_start("sharing", argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_together_as_alone),

@@ -129,7 +129,6 @@ static void all_sets_match_the_twins(void **state)
     struct rng rng;
     const struct simd *set;
     rng_seed(&rng, 1);
-    (void)state;
     for (int i = 0; (set = simd_set(i)) != NULL; i++) {
         for (int j = 0; j < LENGTHS; j++) {
             draw(&rng, lengths[j]);
@@ -150,7 +149,6 @@ static void panels_match_the_twins(void **state)
         got[2][MOST_ROWS * STRIDE];
     struct rng rng;
     const struct simd *set;
-    (void)state;
     rng_seed(&rng, 3);
     fill(&rng, w, 32 * MOST_K, 1);
     fill(&rng, a, MOST_ROWS * MOST_K, 1);
@@ -178,7 +176,6 @@ static void a_row_does_not_depend_on_its_neighbours(void **state)
     static float a[ROWS * K], panel[K * 32], together[ROWS * 32], alone[32];
     struct rng rng;
     const struct simd *set;
-    (void)state;
     rng_seed(&rng, 4);
     fill(&rng, a, ROWS * K, 1);
     fill(&rng, panel, K * 32, 1);
@@ -195,7 +192,6 @@ static void a_row_does_not_depend_on_its_neighbours(void **state)
 static void exp_is_accurate(void **state)
 {
     const struct simd *set;
-    (void)state;
     for (int i = 0; (set = simd_set(i)) != NULL; i++) {
         double worst = 0;
         for (int block = 0; block < 1750; block++) {
@@ -218,7 +214,6 @@ static void exp_at_the_edges(void **state)
     enum { COUNT = sizeof at / sizeof *at };
     const struct simd *set;
     float got[COUNT];
-    (void)state;
     for (int i = 0; (set = simd_set(i)) != NULL; i++) {
         set->exp(got, at, COUNT);
         for (int j = 0; j < 4; j++)
@@ -233,7 +228,6 @@ static void exp_at_the_edges(void **state)
 static void a_nan_is_not_lost(void **state)
 {
     const struct simd *set;
-    (void)state;
     for (int i = 0; (set = simd_set(i)) != NULL; i++) {
         for (int at = 0; at < 70; at += 7) {
             for (int j = 0; j < 70; j++)
@@ -249,7 +243,6 @@ static void a_nan_is_not_lost(void **state)
 static void argmax_takes_the_first_of_equals(void **state)
 {
     const struct simd *set;
-    (void)state;
     for (int i = 0; (set = simd_set(i)) != NULL; i++) {
         for (int j = 0; j < 100; j++)
             x[j] = j == 41 || j == 57 || j == 99 ? 2.0f : 1.0f;
@@ -261,7 +254,6 @@ static void argmax_takes_the_first_of_equals(void **state)
 
 static void sets_are_chosen_by_name(void **state)
 {
-    (void)state;
     struct simd before = simd;
     assert_false(simd_choose("mmx"));
     assert_string_equal(simd.name, before.name);

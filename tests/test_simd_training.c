@@ -77,7 +77,6 @@ static void test_kernels_agree_with_twins(void **state)
 {
     struct rng rng;
     const struct simd *s;
-    (void)state;
     rng_seed(&rng, 1);
     for (int which = 0; (s = simd_set(which)) != NULL; which++)
         for (int l = 0; l < LENGTHS; l++)
@@ -90,7 +89,6 @@ static void test_dropout_is_random(void **state)
     enum { COUNT = 20000 };
     static float zero[COUNT], one[COUNT], y[2][COUNT];
     int kept = 0, both = 0, pairs = 0;
-    (void)state;
     for (int i = 0; i < COUNT; i++)
         one[i] = 1.0f;
     simd.dropout_add(y[0], zero, one, 1, 0, 65536 * 3 / 4, COUNT);

@@ -95,7 +95,6 @@ static void grids(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         expect(&cases[i]);
-    (void)state;
 }
 
 static void mistakes(void **state)
@@ -136,7 +135,6 @@ static void mistakes(void **state)
             fail_msg("for <%s>\nexpected <%s>\ngot <%s>", cases[i].text, cases[i].words,
                      err_text());
     }
-    (void)state;
 }
 
 /* The four that `make reproduce` runs, as they are. */
@@ -156,7 +154,6 @@ static void sweeps(void **state)
         assert_null(e.points[0].method); /* full precision, to compare with */
         experiment_release(&e);
     }
-    (void)state;
 }
 
 int main(void)

@@ -73,7 +73,6 @@ static void tensors_come_back(void **state)
     static const float all[6] = {0, 1, 2, 3, 4, 5}, turned[6] = {0, 3, 1, 4, 2, 5},
                        corner[4] = {1, 2, 4, 5};
     struct strbuf p = {0};
-    (void)state;
     for (int big = 0; big < 2; big++) {
         one_tensor(&p, "FloatStorage", 6, 0, 2, 3, 3, 1);
         write_file(&p, big);
@@ -99,7 +98,6 @@ static void what_torch_writes_around_tensors(void **state)
     static const float all[6] = {0, 1, 2, 3, 4, 5};
     const uint64_t six = 6, one = 1;
     struct strbuf p = {0};
-    (void)state;
     pickle_raw(&p, "\x80\x02"
                    "ccollections\nOrderedDict\n)R");
     FIXTURE_OK(strbuf_add(&p, "q\0", 2));
@@ -149,7 +147,6 @@ static void raw_refused(const char *opcodes, const char *words)
 
 static void pickles_that_run_something_are_refused(void **state)
 {
-    (void)state;
     raw_refused("\x80\x02"
                 "cos\nsystem\n(X\x02",
                 "asks for 'os.system' at byte 2: only tensors");
@@ -181,7 +178,6 @@ static void pickles_that_run_something_are_refused(void **state)
 
 static void broken_pickles_are_refused(void **state)
 {
-    (void)state;
     raw_refused("", "has no end");
     raw_refused("\x80", "ends within the opcode at byte 0");
     raw_refused("\x80\x02", "has no end");
@@ -212,7 +208,6 @@ static void tensors_outside_of_their_storage_are_refused(void **state)
 {
     struct strbuf p = {0};
     const uint64_t huge = UINT64_C(1) << 62;
-    (void)state;
     one_tensor(&p, "FloatStorage", 6, 1, 2, 3, 3, 1);
     refused(&p, "'t' reaches to element 7 of storage 'archive/data/0', which has 6");
     one_tensor(&p, "FloatStorage", 6, 0, 2, 3, 4, 1);
@@ -265,7 +260,6 @@ static void other_zip_files_are_refused(void **state)
     struct zip_build zip = {0};
     struct tensor_part part = {0};
     static const uint8_t old[] = {0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20};
-    (void)state;
     zip_add_as(&zip, "a/data.pkl", "abc", 3, 8, 3);
     zip_refused(&zip, "'a/data.pkl' is compressed, which torch.save never does");
     zip_add_as(&zip, "a/data.pkl", "abc", 3, 0, 100);
@@ -293,7 +287,6 @@ static void other_zip_files_are_refused(void **state)
 static void damaged_files_do_no_harm(void **state)
 {
     struct strbuf p = {0}, bytes = {0};
-    (void)state;
     one_tensor(&p, "FloatStorage", 6, 0, 3, 2, 1, 3);
     build_file(&p, true, &bytes);
     for (size_t size = 0; size < bytes.length; size++) {
@@ -319,7 +312,6 @@ static void failing_allocations_are_reported(void **state)
 {
     struct strbuf p = {0};
     struct tensor_part part = {0};
-    (void)state;
     one_tensor(&p, "FloatStorage", 6, 0, 3, 2, 1, 3);
     write_file(&p, false);
     for (long k = 1;; k++) {
@@ -403,7 +395,6 @@ static void a_model_in_one_file_and_in_shards(void **state)
     struct model model = {0};
     struct strbuf index = {0};
     char *whole;
-    (void)state;
     assert_int_equal(plain_random(&plain, &config, 9), 0);
     plain_round(&plain, DTYPE_F16);
     assert_int_equal(plain_write(&plain, folder, DTYPE_F16), 0); /* for config.json */

@@ -145,7 +145,6 @@ static void assert_same_state(const struct session *a, const struct session *b)
 static void test_loss_falls(void **state)
 {
     struct session s;
-    (void)state;
     session_init(&s, NULL);
     double first = session_run(&s, 1);
     assert_true(fabs(first - log(VOCABULARY)) < 0.2); /* nothing learned: near the uniform
@@ -162,7 +161,6 @@ static void test_loss_falls(void **state)
 static void test_threads_agree(void **state)
 {
     struct session one, two;
-    (void)state;
     assert_int_equal(pool_start(1), 0);
     session_init(&one, NULL);
     session_run(&one, 20);
@@ -181,7 +179,6 @@ static void test_shards(void **state)
     struct train_group groups[3];
     struct session s;
     double losses[3];
-    (void)state;
     session_init(&s, NULL);
     assert_int_equal(train_sampler_draw(&s.sampler, SEQUENCES, s.tokens, s.targets), 0);
     for (int i = 0; i < ROWS / 2; i += 3)
@@ -222,7 +219,6 @@ static void test_dropout_gradient(void **state)
     struct session s;
     double base, losses[2], square = 0.0;
     const double step = 0.02;
-    (void)state;
     session_init(&s, NULL);
     session_run(&s, 30);
     struct train_model *m = &s.model;
@@ -257,7 +253,6 @@ static void test_resume_equals_uninterrupted(void **state)
 {
     struct session whole, first, second;
     char *path = path_beside("checkpoint");
-    (void)state;
     session_init(&whole, NULL);
     session_run(&whole, 37);
     session_init(&first, NULL);
@@ -285,7 +280,6 @@ static void test_checkpoint_of_another_spec(void **state)
 {
     struct session s;
     char *path = path_beside("other");
-    (void)state;
     session_init(&s, NULL);
     assert_int_equal(train_checkpoint_save(path, &s.model, &s.optimizer, &s.sampler, &s.progress),
                      0);
@@ -350,13 +344,11 @@ out:
 
 static size_t one_scale(void *state, const struct train_linear *l)
 {
-    (void)state, (void)l;
     return 1;
 }
 
 static void scale_of_one(void *state, const struct train_linear *l, float *extra)
 {
-    (void)state, (void)l;
     extra[0] = 1.0f;
 }
 
@@ -370,7 +362,6 @@ static void test_custom_operator(void **state)
                                      .extra_init = scale_of_one};
     struct session s, again;
     char *path = path_beside("operator");
-    (void)state;
     session_init(&s, &operator);
     double first = session_run(&s, 5), last;
     assert_int_equal(rounding.forwards, 5 * 2 * TRAIN_LINEARS);
@@ -407,7 +398,6 @@ static void test_sampler(void **state)
     struct train_sampler sampler;
     int32_t tokens[CONTEXT], targets[CONTEXT];
     long counts[2] = {0}, ends = 0;
-    (void)state;
     toy_init(&toy);
     assert_int_equal(train_sampler_init(&sampler, toy.streams, 2, CONTEXT, 0, 1), 0);
     for (int i = 0; i < 3000; i++) {
@@ -437,7 +427,6 @@ static void test_schedule(void **state)
 {
     struct train_schedule s = {TRAIN_COSINE, 1e-3, 0.1, 0.2, 100, 1100},
                           line = {TRAIN_TRAPEZOID, 1e-3, 0.1, 0.2, 100, 1000};
-    (void)state;
     assert_true(fabs(train_rate(&s, 50) - 5e-4) < 1e-12);
     assert_true(fabs(train_rate(&s, 100) - 1e-3) < 1e-12);
     assert_true(fabs(train_rate(&s, 600) - 0.55e-3) < 1e-12);
@@ -456,7 +445,6 @@ static void test_first_step(void **state)
 {
     struct session s;
     double loss, norm, square = 0.0;
-    (void)state;
     session_init(&s, NULL);
     assert_int_equal(train_sampler_draw(&s.sampler, SEQUENCES, s.tokens, s.targets), 0);
     assert_int_equal(train_model_loss(&s.model, s.tokens, s.targets, true, &loss), 0);
@@ -492,7 +480,6 @@ static void test_bad_shapes(void **state)
     struct model_config config = small;
     int32_t tokens[ROWS] = {0}, targets[ROWS] = {0};
     double loss;
-    (void)state;
     config.kv_heads = 3;
     assert_int_equal(train_model_init(&model, &config, NULL, 1, 8, 1), ERR_USAGE);
     config = small;
@@ -517,7 +504,6 @@ static void test_out_of_memory(void **state)
     struct train_model model;
     int rc;
     long nth = 0;
-    (void)state;
     do {
         mem_fail_at(++nth);
         rc = train_model_init(&model, &small, NULL, 1, 8, 1);

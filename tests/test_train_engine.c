@@ -97,7 +97,6 @@ static void test_same_losses(void **state)
 {
     static const int lengths[] = {2, 31, 40, 64, 65, 130, 256, LONGEST};
     char *folder = fixture_folder("train_engine");
-    (void)state;
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
         compare(folder, lengths[i]);
     mem_free(folder);

@@ -288,14 +288,12 @@ static void check_config(const struct model_config *config, uint64_t seed)
 
 static void test_gradient_tied(void **state)
 {
-    (void)state;
     check_config(&small, 1);
 }
 
 static void test_gradient_untied(void **state)
 {
     struct model_config config = small;
-    (void)state;
     config.tied_head = false;
     config.kv_heads = 4;
     config.hidden = 33;
@@ -305,7 +303,6 @@ static void test_gradient_untied(void **state)
 static void test_gradient_one_kv_head(void **state)
 {
     struct model_config config = small;
-    (void)state;
     config.kv_heads = 1;
     config.head_size = 10;
     config.layers = 1;

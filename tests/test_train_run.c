@@ -102,7 +102,6 @@ static void test_interrupted_run_resumes(void **state)
     char *folder = make_folder("train_run"), *whole, *parts;
     struct train_request request = {0};
     int stops = 0, rc;
-    (void)state;
     whole = write_spec(folder, "whole");
     parts = write_spec(folder, "parts");
     request.spec = whole;
@@ -134,7 +133,6 @@ static void test_output_opens_as_model(void **state)
     const char *sets[] = {"training.tokens=2560", NULL};
     struct model model = {0};
     struct train_request request = {.sets = sets};
-    (void)state;
     spec = write_spec(folder, "out");
     request.spec = spec;
     FIXTURE_OK(train_run(&request));
@@ -167,7 +165,6 @@ static void test_checkpoint_belongs_to_its_spec(void **state)
                *seed[] = {"training.tokens=1280", "training.seed=2", NULL};
     const char *longer[] = {"training.tokens=1536", NULL};
     struct train_request request = {.sets = first};
-    (void)state;
     spec = write_spec(folder, "out");
     request.spec = spec;
     FIXTURE_OK(train_run(&request));
@@ -189,7 +186,6 @@ static void test_two_runs_at_once(void **state)
     char *folder = make_folder("train_busy"), *spec = write_spec(folder, "out"), *out;
     const char *sets[] = {"training.tokens=1280", NULL};
     struct train_request request = {.spec = spec, .sets = sets};
-    (void)state;
     FIXTURE_OK(file_join(&out, folder, "out"));
     FIXTURE_OK(file_make_directories(out));
     int lock = open(out, O_RDONLY | O_DIRECTORY);
@@ -225,7 +221,6 @@ static void expect_line(const char *folder, const char *text, const char *const 
 static void test_bad_specs(void **state)
 {
     char *folder = fixture_folder("train_bad");
-    (void)state;
     EXPECT("output: x\n", "corpora", "missing");
     EXPECT("corpora: [{name: kjv}]\n", "output", "missing");
     EXPECT(REST "modell: {layers: 2}\n", "bad.yaml:3", "modell", "did you mean 'model'");
@@ -254,7 +249,6 @@ static void test_bad_requests(void **state)
     const char *no_value[] = {"training.seed", NULL}, *no_corpus[] = {"corpora.0.name=kjb", NULL};
     const char *short_text[] = {"corpora.1.name=docs:short.txt", "training.context=4000", NULL};
     struct train_request request = {.spec = "nosuch.yaml"};
-    (void)state;
     assert_int_equal(train_run(&request), ERR_MISSING);
     request.spec = spec;
     request.sets = no_value;

@@ -182,7 +182,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(items_are_the_reference),
     };
     cpu_prepare(argv);
-    (void)argc;
     matmul_init();
     progress_set_mode(PROGRESS_QUIET);
     FIXTURE_OK(pool_start(0));

@@ -165,7 +165,6 @@ static void transpose_4(const float *from, long row, float *to)
 #else
 static void transpose_1(const float *from, long row, float *to)
 {
-    (void)row;
     *to = *from;
 }
 #define SQUARE    1
