@@ -3,20 +3,13 @@
 #ifndef CORE_LOG_H
 #define CORE_LOG_H
 
-struct strbuf;
-
 enum log_mode { LOG_NORMAL, LOG_QUIET };
 void log_set_mode(enum log_mode mode);
-enum log_mode log_mode(void);
 
 /* "bitbench: warning: text". */
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A line of text; nothing with -q. */
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* From now on the text of each warning is also added to buffer, joined by "; " (each text once);
- * NULL ends it. The buffer is the caller's. This is how a point's record learns of its warnings. */
-void log_capture(struct strbuf *buffer);
 
 #endif

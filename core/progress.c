@@ -365,12 +365,3 @@ void progress_resume(void)
         refresh(1);
     pthread_mutex_unlock(&lock);
 }
-
-double progress_left(void)
-{
-    pthread_mutex_lock(&lock);
-    state.now = clock_wall();
-    double left = active ? progress_estimate(&state) : -1;
-    pthread_mutex_unlock(&lock);
-    return left;
-}

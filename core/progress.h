@@ -72,9 +72,6 @@ struct progress_event {
 void progress_redirect(void (*take)(const struct progress_event *event));
 void progress_replay(const struct progress_event *event);
 
-/* Seconds that are left by the present estimate; negative: unknown. */
-double progress_left(void);
-
 /* "0.4 s", "12 s", "3:05", "2:03:05", "128 h" */
 void progress_duration(double seconds, char out[32]);
 

@@ -14,11 +14,4 @@ struct overlap {
 int overlap_measure(const struct documents *train, const struct documents *test, int words,
                     struct overlap *out);
 
-/* *out = train without the lines that contain an n-gram of the test documents' lines (documents
- * left empty vanish); *removed (may be NULL) = the number of lines left out. For text that is only
- * trained on, such as a dictionary that quotes the test text. n-grams are taken within lines here.
- * ERR_FORMAT when nothing is left. */
-int overlap_remove(const struct documents *train, const struct documents *test, int words,
-                   struct documents *out, size_t *removed);
-
 #endif

@@ -84,38 +84,6 @@ unsigned layer_plan_caps(const struct point *point)
     return caps;
 }
 
-/* ---- two points ---- */
-
-static bool same_options(const struct quant_method *method, const void *a, const void *b)
-{
-    json_t *x = NULL, *y = NULL;
-    bool same = options_to_json(method->options, a, &x) == 0 &&
-                options_to_json(method->options, b, &y) == 0 && json_equal(x, y);
-    json_decref(x);
-    json_decref(y);
-    return same;
-}
-
-static bool same_choice(const struct layer_choice *a, const struct layer_choice *b)
-{
-    if (a->method != b->method || a->after != b->after)
-        return false;
-    return (!a->method || same_options(a->method, a->options, b->options)) &&
-           (!a->after || same_options(a->after, a->after_options, b->after_options));
-}
-
-bool layer_plan_same_block(const struct point *a, const struct point *b, int blocks, int block,
-                           const char *const *names)
-{
-    for (; *names; names++) {
-        struct layer_choice x = layer_plan_find(a, blocks, block, *names),
-                            y = layer_plan_find(b, blocks, block, *names);
-        if (!same_choice(&x, &y) || (x.method && a->harness.seed != b->harness.seed))
-            return false;
-    }
-    return true;
-}
-
 /* ---- against a model ---- */
 
 static int useless_rule(const struct point *point, int rule, int blocks, const char *const *names,

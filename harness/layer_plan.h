@@ -23,12 +23,6 @@ struct layer_choice layer_plan_find(const struct point *point, int blocks, int b
  * them does. 0 for full precision. */
 unsigned layer_plan_caps(const struct point *point);
 
-/* Both points do the same with every layer of the block: the same methods with the same options,
- * and the same seed. names (ending with NULL) are the linear layers of a block. With the same
- * calibration and equal blocks before, both then get the same weights. */
-bool layer_plan_same_block(const struct point *a, const struct point *b, int blocks, int block,
-                           const char *const *names);
-
 /* Every rule decides for a layer of such a model, and some layer is quantized. ERR_USAGE names the
  * rule that does not, or the settings that leave nothing. */
 int layer_plan_check(const struct point *point, int blocks, const char *const *names);

@@ -207,15 +207,3 @@ int table_results(struct grid *grid, const struct table *table, const struct not
 out:
     return rc;
 }
-
-int table_differences(struct grid *grid, const struct table *table, struct arena *arena)
-{
-    struct measures measures;
-    int rc;
-    *grid = (struct grid){0};
-    TRY(measures_differences(&measures, table, arena));
-    if (measures.count)
-        TRY(measures_grid(grid, table, &measures, NULL, arena));
-out:
-    return rc;
-}

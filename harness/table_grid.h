@@ -42,8 +42,6 @@ int table_label(const struct table *table, const struct table_row *row, int note
 /* Bits, quality and time. */
 int table_results(struct grid *grid, const struct table *table, const struct notes *notes,
                   struct arena *arena);
-/* Differences to full precision, and bits per byte. rows = 0 when there is nothing to compare. */
-int table_differences(struct grid *grid, const struct table *table, struct arena *arena);
 /* A line on what a column holds: "kjv: perplexity, test split, ...". */
 int table_legend(const struct table_metric *metric, struct arena *arena, const char **out);
 

@@ -208,13 +208,3 @@ int model_forward(const struct model *model, const struct batch *batch, float *x
     }
     return rc;
 }
-
-int model_load_blocks(const struct model *model, struct block *blocks)
-{
-    int rc = 0, done = 0;
-    for (; rc == 0 && done < model->config.layers; done++)
-        rc = model->architecture->load_block(model, done, &blocks[done]);
-    for (int i = 0; rc && i < done - 1; i++)
-        block_release(&blocks[i]);
-    return rc;
-}

@@ -227,9 +227,6 @@ int model_logits(const struct model *model, const float *x, int rows, float *log
  * hidden states. */
 int model_forward(const struct model *model, const struct batch *batch, float *x);
 
-/* All blocks at once, for a model that fits; blocks is config.layers long. */
-int model_load_blocks(const struct model *model, struct block *blocks);
-
 extern const struct architecture *const architectures[]; /* ends with NULL */
 
 #endif

@@ -171,27 +171,6 @@ static void overlap_counts_ngrams(void **state)
     documents_release(&test);
 }
 
-static void overlap_is_removed(void **state)
-{
-    static const char *const train_texts[] = {"he said: one, two three!\nkept line here",
-                                              "ONE TWO THREE", "last", NULL};
-    static const char *const test_texts[] = {"zero one two three four", NULL};
-    struct documents train = make_documents(train_texts), test = make_documents(test_texts), left;
-    struct overlap overlap;
-    size_t removed;
-    assert_int_equal(overlap_remove(&train, &test, 3, &left, &removed), 0);
-    assert_int_equal(removed, 2);
-    assert_int_equal(left.count, 2);
-    assert_document(&left, 0, "kept line here");
-    assert_document(&left, 1, "last");
-    assert_int_equal(overlap_measure(&left, &test, 3, &overlap), 0);
-    assert_int_equal(overlap.shared, 0);
-    documents_release(&left);
-    assert_int_equal(overlap_remove(&test, &test, 3, &left, NULL), ERR_FORMAT);
-    documents_release(&train);
-    documents_release(&test);
-}
-
 /* Opens "scheme:folder/name" with the given content. */
 static int load_own(const char *scheme, const char *content, size_t size,
                     struct corpus_source *source, struct documents *all)
@@ -405,15 +384,14 @@ static void foldoc_as_installed(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_is_squeezed),          cmocka_unit_test(documents_keep_their_borders),
-        cmocka_unit_test(lines_make_documents),      cmocka_unit_test(keys_are_a_set),
-        cmocka_unit_test(splits_partition),          cmocka_unit_test(overlap_counts_ngrams),
-        cmocka_unit_test(overlap_is_removed),        cmocka_unit_test(own_text_is_a_corpus),
-        cmocka_unit_test(bad_own_text_is_refused),   cmocka_unit_test(descriptors_are_complete),
-        cmocka_unit_test(commands_are_read),         cmocka_unit_test(kjv_as_installed),
-        cmocka_unit_test(wordnet_as_installed),      cmocka_unit_test(perldoc_as_installed),
-        cmocka_unit_test(wordnet_rest_as_installed), cmocka_unit_test(gcide_as_installed),
-        cmocka_unit_test(foldoc_as_installed),
+        cmocka_unit_test(text_is_squeezed),         cmocka_unit_test(documents_keep_their_borders),
+        cmocka_unit_test(lines_make_documents),     cmocka_unit_test(keys_are_a_set),
+        cmocka_unit_test(splits_partition),         cmocka_unit_test(overlap_counts_ngrams),
+        cmocka_unit_test(own_text_is_a_corpus),     cmocka_unit_test(bad_own_text_is_refused),
+        cmocka_unit_test(descriptors_are_complete), cmocka_unit_test(commands_are_read),
+        cmocka_unit_test(kjv_as_installed),         cmocka_unit_test(wordnet_as_installed),
+        cmocka_unit_test(perldoc_as_installed),     cmocka_unit_test(wordnet_rest_as_installed),
+        cmocka_unit_test(gcide_as_installed),       cmocka_unit_test(foldoc_as_installed),
     };
     folder = fixture_folder("datasets");
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

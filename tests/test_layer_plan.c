@@ -133,11 +133,6 @@ static void rules_take_over_what_they_do_not_say(void **state)
         assert_string_equal(value, "-1");
         assert_true(layer_plan_caps(p) & QM_NEEDS_HESSIAN);
     }
-    /* Only what rules decide for differs between the first two. */
-    static const char *const attention[] = {"self_attn.q_proj", "self_attn.o_proj", NULL};
-    assert_true(layer_plan_same_block(&e.points[0], &e.points[1], BLOCKS, 3, attention));
-    assert_false(layer_plan_same_block(&e.points[0], &e.points[1], BLOCKS, 3, names));
-    assert_false(layer_plan_same_block(&e.points[0], &e.points[2], BLOCKS, 3, attention));
     experiment_release(&e);
 }
 
