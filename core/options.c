@@ -43,7 +43,7 @@ const struct option *options_find(const struct option *table, const char *name)
 
 /* ---- what is allowed ---- */
 
-int options_bounded(const struct option *row)
+static int options_bounded(const struct option *row)
 {
     return row->low < row->high;
 }

@@ -79,7 +79,6 @@ int options_check(const struct option *table, const char *name, const char *valu
  * in brackets. */
 int options_allowed(const struct option *row, struct strbuf *out);
 int options_meaning(const struct option *table, const struct option *row, struct strbuf *out);
-int options_bounded(const struct option *row);
 
 /* The candidate nearest to word (edit distance, at most half its length away, or beginning with
  * it), or NULL. `names` ends with NULL. */

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <wctype.h>
 
-int python_is_space(uint32_t c)
+/* str.isspace of one character: Unicode's white space and the separators 1C to 1F. */
+static int python_is_space(uint32_t c)
 {
     return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 ||
            c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||

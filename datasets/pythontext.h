@@ -6,9 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* str.isspace of one character: Unicode's white space and the separators 1C to 1F. */
-int python_is_space(uint32_t character);
-
 /* len(text.rstrip()), in bytes. */
 size_t python_rstrip(const char *text, size_t size);
 

@@ -14,7 +14,8 @@
  */
 static const double pass_efficiency = 0.6;
 
-double estimate_seconds(double flop, double rate)
+/* Seconds for this much work: a pass reaches about this share of the bare products' rate. */
+static double estimate_seconds(double flop, double rate)
 {
     return flop / (rate * pass_efficiency);
 }

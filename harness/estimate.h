@@ -16,7 +16,4 @@ int estimate_costs(struct run *run, double *costs, bool *known);
  * when all is printed, where a point has too little memory, or too little room for its files. */
 int estimate_print(struct run *run, const char *database, double rate);
 
-/* Seconds for this much work: a pass reaches about this share of the bare products' rate. */
-double estimate_seconds(double flop, double rate);
-
 #endif

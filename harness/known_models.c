@@ -45,7 +45,16 @@ const struct known_model *known_model_find(const char *text)
     return NULL;
 }
 
-int known_model_linears(const struct known_model *m, struct known_linear linears[KNOWN_MAX_LINEARS])
+/* One linear layer of a block; the same for all blocks. */
+struct known_linear {
+    int out, in;
+    int input; /* layers with the same number share their input */
+};
+enum { KNOWN_MAX_LINEARS = 8 };
+
+/* Fills linears and returns how many there are. */
+static int known_model_linears(const struct known_model *m,
+                               struct known_linear linears[KNOWN_MAX_LINEARS])
 {
     int count = 0, kv = m->width / m->heads * m->kv_heads;
     linears[count++] = (struct known_linear){m->width, m->width, 0};

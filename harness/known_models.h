@@ -29,14 +29,4 @@ double known_model_linear_weights(const struct known_model *model);
 /* Bytes of the weights in float16, as they are downloaded. */
 double known_model_bytes(const struct known_model *model);
 
-/* One linear layer of a block; the same for all blocks. */
-struct known_linear {
-    int out, in;
-    int input; /* layers with the same number share their input */
-};
-enum { KNOWN_MAX_LINEARS = 8 };
-/* Fills linears and returns how many there are. */
-int known_model_linears(const struct known_model *model,
-                        struct known_linear linears[KNOWN_MAX_LINEARS]);
-
 #endif

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-int method_option_set(const struct quant_method *method, void *options, const char *text)
+/* Sets what -o says, "bits=2". ERR_USAGE names what is wrong and the nearest key. */
+static int method_option_set(const struct quant_method *method, void *options, const char *text)
 {
     char name[80];
     const char *equals = strchr(text, '=');

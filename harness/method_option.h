@@ -4,9 +4,6 @@
 
 #include "methods/method.h"
 
-/* Sets what -o says, "bits=2". ERR_USAGE names what is wrong and the nearest key. */
-int method_option_set(const struct quant_method *method, void *options, const char *text);
-
 /* *options = the method's defaults with what the `count` texts of -o say, checked; the caller frees
  * it. */
 int method_options_make(const struct quant_method *method, const char *const *texts, int count,

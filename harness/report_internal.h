@@ -29,9 +29,6 @@ int html_document(struct strbuf *out, const struct document *document);
 int html_grid(struct strbuf *out, const struct grid *grid, const char *caption,
               const char *const *classes);
 
-/* The name of the point with this id; the id itself when the table does not have it. */
-const char *report_name(struct report *report, const char *id);
-
 /* A table that one statement gives; ?1 is the experiment. Each letter of formats is a column: N the
  * name of the point whose id the SQL gives, t text, w text that wraps, i whole, 2 and 4 digits
  * behind the point, g three digits, % a share, G bytes as gigabytes, n a

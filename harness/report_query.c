@@ -10,7 +10,7 @@ enum { MOST_ROWS = 200000 };
 
 /* Points come in the spec's order, so the next is mostly the one that was found last or its
  * neighbour. */
-const char *report_name(struct report *report, const char *id)
+static const char *report_name(struct report *report, const char *id)
 {
     const struct table *table = report->table;
     for (int i = 0; i < table->row_count; i++) {

@@ -111,8 +111,6 @@ int spec_read_methods(struct experiment *experiment, const struct yaml *yaml,
 /* spec_point.c. `set` holds the keys of the entry that were written out; calibration the axes that
  * vary. */
 int point_make_label(struct point *point, const struct axes *set, const struct axes *calibration);
-/* Whether the axes of this owner set the option, under its own name or another. */
-bool axes_set(const struct axes *axes, int owner, const struct option *row);
 void point_release(struct point *point);
 /* ERR_USAGE naming both places, or, with drop_equal, the later ones are taken out. */
 int points_check_equal(struct experiment *experiment, bool drop_equal);

@@ -124,7 +124,8 @@ out:
 
 /* ---- labels ---- */
 
-bool axes_set(const struct axes *set, int owner, const struct option *row)
+/* Whether the axes of this owner set the option, under its own name or another. */
+static bool axes_set(const struct axes *set, int owner, const struct option *row)
 {
     for (int i = 0; i < set->count; i++) {
         const struct option *other = set->items[i].row;

@@ -189,7 +189,10 @@ out:
     return rc;
 }
 
-int pareto_pairs(struct grid *grid, const struct table *table, int metric, struct arena *arena)
+/* A line and a column a method (of each model): log2 of the pareto_ratio of the line's front to the
+ * column's, against stored bits. rows = 0 where there are not two. */
+static int pareto_pairs(struct grid *grid, const struct table *table, int metric,
+                        struct arena *arena)
 {
     int rc, count = 0, *firsts;
     TRY(arena_alloc(arena, &firsts, (size_t)table->row_count, sizeof *firsts));

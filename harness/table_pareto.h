@@ -13,10 +13,6 @@ int pareto_marks(struct grid *grid, const struct table *table, struct arena *are
  * that of all points of the model. */
 int pareto_areas(struct grid *grid, const struct table *table, struct arena *arena);
 
-/* A line and a column a method (of each model): log2 of the pareto_ratio of the line's front to the
- * column's, against stored bits. rows = 0 where there are not two. */
-int pareto_pairs(struct grid *grid, const struct table *table, int metric, struct arena *arena);
-
 /* Markdown and LaTeX: both tables; CSV and JSON: a line for each point, perplexity and cost. */
 int pareto_print(const struct table *table, enum table_format format, FILE *out,
                  struct arena *arena);

@@ -89,7 +89,8 @@ size_t utf8_valid_prefix(const char *text, size_t size)
     return size;
 }
 
-int utf8_is_space(uint32_t c)
+/* Unicode's White_Space. */
+static int utf8_is_space(uint32_t c)
 {
     return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
            (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||

@@ -20,8 +20,6 @@ int utf8_encode(uint32_t code_point, char out[4]);
 /* The number of bytes before the first that is not part of valid UTF-8; size when all are. */
 size_t utf8_valid_prefix(const char *text, size_t size);
 
-/* Unicode's White_Space. */
-int utf8_is_space(uint32_t code_point);
 /* Where the white space that ends at text[at] begins, not before `from`; where that which begins
  * at text[at] ends. */
 size_t utf8_space_before(const char *text, size_t from, size_t at);

@@ -57,7 +57,8 @@ int gguf_take_name(struct gguf *file, const char *what, const char **out)
     return rc;
 }
 
-int gguf_take_count(struct gguf *file, size_t least, const char *what, uint64_t *count)
+/* How often `what` of at least `least` bytes follows: never more often than there is room for. */
+static int gguf_take_count(struct gguf *file, size_t least, const char *what, uint64_t *count)
 {
     int rc = gguf_take_number(file, 8, what, count);
     if (rc == 0 && *count > (file->size - file->at) / least)

@@ -58,12 +58,7 @@ int gguf_take(struct gguf *file, uint64_t size, const char *what, const uint8_t 
 int gguf_take_number(struct gguf *file, size_t size, const char *what, uint64_t *value);
 /* *out = a name, with a NUL behind it. */
 int gguf_take_name(struct gguf *file, const char *what, const char **out);
-/* How often `what` of at least `least` bytes follows: never more often than there is room for. */
-int gguf_take_count(struct gguf *file, size_t least, const char *what, uint64_t *count);
 /* The table of tensors, with the data found, behind the metadata. */
 int gguf_take_tensors(struct gguf *file, uint64_t count);
-
-/* NULL when there is no such key. */
-const struct gguf_entry *gguf_find(const struct gguf *file, const char *key);
 
 #endif

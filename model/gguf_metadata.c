@@ -37,7 +37,8 @@ const struct tensor *gguf_tensor_at(const struct gguf *file, size_t index)
     return &file->tensors[index];
 }
 
-const struct gguf_entry *gguf_find(const struct gguf *file, const char *key)
+/* NULL when there is no such key. */
+static const struct gguf_entry *gguf_find(const struct gguf *file, const char *key)
 {
     for (size_t i = 0; i < file->entry_count; i++)
         if (strcmp(file->entries[i].key, key) == 0)

@@ -30,11 +30,6 @@ int tensor_table_from_part(struct tensor_table **out, struct tensor_part *part);
 /* The same, with the file opened first. */
 int tensor_table_open_part(struct tensor_table **out, const char *path, tensor_part_open *open);
 
-/* *out = a table of the shards that the weight map of an index file names, all in the index's
- * folder. */
-int tensor_table_open_index(struct tensor_table **out, const char *folder, const char *index_path,
-                            tensor_part_open *open);
-
 /* *out = a name of `size` bytes, copied out of a file with a NUL behind it: 1 to 400 bytes of UTF-8
  * without control characters. what: "a key", for messages. */
 int tensor_name_copy(struct arena *arena, const char *path, const char *what, const char *bytes,

@@ -96,8 +96,10 @@ out:
     return rc;
 }
 
-int tensor_table_open_index(struct tensor_table **out, const char *folder, const char *index_path,
-                            tensor_part_open *open)
+/* *out = a table of the shards that the weight map of an index file names, all in the index's
+ * folder. */
+static int tensor_table_open_index(struct tensor_table **out, const char *folder,
+                                   const char *index_path, tensor_part_open *open)
 {
     int rc;
     char *text = NULL;

@@ -38,8 +38,4 @@ int train_check_batch(const struct train_model *model, const int32_t *tokens,
 int train_model_pass(struct train_model *model, const int32_t *tokens, const int32_t *targets,
                      bool backward, double divisor, double *sum);
 
-/* Fills model->tensors and the places of the weights; on its own so that other parts can enumerate
- * a config's tensors. */
-int train_layout(struct train_model *model);
-
 #endif

@@ -100,7 +100,8 @@ static void layout_layer(struct train_model *m, int layer)
     }
 }
 
-int train_layout(struct train_model *m)
+/* Fills model->tensors and the places of the weights. */
+static int train_layout(struct train_model *m)
 {
     const struct model_config *c = &m->config;
     int rc = 0;
