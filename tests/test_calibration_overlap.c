@@ -4,11 +4,10 @@
 
 #include "core/pool.h"
 #include "harness/run.h"
-#include "tests/fixture.h"
+#include "tests/database_says.h"
 
 #include <math.h>
 #include <setjmp.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 
@@ -150,22 +149,6 @@ static int run_spec(const char *allow, const char *method, char *id)
     return rc;
 }
 
-static void assert_query(const char *sql, const char *expected)
-{
-    char *path;
-    sqlite3 *db;
-    sqlite3_stmt *row;
-    FIXTURE_OK(file_join(&path, folder, "overlap.db"));
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
-    const char *found = (const char *)sqlite3_column_text(row, 0);
-    assert_string_equal(found ? found : "NULL", expected);
-    sqlite3_finalize(row);
-    sqlite3_close(db);
-    mem_free(path);
-}
-
 static const char *const gptq = "{method: gptq, bits: 3}", *const allowed = ", allow_overlap: true";
 
 static void above_the_limit_it_is_refused(void **state)
@@ -179,24 +162,29 @@ static void above_the_limit_it_is_refused(void **state)
     assert_non_null(strstr(text, "calibration.allow_overlap: true"));
     assert_int_equal(run_spec(allowed, gptq, marked), 0);
     assert_string_equal(refused, marked); /* no part of the point's identity */
-    assert_query(
+    database_says(
+        folder, "overlap.db",
         "SELECT overlap > 0.05 AND overlap < 1 AND overlap_allowed FROM metrics WHERE kind "
         "= 'perplexity'",
         "1");
-    assert_query("SELECT warnings LIKE '%calibration holds % of file:%' FROM points", "1");
+    database_says(folder, "overlap.db",
+                  "SELECT warnings LIKE '%calibration holds % of file:%' FROM points", "1");
     /* the questions are too short to have a 13-gram */
-    assert_query("SELECT overlap FROM metrics WHERE kind = 'accuracy'", "NULL");
-    assert_query("SELECT sum(overlap_allowed) FROM metrics WHERE kind = 'accuracy'", "0");
+    database_says(folder, "overlap.db", "SELECT overlap FROM metrics WHERE kind = 'accuracy'",
+                  "NULL");
+    database_says(folder, "overlap.db",
+                  "SELECT sum(overlap_allowed) FROM metrics WHERE kind = 'accuracy'", "0");
 }
 
 /* A method that learns nothing from the calibration is measured whatever the text. */
 static void without_calibration_there_is_none(void **state)
 {
     assert_int_equal(run_spec("", "{method: [full, rtn]}", NULL), 0);
-    assert_query("SELECT count(*) || ' ' || count(overlap) || ' ' || sum(overlap_allowed) FROM "
-                 "metrics",
-                 "4 0 0");
-    assert_query("SELECT group_concat(warnings, '') FROM points", "");
+    database_says(folder, "overlap.db",
+                  "SELECT count(*) || ' ' || count(overlap) || ' ' || sum(overlap_allowed) FROM "
+                  "metrics",
+                  "4 0 0");
+    database_says(folder, "overlap.db", "SELECT group_concat(warnings, '') FROM points", "");
 }
 
 static void bad_values_are_refused(void **state)

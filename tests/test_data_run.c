@@ -1,9 +1,7 @@
 /* The data folder from the outside: named on the command line, in a spec or in the environment, for
  * eval, run, quantize and datasets. */
-#include "tests/fixture.h"
+#include "tests/database_says.h"
 #include "tests/program.h"
-
-#include <sqlite3.h>
 
 static char *folder;
 
@@ -39,23 +37,6 @@ static void put_data(void)
                   "methods: [{method: gptq, bits: 3}]\n");
 }
 
-/* The only value of a query; "" for NULL. */
-static void assert_value(const char *query, const char *expected)
-{
-    char *path;
-    sqlite3 *db;
-    sqlite3_stmt *rows;
-    FIXTURE_OK(file_join(&path, folder, "data.db"));
-    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, query, -1, &rows, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(rows), SQLITE_ROW);
-    const char *text = (const char *)sqlite3_column_text(rows, 0);
-    assert_string_equal(text ? text : "", expected);
-    sqlite3_finalize(rows);
-    sqlite3_close(db);
-    mem_free(path);
-}
-
 /* Ends well; the only complaints are that the texts are not the published ones. */
 static void runs(const char *line, const char *output)
 {
@@ -67,11 +48,13 @@ static void runs(const char *line, const char *output)
 static void a_spec_names_it(void **state)
 {
     runs("$B run data.yaml -q --no-table --database data.db", "");
-    assert_value("SELECT settings ->> '$.calibration.draw' FROM points", "python");
-    assert_value("SELECT substr(warnings, 1, 64) FROM points",
-                 "corpus text differs from the published one; calibration holds 29");
-    assert_value("SELECT group_concat(dataset || ' ' || split || ' ' || count) FROM metrics",
-                 "wikitext2 test 94,c4 test 94");
+    database_says(folder, "data.db", "SELECT settings ->> '$.calibration.draw' FROM points",
+                  "python");
+    database_says(folder, "data.db", "SELECT substr(warnings, 1, 64) FROM points",
+                  "corpus text differs from the published one; calibration holds 29");
+    database_says(folder, "data.db",
+                  "SELECT group_concat(dataset || ' ' || split || ' ' || count) FROM metrics",
+                  "wikitext2 test 94,c4 test 94");
     /* whoever names another folder is heard; the point's id does not hang on the folder's name */
     refuses("$B run data.yaml -q --database data.db --data other", 3,
             "other/wikitext2/wiki.test.raw is not there");

@@ -1,11 +1,10 @@
 /* bitbench eval and tasks in specs, as a user meets them: a zero-shot data set of our own, samples,
  * ranges, last words, several rules a task in the database. */
-#include "tests/fixture.h"
+#include "tests/database_says.h"
 #include "tests/program.h"
 
 #include <jansson.h>
 #include <math.h>
-#include <sqlite3.h>
 
 #define EVAL "$B eval -q --model $T/model --data $T/data "
 
@@ -104,22 +103,6 @@ static void last_words_are_measured(void **state)
         fail_msg("<%s>", r.out);
 }
 
-static int count_rows(const char *sql)
-{
-    sqlite3 *database;
-    sqlite3_stmt *statement;
-    char *path;
-    FIXTURE_OK(file_join(&path, folder, "r.db"));
-    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int count = sqlite3_column_int(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(database);
-    mem_free(path);
-    return count;
-}
-
 static void specs_store_each_rule(void **state)
 {
     struct strbuf text = {0};
@@ -136,17 +119,18 @@ static void specs_store_each_rule(void **state)
     struct result r = shell("$B run -q $T/rules.yaml --database $T/r.db");
     if (r.status != 0 || !strstr(r.out, "arc_easy sum") || !strstr(r.out, "arc_easy characters"))
         fail_msg("%d <%s> <%s>", r.status, r.out, r.err);
-    assert_int_equal(count_rows("SELECT count(*) FROM metrics WHERE rule = 'sum' AND count = 4"),
-                     2);
-    assert_int_equal(count_rows("SELECT count(*) FROM metrics WHERE rule = 'characters'"), 2);
-    assert_int_equal(count_rows("SELECT count(*) FROM metrics WHERE rule = 'words' AND value > 1"),
-                     2);
-    assert_int_equal(count_rows("SELECT count(*) FROM items i JOIN metrics m ON m.id = i.metric_id "
-                                "WHERE m.rule = 'tokens' AND i.number IN (8, 9)"),
-                     4);
+    database_says(folder, "r.db", "SELECT count(*) FROM metrics WHERE rule = 'sum' AND count = 4",
+                  "2");
+    database_says(folder, "r.db", "SELECT count(*) FROM metrics WHERE rule = 'characters'", "2");
+    database_says(folder, "r.db", "SELECT count(*) FROM metrics WHERE rule = 'words' AND value > 1",
+                  "2");
+    database_says(folder, "r.db",
+                  "SELECT count(*) FROM items i JOIN metrics m ON m.id = i.metric_id "
+                  "WHERE m.rule = 'tokens' AND i.number IN (8, 9)",
+                  "4");
     works("$B run -q $T/rules.yaml --database $T/r.db --full --no-table >$T/o 2>&1");
-    assert_int_equal(count_rows("SELECT count(*) FROM metrics WHERE rule = 'sum' AND count = 10"),
-                     2);
+    database_says(folder, "r.db", "SELECT count(*) FROM metrics WHERE rule = 'sum' AND count = 10",
+                  "2");
 }
 
 static void wrong_words_are_refused(void **state)
