@@ -223,6 +223,8 @@ int estimate_print(struct run *run, const char *database, double rate)
     progress_duration(total.seconds, duration);
     printf("\nmemory of the largest point:\n");
     memory_plan_print(&total.largest);
+    if (run->experiment.point_count > 1)
+        printf("  what the limit leaves free then keeps hidden states that several points share\n");
     printf("\nabout %s in all; nothing was run\n", duration);
     if (total.code)
         rc = err_set(total.code, "%s", total.why);

@@ -33,7 +33,7 @@ static int results(struct report *report)
     struct notes notes;
     struct grid grid;
     int rc;
-    TRY(table_notes(&notes, table, report->arena));
+    TRY(table_notes(&notes, table, true, report->arena));
     TRY(table_results(&grid, table, &notes, report->arena));
     TRY(html_grid(report->out, &grid, "Bits, quality and time", NULL));
     TRY(strbuf_puts(report->out, "<ul class=\"soft\">\n"));
@@ -73,7 +73,7 @@ static int over_seeds(struct report *report)
     if (count == 0)
         goto out;
     TRY(table_mark(&table, report->store, report->arena));
-    TRY(table_notes(&notes, &table, report->arena));
+    TRY(table_notes(&notes, &table, true, report->arena));
     TRY(table_results(&grid, &table, &notes, report->arena));
     TRY(strbuf_puts(report->out, "<h3>Over calibration seeds</h3>\n"));
     TRY(html_grid(report->out, &grid, "Means over the seeds, with the deviation among them", NULL));

@@ -92,11 +92,11 @@ static int results(struct document *document, struct store *store, struct table 
     struct grid grid;
     int rc;
     TRY(table_mark(table, store, arena));
-    TRY(table_notes(&notes, table, arena));
     if (request->show)
         TRY(measures_parse(&measures, store, table, "--show", request->show, papers, arena));
     else
         TRY(measures_results(&measures, table, papers, arena));
+    TRY(table_notes(&notes, table, measures_have_times(&measures), arena));
     TRY(measures_grid(&grid, table, &measures, &notes, arena));
     TRY(document_add(document, "", &grid));
     if (!request->show)

@@ -31,9 +31,9 @@ struct notes {
     int count;
 };
 
-/* What a reader of each row must know: errors, warnings, exceptions, times of a busy machine,
- * overlap that was allowed, calibration seeds. */
-int table_notes(struct notes *notes, const struct table *table, struct arena *arena);
+/* What a reader of each row must know: errors, warnings, exceptions, overlap that was allowed,
+ * calibration seeds, and where `times` are shown also that the machine was busy. */
+int table_notes(struct notes *notes, const struct table *table, bool times, struct arena *arena);
 
 /* "embedded: gptq bits=3 [a]": with several models a row says which it is of; note -1: none. */
 int table_label(const struct table *table, const struct table_row *row, int note,

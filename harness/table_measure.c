@@ -110,6 +110,17 @@ out:
     return rc;
 }
 
+bool measures_have_times(const struct measures *measures)
+{
+    for (int i = 0; i < measures->count; i++) {
+        const struct measure *m = &measures->all[i];
+        if (m->quantity == QUANTITY_QUANTIZE || m->quantity == QUANTITY_TOTAL ||
+            (m->quantity == QUANTITY_EXPRESSION && strstr(m->head, "seconds")))
+            return true;
+    }
+    return false;
+}
+
 /* ---- the usual columns ---- */
 
 /* True when some row counts marks apart: only then there is a column for them. */

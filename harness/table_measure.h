@@ -75,6 +75,9 @@ static inline bool measure_is_marked(const struct measure *measure)
     return measure->quantity == QUANTITY_VALUE;
 }
 
+/* Whether one shows seconds; an SQL expression does that names them. */
+bool measures_have_times(const struct measures *measures);
+
 /* A line a row, a column a measure, with marks and numbers. notes: may be NULL. */
 int measures_grid(struct grid *grid, const struct table *table, const struct measures *measures,
                   const struct notes *notes, struct arena *arena);

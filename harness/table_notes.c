@@ -26,8 +26,8 @@ out:
     return rc;
 }
 
-static int row_note(const struct table *table, const struct table_row *row, struct arena *arena,
-                    const char **text)
+static int row_note(const struct table *table, const struct table_row *row, bool times,
+                    struct arena *arena, const char **text)
 {
     const char *more;
     int rc = 0;
@@ -44,7 +44,7 @@ static int row_note(const struct table *table, const struct table_row *row, stru
                          row->exceptions, row->exceptions == 1 ? "" : "s"));
         TRY(add(arena, text, more));
     }
-    if (row->busy)
+    if (row->busy && times)
         TRY(add(arena, text, "the machine had other work: its times are no measure"));
     TRY(overlap_note(table, row, arena, text));
     if (row->id_count > 1) {
@@ -56,7 +56,7 @@ out:
     return rc;
 }
 
-int table_notes(struct notes *notes, const struct table *table, struct arena *arena)
+int table_notes(struct notes *notes, const struct table *table, bool times, struct arena *arena)
 {
     int rc;
     *notes = (struct notes){0};
@@ -65,7 +65,7 @@ int table_notes(struct notes *notes, const struct table *table, struct arena *ar
     for (int i = 0; i < table->row_count; i++) {
         const char *text;
         int known = 0;
-        TRY(row_note(table, &table->rows[i], arena, &text));
+        TRY(row_note(table, &table->rows[i], times, arena, &text));
         notes->of_row[i] = -1;
         if (!*text)
             continue;

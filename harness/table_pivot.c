@@ -73,7 +73,7 @@ static int place_rows(const struct table *table, const struct pivot *pivot,
 }
 
 /* of_cell[i] = the note of the point in cell i, or -1. */
-static int note_cells(struct notes *notes, int *of_cell, const struct table *table,
+static int note_cells(struct notes *notes, int *of_cell, const struct table *table, bool times,
                       const int *cells, int count, struct arena *arena)
 {
     struct table placed = *table;
@@ -83,7 +83,7 @@ static int note_cells(struct notes *notes, int *of_cell, const struct table *tab
     for (int i = 0; i < count; i++)
         if (cells[i] >= 0)
             placed.rows[placed.row_count++] = table->rows[cells[i]];
-    TRY(table_notes(notes, &placed, arena));
+    TRY(table_notes(notes, &placed, times, arena));
     for (int i = 0; i < count; i++)
         of_cell[i] = cells[i] >= 0 ? notes->of_row[k++] : -1;
 out:
@@ -282,7 +282,8 @@ int pivot_make(struct document *document, struct store *store, const struct tabl
     TRY(arena_alloc(arena, &cells, (size_t)cell_count, sizeof *cells));
     TRY(arena_alloc(arena, &of_cell, (size_t)cell_count, sizeof *of_cell));
     TRY(place_rows(table, pivot, &down, &across, takes_part, deciding(&measures), arena, cells));
-    TRY(note_cells(&notes, of_cell, table, cells, cell_count, arena));
+    TRY(note_cells(&notes, of_cell, table, measures_have_times(&measures), cells, cell_count,
+                   arena));
     const struct layout layout = {cells, of_cell, down.group_count, across.group_count};
     TRY(make_grid(&grid, store, table, pivot, &down, &across, &measures, &layout, arena));
     caption = "";

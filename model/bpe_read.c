@@ -153,7 +153,7 @@ int bpe_read_merges(struct bpe *bpe, const json_t *vocabulary, const json_t *mer
                     const char *file)
 {
     int rc = 0;
-    if (!json_is_array(merges) || json_array_size(merges) == 0)
+    if (!json_is_array(merges)) /* an empty one is a vocabulary of single bytes */
         return err_set(ERR_FORMAT,
                        "%s: the model has no merges; a byte-level BPE tokenizer needs them", file);
     for (size_t i = 0; rc == 0 && i < json_array_size(merges); i++) {

@@ -271,7 +271,6 @@ static void broken_tokenizers(void **state)
         const char *path, *key, *value, *text;
     } lies[] = {
         {"model", "merges", NULL, "the model has no merges"},
-        {"model", "merges", "[]", "the model has no merges"},
         {"model", "merges", "[\"zzz qqq\"]", "merge 0 makes or uses 'zzz', which is not in"},
         {"model", "merges", "[\"zzz\"]", "merge 0 is 'zzz'; expected two tokens"},
         {"model", "merges", "[7]", "merge 0 is neither"},
@@ -288,6 +287,8 @@ static void broken_tokenizers(void **state)
         tokenizer_is(lies[i].path, lies[i].key, lies[i].value);
         refused_by_tokenizers(1, lies[i].text);
     }
+    refuses("$B tokenize -t /nope $T/text.txt", 3,
+            "/nope: no such tokenizer; a model (its folder,");
     break_file("tokenizer.json", "", 0);
     refused_by_tokenizers(1, "tokenizer.json: is empty");
     break_file("tokenizer.json", "\377\0", 2);

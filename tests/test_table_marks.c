@@ -168,6 +168,19 @@ static void test_flips_and_notes(void **state)
     holds(text, "| full   |     7.39 |\n");
     holds(text, "| rtn    | 9.03 [a] |\n");
     holds(text, "- [a] corpus text differs; 1 exception");
+    lacks(text, "other work"); /* no times, no word of them */
+    free(text);
+    request.value = "quantize_seconds";
+    text = answered(&request);
+    holds(text, "other work");
+    free(text);
+    request = (struct table_request){.show = "stored_bits, total_seconds / 60"};
+    text = answered(&request);
+    holds(text, "other work");
+    free(text);
+    request.show = "stored_bits, perplexity";
+    text = answered(&request);
+    lacks(text, "other work");
     free(text);
     request = (struct table_request){.format = TABLE_CSV};
     text = answered(&request);

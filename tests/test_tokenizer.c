@@ -150,6 +150,15 @@ static void words_that_are_tokens_need_no_merges(void **state)
     strbuf_release(&text);
 }
 
+static void a_list_of_no_merges_leaves_bytes(void **state)
+{
+    struct tokenizer *t;
+    FIXTURE_OK(open_text(&t, "{\"pre_tokenizer\": " BYTES ", \"model\": {\"vocab\": {\"a\": 0, "
+                             "\"b\": 1}, \"merges\": []}}"));
+    ASSERT_IDS(t, "abba", 0, 1, 1, 0);
+    tokenizer_free(t);
+}
+
 static void bytes_without_a_token_become_the_unknown_one(void **state)
 {
     struct tokenizer *t;
@@ -257,7 +266,6 @@ static void files_that_lie(void **state)
         {"{\"model\": {\"type\": \"Unigram\"}}",
          "model type 'Unigram' is not supported; supported: BPE"},
         {MODEL("{}", "[]"), "the vocabulary is missing or empty"},
-        {MODEL(AB, "[]"), "has no merges"},
         {SMALL("", "\"vocab\": " AB, ""), "has no merges"},
         {MODEL(AB, "[\"a b\", \"ab a\"]"),
          "merge 1 makes or uses 'aba', which is not in the vocabulary"},
@@ -444,6 +452,7 @@ int main(void)
         cmocka_unit_test(special_tokens_as_plain_text),
         cmocka_unit_test(added_tokens_match_like_hugging_faces),
         cmocka_unit_test(words_that_are_tokens_need_no_merges),
+        cmocka_unit_test(a_list_of_no_merges_leaves_bytes),
         cmocka_unit_test(bytes_without_a_token_become_the_unknown_one),
         cmocka_unit_test(ends_of_text),
         cmocka_unit_test(vocabulary_and_merges_in_two_files),
