@@ -182,7 +182,7 @@ static void check_text(const json_t *entry, const struct tokenizer *real)
 static void check_segments(const json_t *entry, const struct tokenizer *real)
 {
     for (int length = 512; length <= 2048; length *= 4) {
-        char key[8], hash[HASH_HEX_SIZE];
+        char key[16], hash[HASH_HEX_SIZE];
         struct stream stream = {0};
         struct calibration_spec spec = spec_of("wikitext2", 16, length, -1);
         snprintf(key, sizeof key, "%d", length);

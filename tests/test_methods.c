@@ -335,7 +335,7 @@ static void structural_search(void **state)
 static void residual_groups(void **state)
 {
     const char *folder = golden_folder();
-    char path[1100], name[24];
+    char path[1100], name[32];
     struct tensor_table *file;
     if (!folder) {
         puts("skipped: ../shared/golden is not there (BITBENCH_SHARED names another place)");
