@@ -223,7 +223,7 @@ int estimate_print(struct run *run, const char *database, double rate)
     progress_duration(total.seconds, duration);
     printf("\nmemory of the largest point:\n");
     memory_plan_print(&total.largest);
-    if (run->experiment.point_count > 1)
+    if (run->experiment.point_count > 1 && !total.code)
         printf("  what the limit leaves free then keeps hidden states that several points share\n");
     printf("\nabout %s in all; nothing was run\n", duration);
     if (total.code)
