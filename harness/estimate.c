@@ -108,6 +108,8 @@ static int estimate_point(const struct shape *shape, struct run *run, const stru
     for (int r = 0; r < stream->rows; r++)
         scored += stream->targets[r] >= 0;
     struct memory_needs needs;
+    memory_needs_of(&run->model, point, calibration ? &calibration->stream : NULL,
+                    stream->rows ? stream : NULL, &needs);
     struct estimate sum = {.flop = 2 * shape->head * scored +
                                    shape->layers * block_pass(shape, stream)};
     if (point->method) /* the head once more, for the full model's predictions */
@@ -116,11 +118,12 @@ static int estimate_point(const struct shape *shape, struct run *run, const stru
         const struct stream *segments = &calibration->stream;
         int quantized, calibrated;
         count_blocks(shape, point, &quantized, &calibrated);
-        int drifts = point->harness.drift ? calibrated + 1 : 0;
-        sum.flop += (quantized + calibrated + drifts) * block_pass(shape, segments) +
+        /* Quantized states go no further than into the last of these blocks; for the drift they go
+         * through it, and the full model's go beside them. */
+        int on = needs.drifts ? 2 * calibrated : calibrated > 0 ? calibrated - 1 : 0;
+        sum.flop += (quantized + on) * block_pass(shape, segments) +
                     quantized * (shape->squared_inputs * segments->rows + shape->quantize_flop);
     }
-    memory_needs_of(&run->model, point, calibration ? &calibration->stream : NULL, stream, &needs);
     needs.block = &shape->block;
     needs.held = (double)machine_held();
     needs.reference = reference_states_needs(&run->reference);

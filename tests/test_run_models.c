@@ -120,6 +120,23 @@ static void absent_models_are_planned(void **state)
     has(r.out, "== model 2 of 2: OPT-1.3B");
 }
 
+/* Where nothing is evaluated no drift is measured: its second set of states is not in the plan. */
+static void drift_is_planned_where_it_is_measured(void **state)
+{
+    static const char text[] =
+        "model: LLaMA-7B\ncalibration: {corpus: kjv, samples: 128, length: 2048}\n"
+        "methods: [{method: billm, max_layer: 2}]\n",
+                      evaluation[] = "evaluation: {perplexity: [{corpus: kjv, tokens: 4096}]}\n";
+    char both[400];
+    fixture_write(program_folder, "w.yaml", text);
+    struct result r = runs("$B run $T/w.yaml --dry-run --memory 64G", 0);
+    has(r.out, "  states of the calibration             4.0 GiB\n");
+    snprintf(both, sizeof both, "%s%s", text, evaluation);
+    fixture_write(program_folder, "w.yaml", both);
+    r = runs("$B run $T/w.yaml --dry-run --memory 64G", 0);
+    has(r.out, "  states of the calibration             8.0 GiB\n");
+}
+
 static void absent_data_is_listed_once(void **state)
 {
     fixture_write(program_folder, "d.yaml",
@@ -172,6 +189,7 @@ int main(void)
         cmocka_unit_test(limits_span_the_models),
         cmocka_unit_test(absent_models_do_not_stop_the_others),
         cmocka_unit_test(absent_models_are_planned),
+        cmocka_unit_test(drift_is_planned_where_it_is_measured),
         cmocka_unit_test(absent_data_is_listed_once),
     };
     return cmocka_run_group_tests_name("runs of several models", tests, set_up, tear_down);
