@@ -108,8 +108,7 @@ static int estimate_point(const struct shape *shape, struct run *run, const stru
     for (int r = 0; r < stream->rows; r++)
         scored += stream->targets[r] >= 0;
     struct memory_needs needs;
-    memory_needs_of(&run->model, point, calibration ? &calibration->stream : NULL,
-                    stream->rows ? stream : NULL, &needs);
+    memory_needs_of(&run->model, point, calibration ? &calibration->stream : NULL, stream, &needs);
     struct estimate sum = {.flop = 2 * shape->head * scored +
                                    shape->layers * block_pass(shape, stream)};
     if (point->method) /* the head once more, for the full model's predictions */

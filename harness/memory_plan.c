@@ -39,8 +39,9 @@ void memory_needs_of(const struct model *model, const struct point *point,
                                    .calibration = memory_stream_of(calibration),
                                    .evaluation = memory_stream_of(evaluation),
                                    .quantizes = point->method != NULL,
-                                   .drifts = point->harness.drift && calibration && evaluation,
                                    .factorizes = layer_plan_caps(point) & QM_NEEDS_HESSIAN};
+    needs->drifts = point->harness.drift && needs->calibration.rows > 0 &&
+                    needs->evaluation.rows > 0;
 }
 
 static double weights_of(const struct linear *linear)
