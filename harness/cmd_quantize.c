@@ -154,7 +154,7 @@ static int open_inputs(struct quantize_job *job)
     char *folder = NULL;
     TRY(model_folder(&folder, options->model));
     TRY(model_folder_open(&job->model, folder));
-    TRY(model_folder(&job->words, options->tokenizer[0] ? options->tokenizer : folder));
+    TRY(tokenizer_folder(&job->words, options->tokenizer[0] ? options->tokenizer : folder));
     TRY(packed_write_begin(&job->writer, options->out, &job->model, &job->point));
     job->writer.tokenizer = options->tokenizer[0] ? job->words : NULL;
     const bool calibrates = layer_plan_caps(&job->point) & QM_NEEDS_HESSIAN;

@@ -4,7 +4,6 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "harness/command.h"
-#include "harness/known_models.h"
 #include "harness/model_folder.h"
 
 #include <errno.h>
@@ -188,19 +187,6 @@ out:
     return rc;
 }
 
-/* A model's name is a tokenizer's too. */
-static int find_tokenizer(char **folder, const char *name)
-{
-    int rc = model_folder(folder, name);
-    return rc != ERR_MISSING || known_model_find(name)
-               ? rc
-               : err_set(rc,
-                         "%s: no such tokenizer; a model (its folder, a GGUF file, the word "
-                         "embedded), tokenizer.json, tokenizer.model or vocab.json is expected; "
-                         "also looked for in %s (BITBENCH_MODELS)",
-                         name, model_search_folders());
-}
-
 static int run_tokenize(const struct command_line *line)
 {
     int rc;
@@ -210,7 +196,7 @@ static int run_tokenize(const struct command_line *line)
     struct strbuf text = {0};
     if (options->decode && line->global.json)
         return err_set(ERR_USAGE, "--decode gives text, which --json has no form for");
-    TRY(find_tokenizer(&folder, options->tokenizer));
+    TRY(tokenizer_folder(&folder, options->tokenizer));
     TRY(tokenizer_open(&tokenizer, folder));
     TRY(read_input(line->argument_count ? line->arguments[0] : NULL, &text));
     if (options->decode)

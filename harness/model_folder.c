@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-static int not_found(const char *name)
+/* otherwise: what is said of a name that is no known model's. */
+static int not_found(const char *name, const char *otherwise)
 {
     const struct known_model *known = known_model_find(name);
     if (known)
@@ -19,14 +20,11 @@ static int not_found(const char *name)
                        "%s --include '*.json' '*.txt' '*.model' '%s' --local-dir models/%s",
                        name, model_search_folders(), known->repository, known->files,
                        strchr(known->repository, '/') + 1);
-    return err_set(
-        ERR_MISSING,
-        "%s: no such model; a model is a folder with config.json and weights, a GGUF file, a "
-        "checkpoint of llama2.c, or the word embedded; also looked for in %s (BITBENCH_MODELS)",
-        name, model_search_folders());
+    return err_set(ERR_MISSING, "%s: %s; also looked for in %s (BITBENCH_MODELS)", name, otherwise,
+                   model_search_folders());
 }
 
-int model_folder(char **out, const char *name)
+static int find(char **out, const char *name, const char *otherwise)
 {
     char *found = NULL;
     if (strcmp(name, "embedded") == 0)
@@ -37,9 +35,23 @@ int model_folder(char **out, const char *name)
         return checkpoint_resolve(out, name);
     int rc = model_search(&found, name);
     if (rc == 0)
-        rc = found ? checkpoint_resolve(out, found) : not_found(name);
+        rc = found ? checkpoint_resolve(out, found) : not_found(name, otherwise);
     mem_free(found);
     return rc;
+}
+
+int model_folder(char **out, const char *name)
+{
+    return find(out, name,
+                "no such model; a model is a folder with config.json and weights, a GGUF file, a "
+                "checkpoint of llama2.c, or the word embedded");
+}
+
+int tokenizer_folder(char **out, const char *name)
+{
+    return find(out, name,
+                "no such tokenizer; a model (its folder, a GGUF file, the word embedded), "
+                "tokenizer.json, tokenizer.model or vocab.json is expected");
 }
 
 int model_folder_open(struct model *model, const char *folder)

@@ -8,6 +8,8 @@
 /* *out = what the name stands for: "embedded" (the model that comes with bitbench), a path, or what
  * model_search finds; the caller's. ERR_MISSING says how a known model is downloaded. */
 int model_folder(char **out, const char *name);
+/* The same for where a tokenizer is: a model, or a tokenizer's own file. */
+int tokenizer_folder(char **out, const char *name);
 
 /* Looks for "facebook/opt-1.3b" in each of the folders: as it is, without "facebook/", by the
  * other names of a known model (known_models.h), and in the layout of Hugging Face's cache. *out is

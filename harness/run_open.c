@@ -82,7 +82,7 @@ static int open_tokenizer(struct run *run, const char *folder)
     const char *named = run->experiment.tokenizer;
     char *path = NULL;
     int rc;
-    TRY(model_folder(&path, named && *named ? named : folder));
+    TRY(tokenizer_folder(&path, named && *named ? named : folder));
     TRY(tokenizer_open(&run->tokenizer, path));
     TRY(model_check_tokenizer(&run->model, run->tokenizer));
 out:

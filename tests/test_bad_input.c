@@ -289,6 +289,10 @@ static void broken_tokenizers(void **state)
     }
     refuses("$B tokenize -t /nope $T/text.txt", 3,
             "/nope: no such tokenizer; a model (its folder,");
+    refuses("d=$(mktemp -d); cp $B $d/b; cd $d; BITBENCH_DATA=/nope ./b tokenize $T/text.txt; "
+            "s=$?; rm -r $d; exit $s",
+            3, "model/embedded: not found in $BITBENCH_DATA (/nope)");
+    refuses("$B quantize rtn --out $T/q --tokenizer /nope", 3, "/nope: no such tokenizer;");
     break_file("tokenizer.json", "", 0);
     refused_by_tokenizers(1, "tokenizer.json: is empty");
     break_file("tokenizer.json", "\377\0", 2);
